@@ -1,0 +1,2 @@
+//! The `quipu-server` binary.
+fn main() {}

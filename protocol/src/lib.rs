@@ -1,0 +1,1 @@
+//! What Quipu peers say to each other.

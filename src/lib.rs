@@ -1,0 +1,1 @@
+//! The Quipu server.
