@@ -1,0 +1,217 @@
+//! Entries: what a room's log holds, and drafts: what an author hands in to become one.
+//!
+//! ```text
+//!   draft ──server numbers it──▶ Entry frame ──▶ disk, memory and every reader: the same bytes
+//! ```
+//!
+//! Invariant: an Entry frame holds nothing that differs between readers.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{Message, messages};
+use crate::id::{DeviceId, MessageId, RoomId, Seq, UserId};
+use crate::limits::{BODY_BYTES_MAX, MENTIONS_MAX};
+use crate::name::{Nickname, RoomName, Topic};
+use crate::wire::{Blob, List, wire_array, wire_map};
+
+/// What an entry is. Unknown kinds are kept, counted as they say, and shown as "unsupported", never dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Kind(pub u64);
+
+impl Kind {
+    /// A message; the body is UTF-8 text.
+    pub const TEXT: Self = Self(0);
+    /// The room came to be; the body is a [`Created`].
+    pub const CREATED: Self = Self(16);
+    /// Someone's membership changed; the body is a [`MemberChange`].
+    pub const MEMBER: Self = Self(17);
+    /// First of the kinds of encrypted groups, opaque to the server. Reserved: 64 to 79.
+    pub const GROUP_FIRST: Self = Self(64);
+    /// Last of the kinds of encrypted groups.
+    pub const GROUP_LAST: Self = Self(79);
+
+    /// Whether a client may publish this kind; all others are made by the server alone.
+    pub const fn is_publishable(self) -> bool {
+        self.0 == Self::TEXT.0
+    }
+
+    /// Whether an entry of this kind makes a room unread for those who have not seen it: what people say does,
+    /// what the server notes does not.
+    pub const fn is_countable(self) -> bool {
+        self.0 == Self::TEXT.0
+    }
+}
+
+wire_map! {
+    /// What a draft or an entry may carry beside its body. All of it is optional.
+    #[derive(Default)]
+    pub struct Ext {
+        required {}
+        optional {
+            /// The entry this one answers.
+            1 => reply_to: Seq,
+            /// Publish only if the room's head is this: compare-and-swap. Not kept in the entry.
+            2 => if_head: Seq,
+            /// Publish only in this epoch of the encrypted group. Reserved.
+            3 => if_epoch: u64,
+            /// People this message calls.
+            4 => mentions: List<UserId, MENTIONS_MAX>,
+            /// First entry of the thread. Reserved.
+            5 => thread_root: Seq,
+            /// When the entry shall vanish, unix milliseconds. Reserved.
+            6 => expires_ms: u64,
+            /// Epoch of the encrypted group the body belongs to. Reserved.
+            7 => epoch: u64,
+            /// SHA-256 of the entry before, for logs that prove their order. Reserved.
+            8 => previous_hash: Blob<32>,
+        }
+    }
+}
+
+wire_array! {
+    /// What an author wants to say: the payload of a Publish frame.
+    pub struct Draft {
+        /// Where.
+        room: RoomId,
+        /// The author's name for it. The same id again is the same message.
+        message: MessageId,
+        /// What it is.
+        kind: Kind,
+        /// What it says.
+        body: Blob<BODY_BYTES_MAX>,
+        /// What else.
+        ext: Ext,
+    }
+}
+
+wire_array! {
+    /// One place in a room's log: the payload of an Entry frame.
+    pub struct Entry {
+        /// Its position.
+        seq: Seq,
+        /// When the server took it, unix milliseconds. It never goes back within a room.
+        at_ms: u64,
+        /// Who wrote it; nobody when the server did.
+        user: Option<UserId>,
+        /// On which device.
+        device: Option<DeviceId>,
+        /// What the author calls it.
+        message: Option<MessageId>,
+        /// What it is.
+        kind: Kind,
+        /// What it says.
+        body: Blob<BODY_BYTES_MAX>,
+        /// What else.
+        ext: Ext,
+    }
+}
+
+impl Entry {
+    /// The body as text, when it is a message in UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        (self.kind == Kind::TEXT)
+            .then(|| std::str::from_utf8(&self.body).ok())
+            .flatten()
+    }
+
+    /// The frame that disk and readers share.
+    pub fn frame(&self) -> Bytes {
+        self.to_frame()
+    }
+}
+
+messages! {
+    0x20 => Draft,
+    0x42 => Entry,
+}
+
+/// What happened to someone's membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Change(pub u64);
+
+impl Change {
+    /// They came in.
+    pub const JOINED: Self = Self(0);
+    /// They went.
+    pub const LEFT: Self = Self(1);
+    /// They may come in.
+    pub const INVITED: Self = Self(2);
+    /// They were sent away.
+    pub const REMOVED: Self = Self(3);
+}
+
+wire_array! {
+    /// The body of a [`Kind::MEMBER`] entry. The entry's author is who did it.
+    pub struct MemberChange {
+        /// Whose membership.
+        user: UserId,
+        /// What happened.
+        change: Change,
+        /// What they were called then.
+        nickname: Nickname,
+        /// Their role in the room afterwards, see [`crate::request::RoomRole`].
+        role: u64,
+    }
+}
+
+wire_array! {
+    /// The body of a [`Kind::CREATED`] entry, the first of every log.
+    pub struct Created {
+        /// The room's name; none in a direct room.
+        name: Option<RoomName>,
+        /// Who may see it, see [`crate::request::Visibility`].
+        visibility: u64,
+        /// What it is about.
+        topic: Option<Topic>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cbor;
+    use crate::limits::{ENTRY_OVERHEAD_BYTES_MAX, FRAME_BYTES_MAX};
+
+    #[test]
+    fn the_largest_entry_fits_its_bounds() {
+        let entry = Entry {
+            seq: Seq(u64::MAX),
+            at_ms: u64::MAX,
+            user: Some(UserId::from_bytes([1; 16])),
+            device: Some(DeviceId::from_bytes([2; 16])),
+            message: Some(MessageId::from_bytes([3; 16])),
+            kind: Kind(u64::MAX),
+            body: Blob::new(vec![0; BODY_BYTES_MAX]).unwrap(),
+            ext: Ext {
+                reply_to: Some(Seq(u64::MAX)),
+                if_head: Some(Seq(u64::MAX)),
+                if_epoch: Some(u64::MAX),
+                mentions: Some(List::new(vec![UserId::from_bytes([4; 16]); MENTIONS_MAX]).unwrap()),
+                thread_root: Some(Seq(u64::MAX)),
+                expires_ms: Some(u64::MAX),
+                epoch: Some(u64::MAX),
+                previous_hash: Some(Blob::new(vec![5; 32]).unwrap()),
+            },
+        };
+        let payload = cbor::encode(&entry);
+        assert!(
+            payload.len() <= BODY_BYTES_MAX + ENTRY_OVERHEAD_BYTES_MAX && payload.len() <= FRAME_BYTES_MAX
+        );
+        assert_eq!(cbor::decode::<Entry>(&payload, "Entry"), Ok(entry));
+    }
+
+    #[test]
+    fn an_unknown_key_is_ignored_and_a_missing_field_is_not() {
+        assert_eq!(
+            cbor::decode::<Ext>(&[0xa2, 0x01, 0x07, 0x18, 0x63, 0x80], "Ext")
+                .unwrap()
+                .reply_to,
+            Some(Seq(7))
+        );
+        assert!(cbor::decode::<Entry>(&[0x81, 0x01], "Entry").is_err());
+        assert!(cbor::decode::<MemberChange>(&[0x85, 0, 0, 0, 0, 0], "MemberChange").is_err());
+    }
+}

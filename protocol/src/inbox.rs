@@ -1,0 +1,105 @@
+//! INBOX: one stream per connection that sums up everything without a ROOM stream of its own.
+//!
+//! ```text
+//!   Heads … Membership … Presence · InboxReady · Heads · Membership · Presence …
+//! ```
+//!
+//! Rows are states, not events: a later row for the same room or person replaces an earlier one, so the server
+//! may leave out what was overtaken.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::messages;
+use crate::id::{Cursor, RoomId, Seq, UserId};
+use crate::limits::{HEADS_MAX, PRESENCE_MAX};
+use crate::request::RoomInfo;
+use crate::wire::{List, wire_array, wire_map};
+
+wire_array! {
+    /// How one joined room stands for this account.
+    pub struct Head {
+        /// The room.
+        room: RoomId,
+        /// Its newest entry.
+        head: Cursor,
+        /// Up to where this account has read, on whichever device.
+        marker: Seq,
+        /// Entries after the marker that count and that others wrote: exact.
+        unread: u64,
+        /// More, some day.
+        ext: HeadExt,
+    }
+}
+
+wire_map! {
+    /// What else a [`Head`] may say.
+    #[derive(Default)]
+    pub struct HeadExt {
+        required {}
+        optional {
+            /// Unread entries that mention this account. Reserved.
+            1 => mentions: u64,
+        }
+    }
+}
+
+wire_array! {
+    /// Rooms that changed.
+    pub struct Heads {
+        /// One row a room.
+        rooms: List<Head, HEADS_MAX>,
+    }
+}
+
+wire_array! {
+    /// The account's membership of a room changed; `info.membership` says to what.
+    pub struct Membership {
+        /// The room as it is now.
+        info: RoomInfo,
+    }
+}
+
+/// Whether somebody is there. By number, so that a new state breaks nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PresenceState(pub u64);
+
+impl PresenceState {
+    /// No connection.
+    pub const OFFLINE: Self = Self(0);
+    /// At least one connection.
+    pub const ONLINE: Self = Self(1);
+}
+
+wire_array! {
+    /// One person's presence.
+    pub struct PersonPresence {
+        /// Who.
+        user: UserId,
+        /// Whether they are there.
+        state: PresenceState,
+    }
+}
+
+wire_array! {
+    /// People whose presence changed. May be skipped.
+    pub struct Presence {
+        /// One row a person.
+        people: List<PersonPresence, PRESENCE_MAX>,
+    }
+}
+
+wire_array! {
+    /// All rooms have been told once; what follows are changes. May be skipped.
+    pub struct InboxReady {
+        /// Joined rooms at that moment.
+        rooms: u64,
+    }
+}
+
+messages! {
+    0x60 => Heads,
+    0x62 => Membership,
+    0x63 => Presence,
+    0x65 => InboxReady,
+}

@@ -1,0 +1,136 @@
+//! Names people choose, each with its rule. Parsing is the only way in, also for serde.
+//!
+//! Names are shown in terminals and compared by eye, so they are narrow: no spaces, no control characters, one
+//! alphabet for what identifies. Topics and device names only inform, and are wider.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{DEVICE_NAME_BYTES_MAX, NICKNAME_BYTES_MAX, ROOM_NAME_BYTES_MAX, TOPIC_BYTES_MAX};
+
+/// A name outside its rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is {rule}")]
+pub struct NameError {
+    what: &'static str,
+    rule: &'static str,
+}
+
+macro_rules! name {
+    ($($(#[$meta:meta])* $name:ident, $what:literal, $rule:literal, $max:expr, $allowed:expr;)+) => { $(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str { &self.0 }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                let allowed: fn(&str) -> bool = $allowed;
+                if text.len() <= $max && allowed(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err(NameError { what: $what, rule: $rule })
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> { text.to_owned().try_into() }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self { name.0 }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(&self.0) }
+        }
+    )+ };
+}
+
+name! {
+    /// A room's name: it identifies the room on its server.
+    RoomName, "a room name", "1 to 64 lowercase letters, digits or `-`, and starts with a letter or digit",
+        ROOM_NAME_BYTES_MAX,
+        |text| identifies(text, |char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-');
+    /// What a person is called. Two that differ only in case are the same, see [`Nickname::folded`].
+    Nickname, "a nickname", "1 to 32 letters, digits, `-`, `_` or `.`, and starts with a letter or digit",
+        NICKNAME_BYTES_MAX,
+        |text| identifies(text, |char| char.is_ascii_alphanumeric() || "-_.".contains(char));
+    /// What a person calls a device.
+    DeviceName, "a device name", "1 to 64 bytes of text without control characters",
+        DEVICE_NAME_BYTES_MAX, |text| !text.is_empty() && is_plain(text);
+    /// What a room is about.
+    Topic, "a topic", "at most 512 bytes of text without control characters",
+        TOPIC_BYTES_MAX, is_plain;
+}
+
+impl Nickname {
+    /// The form in which nicknames are compared: equal for names that differ only in case.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+fn identifies(text: &str, allowed: fn(char) -> bool) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(allowed)
+}
+
+/// No control characters, and none that only change how others are shown (bidirectional overrides, zero width).
+fn is_plain(text: &str) -> bool {
+    !text.chars().any(|char| {
+        char.is_control() || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_names_keep_their_rule() {
+        for good in ["lobby", "a", "7", "team-4", &"x".repeat(64)] {
+            assert!(good.parse::<RoomName>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "-a",
+            "Lobby",
+            "a b",
+            "größe",
+            "a/b",
+            "a\u{0}",
+            &"x".repeat(65),
+        ] {
+            assert!(bad.parse::<RoomName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nicknames_differ_by_more_than_case() {
+        let folded = |text: &str| text.parse::<Nickname>().map(|name| name.folded());
+        assert_eq!(folded("Maria.K"), folded("maria.k"));
+        assert!(folded("ada\u{202e}").is_err() && folded("аda").is_err() && folded(" ada").is_err());
+    }
+
+    #[test]
+    fn device_names_and_topics_carry_nothing_invisible() {
+        assert!("Maria's phone ☎".parse::<DeviceName>().is_ok());
+        assert!("".parse::<Topic>().is_ok());
+        for bad in ["a\nb", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}", "a\u{9b}1m"] {
+            assert!(
+                bad.parse::<DeviceName>().is_err() && bad.parse::<Topic>().is_err(),
+                "{bad:?}"
+            );
+        }
+    }
+}
