@@ -1,1 +1,4 @@
-//! The Quipu server.
+//! The Quipu client library.
+
+pub mod seams;
+pub mod tls;
