@@ -41,4 +41,10 @@ impl Auth {
         });
         job.await.map_err(room::refusal)
     }
+
+    /// Whether a device may no longer be served. A store that cannot answer does not shut anybody out.
+    pub async fn is_revoked(&self, device: DeviceId) -> bool {
+        let row = self.storage.read(move |store| store.device(device)).await;
+        matches!(row, Ok(Some(row)) if row.revoked_ms.is_some())
+    }
 }

@@ -18,10 +18,10 @@ mod rules;
 mod subscription;
 mod tail;
 
-pub use chat::Rooms;
+pub use chat::{OpenedRoom, Rooms};
 pub use inbox::{Inbox, News};
 pub use live::Live;
-pub use subscription::{Next, Subscription};
+pub use subscription::{Next, Subscription, Typists};
 pub use tail::Tail;
 
 use quipu_protocol::{Code, Refusal};

@@ -28,7 +28,6 @@ pub struct Subscription {
     storage: Storage,
     user: UserId,
     appended: watch::Receiver<Seq>,
-    typing: broadcast::Receiver<Typing>,
     /// Everything up to here was given, or told missing.
     cursor: Seq,
     /// The head when the right to read was checked; a departure after it ends the reading.
@@ -62,7 +61,6 @@ impl Subscription {
             storage: storage.clone(),
             user,
             appended: room.appended.subscribe(),
-            typing: room.typing.subscribe(),
             room,
             cursor: Seq::ZERO,
             checked_at: Seq::ZERO,
@@ -149,15 +147,9 @@ impl Subscription {
         }
     }
 
-    /// Waits for somebody to type. Cancel-safe. Notices that came too fast are left out.
-    pub async fn typing(&mut self) -> Typing {
-        loop {
-            match self.typing.recv().await {
-                Ok(typing) => return typing,
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-            }
-        }
+    /// What people type in this room from now on.
+    pub fn typists(&self) -> Typists {
+        Typists(self.room.typing.subscribe())
     }
 
     fn look(&self) -> (Found, Seq, Option<Seq>) {
@@ -183,6 +175,22 @@ impl Subscription {
         match entries.first() {
             Some(first) if first.seq == cursor.next() => Ok(entries.into_iter().map(|entry| entry.frame).collect()),
             _ => Err(StoreError::Damaged(format!("room {room} has no entry after {cursor} below its head"))),
+        }
+    }
+}
+
+/// Who types in a room.
+pub struct Typists(broadcast::Receiver<Typing>);
+
+impl Typists {
+    /// Waits for somebody to type. Cancel-safe. Notices that came too fast are left out.
+    pub async fn next(&mut self) -> Typing {
+        loop {
+            match self.0.recv().await {
+                Ok(typing) => return typing,
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
         }
     }
 }
