@@ -11,14 +11,16 @@
 //!
 //! Invariant: a job's answer is given after its batch is durable, and after the observer has seen its entries.
 
+mod common;
+mod readers;
 mod storage;
+mod writer;
 
 pub mod memory;
 pub mod rows;
-pub mod sqlite;
 
 pub use rows::*;
-pub use storage::{Blocking, Observer, Pending, Storage, WriteError};
+pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
 
 use bytes::Bytes;
 use quipu_protocol::{DeviceId, InviteId, MessageId, RoomId, RoomName, Seq, UserId};
@@ -34,8 +36,9 @@ pub trait Store: Send + 'static {
     /// Runs `work` in one transaction and makes it durable; gives back the entries it appended, in order.
     ///
     /// # Errors
-    /// Then nothing of `work` happened, unless the error says that the outcome is unknown.
-    fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, StoreError>;
+    /// Then nothing of `work` happened, unless the error says that the outcome is unknown. A store whose disk
+    /// failed to make a batch durable commits nothing more until it has proved that the disk works again.
+    fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, CommitError>;
 }
 
 /// What can be asked of the store.
@@ -135,7 +138,12 @@ pub trait Writes: Reads {
     fn insert_room(&mut self, room: &RoomRow) -> Result<(), StoreError>;
     /// Sets or removes a membership; keeps the room's number of joined members. A new joined member's marker is
     /// the room's head.
-    fn set_member(&mut self, room: RoomId, user: UserId, member: Option<MemberState>) -> Result<(), StoreError>;
+    fn set_member(
+        &mut self,
+        room: RoomId,
+        user: UserId,
+        member: Option<MemberState>,
+    ) -> Result<(), StoreError>;
     /// Moves a member's marker forward to `seq`, or to the head if that is less; never back. Gives the marker.
     fn mark_read(&mut self, room: RoomId, user: UserId, seq: Seq) -> Result<Seq, StoreError>;
     /// Writes an account, new or changed.
@@ -217,6 +225,26 @@ pub enum StoreError {
     /// Everything else, with the engine's words.
     #[error("the store failed: {0}")]
     Failed(String),
+}
+
+/// Why a batch was not made durable.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// Nothing of it happened.
+    #[error(transparent)]
+    Undone(#[from] StoreError),
+    /// It may be on the disk, and come to light at the next start.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(StoreError),
+}
+
+impl From<CommitError> for WriteError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Undone(error) => Self::Store(error),
+            CommitError::Unknown(error) => Self::Unknown(error),
+        }
+    }
 }
 
 /// A message that a job appends: a draft that was allowed, or the server's own note.

@@ -1,7 +1,9 @@
 //! Rows of the directory: what the store keeps beside the logs.
 
 use quipu_protocol::request::{MembershipState, RoomRole, ServerRole, Visibility};
-use quipu_protocol::{Cursor, DeviceId, DeviceName, InviteId, Nickname, RoomId, RoomName, Seq, Topic, UserId};
+use quipu_protocol::{
+    Cursor, DeviceId, DeviceName, InviteId, Nickname, RoomId, RoomName, Seq, Topic, UserId,
+};
 
 /// A room.
 #[derive(Debug, Clone, PartialEq, Eq)]
