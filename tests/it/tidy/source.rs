@@ -153,7 +153,7 @@ fn without_tests(code: &str) -> String {
     {
         let mut depth = 0;
         let item = code[start + marker.len()..].bytes().position(|byte| {
-            depth += i32::from(byte == b'{') - i32::from(byte == b'}');
+            depth += i32::from(b"([{".contains(&byte)) - i32::from(b")]}".contains(&byte));
             depth == 0 && matches!(byte, b'}' | b';')
         });
         let end = item.map_or(code.len(), |length| start + marker.len() + length + 1);
@@ -251,11 +251,11 @@ fn text_and_comments_are_not_code() {
 
 #[test]
 fn tests_are_not_shipped() {
-    let text = "one();\n#[cfg(test)]\nmod tests { fn two() { three(); } }\n#[cfg(test)] mod four;\nfive();";
+    let text = "one();\n#[cfg(test)]\nmod tests { fn two() { three(); } }\n#[cfg(test)] mod four;\n#[cfg(test)] fn five(a: [u8; 3]) { six(); }\nseven();";
     let shipped = Source::new("src/lib.rs", text).shipped;
     assert_eq!(
         words(&shipped).map(|(_, word)| word).collect::<Vec<_>>(),
-        ["one", "five"]
+        ["one", "seven"]
     );
     assert_eq!(Source::new("src/room/tests.rs", text).shipped, "");
 }
