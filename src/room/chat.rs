@@ -8,7 +8,7 @@ use std::sync::Arc;
 use quipu_protocol::publish::Ack;
 use quipu_protocol::request::{MarkRead, RoomInfo, SubscribeRoom};
 use quipu_protocol::room::Opened;
-use quipu_protocol::{Code, Cursor, Draft, Ext, Kind, Refusal, RoomId, Seq};
+use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
 
 use super::live::Live;
 use super::subscription::Subscription;

@@ -134,6 +134,9 @@ pub trait Writes: Reads {
     /// Gives the entry the room's next position, unless its author already used its message id in this room.
     /// Keeps the room's head, its count of countable entries and the author's own count.
     fn append(&mut self, new: NewEntry) -> Result<Appended, StoreError>;
+    /// What `append` would say of an entry whose message id its author has used in this room: `None` when they
+    /// have not. It changes nothing.
+    fn find(&self, new: &NewEntry) -> Result<Option<Appended>, StoreError>;
     /// Writes a new room. Its id, its name and its pair of people are free, the caller has looked.
     fn insert_room(&mut self, room: &RoomRow) -> Result<(), StoreError>;
     /// Sets or removes a membership; keeps the room's number of joined members. A new joined member's marker is

@@ -84,7 +84,7 @@ impl Gate {
 
     /// Whether somebody from this address may guess at one more invite.
     pub(super) fn may_redeem(&self, from: SocketAddr, now: Instant) -> bool {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.get(&prefix(from.ip())).is_none_or(|bucket| bucket.clone().try_take(now))
     }
 

@@ -31,6 +31,10 @@ impl Writes for View<Batch<'_>> {
         self.0.append(&new)
     }
 
+    fn find(&self, new: &NewEntry) -> Result<Option<Appended>, StoreError> {
+        self.0.find(new)
+    }
+
     fn insert_room(&mut self, room: &RoomRow) -> Result<(), StoreError> {
         let journal = &mut self.0.journal;
         free(journal.state().rooms.contains_key(&room.room), "room id")?;
@@ -132,20 +136,25 @@ impl Writes for View<Batch<'_>> {
 }
 
 impl Batch<'_> {
-    fn append(&mut self, new: &NewEntry) -> Result<Appended, StoreError> {
-        let mut log = self.log(new.room)?;
-        let key = new
-            .author
-            .zip(new.message)
-            .map(|((user, _), message)| (new.room, user, message));
-        let hash = content_hash(new);
-        if let Some(sent) = key.and_then(|key| self.journal.state().messages.get(&key)) {
-            return Ok(if sent.hash == hash {
+    fn find(&self, new: &NewEntry) -> Result<Option<Appended>, StoreError> {
+        let log = self.log(new.room)?;
+        let sent = key(new).and_then(|key| self.journal.state().messages.get(&key));
+        Ok(sent.map(|sent| {
+            if sent.hash == content_hash(new) {
                 Appended::Duplicate(placed(&log, sent.seq, sent.at_ms))
             } else {
                 Appended::Conflict
-            });
+            }
+        }))
+    }
+
+    fn append(&mut self, new: &NewEntry) -> Result<Appended, StoreError> {
+        if let Some(known) = self.find(new)? {
+            return Ok(known);
         }
+        let mut log = self.log(new.room)?;
+        let key = key(new);
+        let hash = content_hash(new);
 
         let seq = log.row.head.seq.next();
         log.at_ms = log.at_ms.max(new.now_ms);
@@ -263,4 +272,9 @@ fn free(taken: bool, what: &str) -> Result<(), StoreError> {
 
 fn failed(why: &str) -> StoreError {
     StoreError::Failed(why.to_owned())
+}
+
+/// What an author's message id is unique within.
+fn key(new: &NewEntry) -> Option<(RoomId, UserId, MessageId)> {
+    new.author.zip(new.message).map(|((user, _), message)| (new.room, user, message))
 }
