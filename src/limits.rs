@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use quipu_protocol::limits::{BACKLOG_ENTRIES_MAX, BODY_BYTES_MAX, ENTRY_OVERHEAD_BYTES_MAX, PAGE_ENTRIES_MAX};
+use quipu_protocol::limits::{
+    BACKLOG_ENTRIES_MAX, BODY_BYTES_MAX, ENTRY_OVERHEAD_BYTES_MAX, PAGE_ENTRIES_MAX,
+};
 
 /// Entries a room with readers keeps in memory. Rooms without readers keep none.
 pub const TAIL_ENTRIES_MAX: usize = 2_048;
@@ -14,7 +16,8 @@ pub const ROOM_PUBLISHES_PER_SECOND: u32 = 200;
 /// How long a healthy reader may hang, a change of network say, and still be served from memory.
 pub const READER_FORGIVEN: Duration = Duration::from_secs(10);
 // Retention and author rate are one decision: the tail outlasts what may be said while a reader hangs.
-const _: () = assert!(ROOM_PUBLISHES_PER_SECOND as u64 * READER_FORGIVEN.as_secs() <= TAIL_ENTRIES_MAX as u64);
+const _: () =
+    assert!(ROOM_PUBLISHES_PER_SECOND as u64 * READER_FORGIVEN.as_secs() <= TAIL_ENTRIES_MAX as u64);
 const _: () = assert!(TAIL_ENTRIES_MAX as u64 <= BACKLOG_ENTRIES_MAX);
 
 /// Entries a reader is given in one write.

@@ -4,18 +4,21 @@ use quipu_protocol::request::{DeviceInfo, Devices};
 use quipu_protocol::{Code, DeviceId, List, Refusal};
 
 use super::{Auth, Authenticated};
-use crate::room;
-use crate::store::DeviceRow;
+use crate::store::{DeviceRow, WriteError};
 
 impl Auth {
     /// The asker's devices; `online` tells which of them have a connection.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn devices(&self, who: &Authenticated, online: impl Fn(DeviceId) -> bool) -> Result<Devices, Refusal> {
+    pub async fn devices(
+        &self,
+        who: &Authenticated,
+        online: impl Fn(DeviceId) -> bool,
+    ) -> Result<Devices, Refusal> {
         let user = who.user();
         let rows = self.storage.read(move |store| store.devices(user)).await;
-        let rows = rows.map_err(|error| room::store_refusal(&error))?;
+        let rows = rows.map_err(|error| error.refusal())?;
         let info = |row: DeviceRow| DeviceInfo {
             device: row.device,
             name: row.name,
@@ -24,7 +27,9 @@ impl Auth {
             online: online(row.device),
             revoked_ms: row.revoked_ms,
         };
-        Ok(Devices { devices: List::first(rows.into_iter().map(info).collect()) })
+        Ok(Devices {
+            devices: List::first(rows.into_iter().map(info).collect()),
+        })
     }
 
     /// Shuts a device of the asker's account out, durably. Doing it again is harmless.
@@ -39,7 +44,7 @@ impl Auth {
             let revoked_ms = row.revoked_ms.or(Some(now_ms));
             Ok(store.put_device(&DeviceRow { revoked_ms, ..row })?)
         });
-        job.await.map_err(room::refusal)
+        job.await.map_err(WriteError::refusal)
     }
 
     /// Whether a device may no longer be served. A store that cannot answer does not shut anybody out.

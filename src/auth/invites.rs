@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use quipu_protocol::request::{
-    CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, RoomRole, RevokeInvite, ServerRole,
-};
 use quipu_protocol::limits::ROWS_MAX;
+use quipu_protocol::request::{
+    CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, RevokeInvite, RoomRole, ServerRole,
+};
 use quipu_protocol::token::sha256;
 use quipu_protocol::{Blob, Code, InviteId, List, Refusal, RoomId, UserId};
 
 use super::{Auth, Authenticated};
 use crate::limits::{INVITE_LIFE_MAX, INVITE_USES_MAX};
-use crate::room;
 use crate::store::{InviteRow, Reads, StoreError, WriteError};
 
 /// Life of the invite a new server prints.
@@ -24,14 +23,19 @@ impl Auth {
     ///
     /// # Errors
     /// Nobody gives a role above their own, and members invite members.
-    pub async fn create_invite(&self, who: &Authenticated, ask: CreateInvite) -> Result<InviteAnswer, Refusal> {
+    pub async fn create_invite(
+        &self,
+        who: &Authenticated,
+        ask: CreateInvite,
+    ) -> Result<InviteAnswer, Refusal> {
         let role = ask.role.unwrap_or(ServerRole::MEMBER);
         let own_device = ask.own_device.unwrap_or(false);
         may_invite(who, role, own_device)?;
         let uses = if own_device { 1 } else { ask.uses };
         let life_max_ms = INVITE_LIFE_MAX.as_millis() as u64;
         if uses == 0 || uses > INVITE_USES_MAX || ask.life_ms == 0 || ask.life_ms > life_max_ms {
-            let text = format!("an invite has 1 to {INVITE_USES_MAX} uses and lives at most {life_max_ms} ms");
+            let text =
+                format!("an invite has 1 to {INVITE_USES_MAX} uses and lives at most {life_max_ms} ms");
             return Err(Refusal::because(Code::BAD_REQUEST, text));
         }
         let (row, secret) = self.invite_row(uses, ask.life_ms, role);
@@ -49,8 +53,12 @@ impl Auth {
             }
             Ok(store.put_invite(&stored)?)
         });
-        job.await.map_err(room::refusal)?;
-        Ok(InviteAnswer { invite: row.invite, secret: blob(secret), expires_ms: row.expires_ms })
+        job.await.map_err(WriteError::refusal)?;
+        Ok(InviteAnswer {
+            invite: row.invite,
+            secret: blob(secret),
+            expires_ms: row.expires_ms,
+        })
     }
 
     /// The invite of a server that has no account yet: its secret, and when it ends in unix milliseconds. Those
@@ -86,9 +94,12 @@ impl Auth {
             let more = rows.len() > ROWS_MAX;
             rows.truncate(ROWS_MAX);
             let rows: Result<Vec<_>, _> = rows.into_iter().map(|row| info(store, row)).collect();
-            Ok(Invites { invites: List::first(rows?), more })
+            Ok(Invites {
+                invites: List::first(rows?),
+                more,
+            })
         });
-        question.await.map_err(|error| room::store_refusal(&error))
+        question.await.map_err(|error| error.refusal())
     }
 
     /// Takes an invite back. Who used it stays.
@@ -98,11 +109,13 @@ impl Auth {
     pub async fn revoke_invite(&self, who: &Authenticated, ask: RevokeInvite) -> Result<(), Refusal> {
         let (user, admin) = (who.user(), who.role() >= ServerRole::ADMIN);
         let job = self.storage.write(move |store| {
-            let row = store.invite(ask.invite)?.filter(|row| admin || row.created_by == Some(user));
+            let row = store
+                .invite(ask.invite)?
+                .filter(|row| admin || row.created_by == Some(user));
             let row = row.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             Ok(store.put_invite(&InviteRow { revoked: true, ..row })?)
         });
-        job.await.map_err(room::refusal)
+        job.await.map_err(WriteError::refusal)
     }
 
     fn invite_row(&self, uses_left: u64, life_ms: u64, role: ServerRole) -> (InviteRow, [u8; 16]) {
@@ -135,10 +148,16 @@ fn may_invite(who: &Authenticated, role: ServerRole, own_device: bool) -> Result
         return Ok(());
     }
     if who.role() < ServerRole::ADMIN {
-        return Err(Refusal::because(Code::FORBIDDEN, "only an admin invites people to the server"));
+        return Err(Refusal::because(
+            Code::FORBIDDEN,
+            "only an admin invites people to the server",
+        ));
     }
     if role > who.role() {
-        return Err(Refusal::because(Code::FORBIDDEN, "nobody gives a role above their own"));
+        return Err(Refusal::because(
+            Code::FORBIDDEN,
+            "nobody gives a role above their own",
+        ));
     }
     Ok(())
 }

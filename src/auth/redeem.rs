@@ -39,7 +39,9 @@ impl Auth {
     /// # Errors
     /// Refusals are for the peer as they are: each way an invite can fail has its own code.
     pub async fn redeem(&self, redeem: &Redeem, exporter: Exporter<'_>) -> Result<Redeemed, Refusal> {
-        let secret: [u8; 16] = redeem.secret[..].try_into().map_err(|_| Refusal::from(Code::BAD_REQUEST))?;
+        let secret: [u8; 16] = redeem.secret[..]
+            .try_into()
+            .map_err(|_| Refusal::from(Code::BAD_REQUEST))?;
         let subject = token::redeem_subject(&secret, &redeem.key);
         self.check_proof(Purpose::Redeem, subject, &redeem.key, &redeem.proof, exporter)
             .map_err(|error: AuthError| error.refusal())?;
@@ -53,7 +55,7 @@ impl Auth {
             now_ms: self.now_ms(),
         };
         let job = self.storage.write(move |store| admit(store, newcomer));
-        let (device, user, room) = job.await.map_err(crate::room::refusal)?;
+        let (device, user, room) = job.await.map_err(WriteError::refusal)?;
         let token = self.issue(&device, &user, redeem.key.clone());
         let who = Authenticated::new(user.user, device.device, user.nickname, user.role);
         Ok(Redeemed { token, who, room })
@@ -83,7 +85,10 @@ fn admit(store: &mut dyn Writes, new: Newcomer) -> Result<(DeviceRow, UserRow, O
     };
     store.put_device(&device)?;
     let room = invite.room;
-    store.put_invite(&InviteRow { uses_left: invite.uses_left - 1, ..invite })?;
+    store.put_invite(&InviteRow {
+        uses_left: invite.uses_left - 1,
+        ..invite
+    })?;
     Ok((device, user, room))
 }
 
@@ -96,7 +101,9 @@ fn again(
     if device.invite != invite.invite || device.revoked_ms.is_some() {
         return Err(Refusal::because(Code::CONFLICT, "this device key is in use").into());
     }
-    let user = store.user(device.user)?.ok_or_else(|| Refusal::from(Code::INTERNAL))?;
+    let user = store
+        .user(device.user)?
+        .ok_or_else(|| Refusal::from(Code::INTERNAL))?;
     Ok((device, user, invite.room))
 }
 
@@ -113,16 +120,26 @@ fn check(invite: &InviteRow, now_ms: u64) -> Result<(), Refusal> {
 }
 
 fn owner_of_device(store: &mut dyn Writes, user: UserId) -> Result<UserRow, WriteError> {
-    let devices = store.devices(user)?.iter().filter(|device| device.revoked_ms.is_none()).count();
+    let devices = store
+        .devices(user)?
+        .iter()
+        .filter(|device| device.revoked_ms.is_none())
+        .count();
     if devices >= DEVICES_PER_USER_MAX {
-        return Err(Refusal::because(Code::QUOTA, format!("an account has at most {DEVICES_PER_USER_MAX} devices")).into());
+        return Err(Refusal::because(
+            Code::QUOTA,
+            format!("an account has at most {DEVICES_PER_USER_MAX} devices"),
+        )
+        .into());
     }
     store.user(user)?.ok_or_else(|| Refusal::from(Code::GONE).into())
 }
 
 fn new_user(store: &mut dyn Writes, invite: &InviteRow, new: &Newcomer) -> Result<UserRow, WriteError> {
     if store.user_by_nickname(&new.nickname.folded())?.is_some() {
-        return Err(Refusal::because(Code::CONFLICT, "the nickname is taken; the invite is still good").into());
+        return Err(
+            Refusal::because(Code::CONFLICT, "the nickname is taken; the invite is still good").into(),
+        );
     }
     let user = UserRow {
         user: new.user,

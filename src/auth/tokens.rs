@@ -50,7 +50,7 @@ impl AuthError {
     /// What the peer is told.
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Store(error) => crate::room::store_refusal(error),
+            Self::Store(error) => error.refusal(),
             Self::Expired => Refusal::because(Code::EXPIRED, "the token has ended: refresh it"),
             Self::Revoked => Refusal::because(Code::GONE, "this device was revoked"),
             _ => Code::UNAUTHENTICATED.into(),
@@ -89,7 +89,10 @@ impl Auth {
             return Err(AuthError::Revoked);
         }
         self.note_seen(&device).await;
-        Ok((Authenticated::new(user.user, device.device, user.nickname, user.role), claims.expires_s * 1_000))
+        Ok((
+            Authenticated::new(user.user, device.device, user.nickname, user.role),
+            claims.expires_s * 1_000,
+        ))
     }
 
     /// Gives a device a new token for a proof by its key.
@@ -124,7 +127,9 @@ impl Auth {
             user_epoch: user.epoch,
         };
         let public = self.key.public();
-        let token = token::issue(&claims, public.algorithm(), self.key.id(), |bytes| self.key.sign(bytes));
+        let token = token::issue(&claims, public.algorithm(), self.key.id(), |bytes| {
+            self.key.sign(bytes)
+        });
         Token {
             token: Blob::new(token).expect("our claims are of bounded size"),
             expires_ms: expires_s * 1_000,
@@ -164,7 +169,9 @@ impl Auth {
 
     async fn device_and_user(&self, device: DeviceId) -> Result<(DeviceRow, UserRow), AuthError> {
         let found = self.storage.read(move |store| {
-            let Some(device) = store.device(device)? else { return Ok(None) };
+            let Some(device) = store.device(device)? else {
+                return Ok(None);
+            };
             Ok(store.user(device.user)?.map(|user| (device, user)))
         });
         found.await?.ok_or(AuthError::UnknownDevice)
@@ -178,8 +185,13 @@ impl Auth {
         }
         let device = device.device;
         let job = self.storage.enqueue(move |store| {
-            let Some(row) = store.device(device)? else { return Ok(()) };
-            Ok(store.put_device(&DeviceRow { seen_ms: now_ms, ..row })?)
+            let Some(row) = store.device(device)? else {
+                return Ok(());
+            };
+            Ok(store.put_device(&DeviceRow {
+                seen_ms: now_ms,
+                ..row
+            })?)
         });
         // The job has its place in the queue; its answer interests nobody.
         drop(job.await);

@@ -14,7 +14,7 @@ use quipu_protocol::{
 };
 
 use super::chat::Rooms;
-use super::{refusal, rules, store_refusal};
+use super::rules;
 use crate::auth::Authenticated;
 use crate::limits::ROOMS_PER_USER_MAX;
 use crate::store::{MemberRow, MemberState, NewEntry, Reads, RoomRow, StoreError, WriteError, Writes};
@@ -26,12 +26,20 @@ impl Rooms {
     /// When the store fails.
     pub async fn ensure_lobby(&self, name: RoomName, topic: Topic) -> Result<RoomId, WriteError> {
         let (room, now_ms) = (RoomId::from_bytes(self.random_id()), self.now_ms());
-        let row = RoomRow { topic: Some(topic), ..blank(room, Some(name.clone()), Visibility::PUBLIC, now_ms) };
-        let row = RoomRow { head: self.log_start(), ..row };
-        let job = self.storage().write(move |store| match store.room_by_name(&name)? {
-            Some(lobby) => Ok(lobby.room),
-            None => make(store, &row, None).map(|()| row.room),
-        });
+        let row = RoomRow {
+            topic: Some(topic),
+            ..blank(room, Some(name.clone()), Visibility::PUBLIC, now_ms)
+        };
+        let row = RoomRow {
+            head: self.log_start(),
+            ..row
+        };
+        let job = self
+            .storage()
+            .write(move |store| match store.room_by_name(&name)? {
+                Some(lobby) => Ok(lobby.room),
+                None => make(store, &row, None).map(|()| row.room),
+            });
         job.await
     }
 
@@ -42,7 +50,12 @@ impl Rooms {
     pub async fn create(&self, who: &Authenticated, ask: CreateRoom) -> Result<RoomInfo, Refusal> {
         rules::may_create(who, ask.visibility)?;
         let blank = blank(ask.room, Some(ask.name.clone()), ask.visibility, self.now_ms());
-        let row = RoomRow { topic: ask.topic, creator: Some(who.user()), head: self.log_start(), ..blank };
+        let row = RoomRow {
+            topic: ask.topic,
+            creator: Some(who.user()),
+            head: self.log_start(),
+            ..blank
+        };
         let who = who.clone();
         let job = self.storage().write(move |store| {
             match store.room(row.room)? {
@@ -58,7 +71,7 @@ impl Rooms {
             }
             info_of(&*store, who.user(), row.room)
         });
-        job.await.map_err(refusal)
+        job.await.map_err(WriteError::refusal)
     }
 
     /// The direct room of the asker and somebody, made when there is none.
@@ -70,8 +83,18 @@ impl Rooms {
         if pair.0 == pair.1 {
             return Err(Refusal::because(Code::BAD_REQUEST, "a direct room is for two"));
         }
-        let blank = blank(RoomId::from_bytes(self.random_id()), None, Visibility::DIRECT, self.now_ms());
-        let row = RoomRow { direct: Some(pair), creator: Some(who.user()), head: self.log_start(), ..blank };
+        let blank = blank(
+            RoomId::from_bytes(self.random_id()),
+            None,
+            Visibility::DIRECT,
+            self.now_ms(),
+        );
+        let row = RoomRow {
+            direct: Some(pair),
+            creator: Some(who.user()),
+            head: self.log_start(),
+            ..blank
+        };
         let (who, other) = (who.clone(), ask.user);
         let job = self.storage().write(move |store| {
             if let Some(room) = store.direct_room(pair.0, pair.1)? {
@@ -85,10 +108,17 @@ impl Rooms {
                 nickname: other.nickname,
                 role: RoomRole::OWNER.0,
             };
-            note_member(store, row.room, row.created_ms, Some(&who), change, Some(rules::joined(RoomRole::OWNER)))?;
+            note_member(
+                store,
+                row.room,
+                row.created_ms,
+                Some(&who),
+                change,
+                Some(rules::joined(RoomRole::OWNER)),
+            )?;
             info_of(&*store, who.user(), row.room)
         });
-        job.await.map_err(refusal)
+        job.await.map_err(WriteError::refusal)
     }
 
     /// Makes the asker a member. Being one already is no error.
@@ -104,7 +134,7 @@ impl Rooms {
             }
             info_of(&*store, who.user(), room)
         });
-        job.await.map_err(refusal)
+        job.await.map_err(WriteError::refusal)
     }
 
     /// Lets a newcomer into the room their invite leads to, hidden or not.
@@ -120,7 +150,7 @@ impl Rooms {
             }
             Ok(())
         });
-        job.await.map_err(refusal)
+        job.await.map_err(WriteError::refusal)
     }
 
     /// Ends the asker's membership or invitation.
@@ -136,12 +166,21 @@ impl Rooms {
             let seen = info_of(&*store, who.user(), room)?;
             if leaves {
                 let nickname = who.nickname().clone();
-                let change = MemberChange { user: who.user(), change: Change::LEFT, nickname, role: 0 };
+                let change = MemberChange {
+                    user: who.user(),
+                    change: Change::LEFT,
+                    nickname,
+                    role: 0,
+                };
                 note_member(store, room, now_ms, Some(&who), change, None)?;
             }
-            Ok(RoomInfo { membership: MembershipState::NONE, role: RoomRole::READER, ..seen })
+            Ok(RoomInfo {
+                membership: MembershipState::NONE,
+                role: RoomRole::READER,
+                ..seen
+            })
         });
-        job.await.map_err(refusal)
+        job.await.map_err(WriteError::refusal)
     }
 
     /// Allows somebody into a room.
@@ -156,7 +195,9 @@ impl Rooms {
             if !rules::invite(&who, &row, member.as_ref(), target.as_ref())? {
                 return Ok(());
             }
-            let user = store.user(ask.user)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let user = store
+                .user(ask.user)?
+                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             let state = rules::invited();
             let change = MemberChange {
                 user: user.user,
@@ -166,7 +207,7 @@ impl Rooms {
             };
             note_member(store, ask.room, now_ms, Some(&who), change, Some(state))
         });
-        job.await.map_err(refusal)
+        job.await.map_err(WriteError::refusal)
     }
 
     /// Sends somebody out of a room, or takes an invitation back.
@@ -179,12 +220,21 @@ impl Rooms {
             let (row, member) = room_and_member(&*store, ask.room, who.user())?;
             let target = store.member(ask.room, ask.user)?;
             let target = target.as_ref().map(|target| (ask.user, target));
-            let Some(change) = rules::remove(&who, &row, member.as_ref(), target)? else { return Ok(()) };
-            let user = store.user(ask.user)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-            let change = MemberChange { user: user.user, change, nickname: user.nickname, role: 0 };
+            let Some(change) = rules::remove(&who, &row, member.as_ref(), target)? else {
+                return Ok(());
+            };
+            let user = store
+                .user(ask.user)?
+                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let change = MemberChange {
+                user: user.user,
+                change,
+                nickname: user.nickname,
+                role: 0,
+            };
             note_member(store, ask.room, now_ms, Some(&who), change, None)
         });
-        job.await.map_err(refusal)
+        job.await.map_err(WriteError::refusal)
     }
 
     /// Rooms the asker may see, a page by id.
@@ -195,10 +245,16 @@ impl Rooms {
         let who = who.clone();
         let question = self.storage().read(move |store| {
             let mut rows: Vec<(RoomRow, Option<MemberRow>)> = match &ask.name {
-                Some(name) => store.room_by_name(name)?.into_iter().map(|row| (row, None)).collect(),
+                Some(name) => store
+                    .room_by_name(name)?
+                    .into_iter()
+                    .map(|row| (row, None))
+                    .collect(),
                 None if ask.mine => {
                     let rows = store.rooms_of(who.user(), ask.after, ROWS_MAX + 1)?;
-                    rows.into_iter().map(|(row, member)| (row, Some(member))).collect()
+                    rows.into_iter()
+                        .map(|(row, member)| (row, Some(member)))
+                        .collect()
                 }
                 None => store.rooms_visible(who.user(), ask.after, ROWS_MAX + 1)?,
             };
@@ -214,9 +270,12 @@ impl Rooms {
                     rooms.push(info(store, who.user(), &row, member.as_ref())?);
                 }
             }
-            Ok(RoomList { rooms: List::first(rooms), more })
+            Ok(RoomList {
+                rooms: List::first(rooms),
+                more,
+            })
         });
-        question.await.map_err(|error| store_refusal(&error))
+        question.await.map_err(|error| error.refusal())
     }
 
     /// Members of a room the asker may read, a page by id.
@@ -226,13 +285,15 @@ impl Rooms {
     pub async fn members(&self, who: &Authenticated, ask: ListMembers) -> Result<Members, Refusal> {
         let who = who.clone();
         let question = self.storage().read(move |store| {
-            let Some(room) = store.room(ask.room)? else { return Ok(Err(Code::NOT_FOUND.into())) };
+            let Some(room) = store.room(ask.room)? else {
+                return Ok(Err(Code::NOT_FOUND.into()));
+            };
             if let Err(no) = rules::may_read(&who, &room, store.member(ask.room, who.user())?.as_ref()) {
                 return Ok(Err(no));
             }
             Ok(Ok(store.members(ask.room, ask.after, ROWS_MAX + 1)?))
         });
-        let mut rows = question.await.map_err(|error| store_refusal(&error))??;
+        let mut rows = question.await.map_err(|error| error.refusal())??;
         let more = rows.len() > ROWS_MAX;
         rows.truncate(ROWS_MAX);
         let info = |(user, member): (crate::store::UserRow, MemberRow)| MemberInfo {
@@ -242,7 +303,10 @@ impl Rooms {
             membership: member.state.membership,
             online: self.live().is_online(user.user),
         };
-        Ok(Members { members: List::first(rows.into_iter().map(info).collect()), more })
+        Ok(Members {
+            members: List::first(rows.into_iter().map(info).collect()),
+            more,
+        })
     }
 
     /// Accounts by id, or one by nickname. Unknown ones are left out.
@@ -258,10 +322,16 @@ impl Rooms {
             if let Some(nickname) = &ask.nickname {
                 users.extend(store.user_by_nickname(&nickname.folded())?);
             }
-            let info = |row: crate::store::UserRow| UserInfo { user: row.user, nickname: row.nickname, role: row.role };
-            Ok(Users { users: List::first(users.into_iter().map(info).collect()) })
+            let info = |row: crate::store::UserRow| UserInfo {
+                user: row.user,
+                nickname: row.nickname,
+                role: row.role,
+            };
+            Ok(Users {
+                users: List::first(users.into_iter().map(info).collect()),
+            })
         });
-        question.await.map_err(|error| store_refusal(&error))
+        question.await.map_err(|error| error.refusal())
     }
 
     /// How joined rooms stand for an account: those named, or all of them.
@@ -269,7 +339,10 @@ impl Rooms {
     /// # Errors
     /// When the store fails.
     pub async fn heads(&self, user: UserId, rooms: Option<Vec<RoomId>>) -> Result<Vec<Head>, StoreError> {
-        let rows = self.storage().read(move |store| store.heads(user, rooms.as_deref())).await?;
+        let rows = self
+            .storage()
+            .read(move |store| store.heads(user, rooms.as_deref()))
+            .await?;
         let head = |row: crate::store::HeadRow| Head {
             room: row.room,
             head: row.head,
@@ -300,7 +373,9 @@ impl Rooms {
         let question = move |store: &dyn Reads| {
             let rows = store.rooms_of(user, None, ROOMS_PER_USER_MAX)?.into_iter();
             let invited = rows.filter(|(_, member)| member.state.membership == MembershipState::INVITED);
-            invited.map(|(row, member)| info(store, user, &row, Some(&member))).collect()
+            invited
+                .map(|(row, member)| info(store, user, &row, Some(&member)))
+                .collect()
         };
         self.storage().read(question).await
     }
@@ -309,7 +384,10 @@ impl Rooms {
     fn log_start(&self) -> Cursor {
         let mut bytes = [0; 4];
         bytes.copy_from_slice(&self.random_id()[..4]);
-        Cursor { incarnation: Incarnation(u64::from(u32::from_be_bytes(bytes)) + 1), seq: Seq::ZERO }
+        Cursor {
+            incarnation: Incarnation(u64::from(u32::from_be_bytes(bytes)) + 1),
+            seq: Seq::ZERO,
+        }
     }
 }
 
@@ -320,7 +398,9 @@ pub(super) fn info(
     row: &RoomRow,
     member: Option<&MemberRow>,
 ) -> Result<RoomInfo, StoreError> {
-    let peer = row.direct.map(|(one, other)| if one == user { other } else { one });
+    let peer = row
+        .direct
+        .map(|(one, other)| if one == user { other } else { one });
     let peer_row = match peer {
         Some(peer) => store.user(peer)?,
         None => None,
@@ -344,7 +424,11 @@ fn info_of(store: &dyn Reads, user: UserId, room: RoomId) -> Result<RoomInfo, Wr
     Ok(info(store, user, &row, member.as_ref())?)
 }
 
-fn room_and_member(store: &dyn Reads, room: RoomId, user: UserId) -> Result<(RoomRow, Option<MemberRow>), WriteError> {
+fn room_and_member(
+    store: &dyn Reads,
+    room: RoomId,
+    user: UserId,
+) -> Result<(RoomRow, Option<MemberRow>), WriteError> {
     let row = store.room(room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
     let member = store.member(room, user)?;
     Ok((row, member))
@@ -369,17 +453,30 @@ fn may_be_in_another(store: &dyn Reads, user: UserId) -> Result<(), WriteError> 
     if store.rooms_of(user, None, ROOMS_PER_USER_MAX)?.len() < ROOMS_PER_USER_MAX {
         return Ok(());
     }
-    Err(Refusal::because(Code::QUOTA, format!("an account is in at most {ROOMS_PER_USER_MAX} rooms")).into())
+    Err(Refusal::because(
+        Code::QUOTA,
+        format!("an account is in at most {ROOMS_PER_USER_MAX} rooms"),
+    )
+    .into())
 }
 
 /// Writes a room, its first entry, and its maker's membership.
 fn make(store: &mut dyn Writes, row: &RoomRow, owner: Option<&Authenticated>) -> Result<(), WriteError> {
     store.insert_room(row)?;
-    let body =
-        cbor::encode(&Created { name: row.name.clone(), visibility: row.visibility.0, topic: row.topic.clone() });
+    let body = cbor::encode(&Created {
+        name: row.name.clone(),
+        visibility: row.visibility.0,
+        topic: row.topic.clone(),
+    });
     note(store, row.room, row.created_ms, owner, Kind::CREATED, body, None)?;
     let Some(owner) = owner else { return Ok(()) };
-    enter(store, owner, row.room, rules::joined(RoomRole::OWNER), row.created_ms)
+    enter(
+        store,
+        owner,
+        row.room,
+        rules::joined(RoomRole::OWNER),
+        row.created_ms,
+    )
 }
 
 fn enter(
@@ -391,7 +488,12 @@ fn enter(
 ) -> Result<(), WriteError> {
     may_be_in_another(&*store, who.user())?;
     let nickname = who.nickname().clone();
-    let change = MemberChange { user: who.user(), change: Change::JOINED, nickname, role: state.role.0 };
+    let change = MemberChange {
+        user: who.user(),
+        change: Change::JOINED,
+        nickname,
+        role: state.role.0,
+    };
     note_member(store, room, now_ms, Some(who), change, Some(state))
 }
 
@@ -404,7 +506,15 @@ fn note_member(
     state: Option<MemberState>,
 ) -> Result<(), WriteError> {
     let membership = Some((change.user, state));
-    note(store, room, now_ms, who, Kind::MEMBER, cbor::encode(&change), membership)
+    note(
+        store,
+        room,
+        now_ms,
+        who,
+        Kind::MEMBER,
+        cbor::encode(&change),
+        membership,
+    )
 }
 
 fn note(
@@ -418,7 +528,16 @@ fn note(
 ) -> Result<(), WriteError> {
     let body = Blob::new(body).expect("names and topics are far below the limit of a body");
     let author = who.map(|who| (who.user(), who.device()));
-    let entry = NewEntry { room, now_ms, author, message: None, kind, body, ext: Ext::default(), membership };
+    let entry = NewEntry {
+        room,
+        now_ms,
+        author,
+        message: None,
+        kind,
+        body,
+        ext: Ext::default(),
+        membership,
+    };
     store.append(entry)?;
     Ok(())
 }

@@ -116,7 +116,11 @@ impl Live {
 
     /// Adds an inbox; it follows no room yet.
     pub fn register(&self, inbox: &Arc<Inbox>) {
-        lock(&self.people).inboxes.entry(inbox.user()).or_default().push(Arc::clone(inbox));
+        lock(&self.people)
+            .inboxes
+            .entry(inbox.user())
+            .or_default()
+            .push(Arc::clone(inbox));
     }
 
     /// Lets an inbox follow rooms its account has joined, and tells their people that somebody came.
@@ -161,13 +165,17 @@ impl People {
         let followers = self.followers.entry(room).or_default();
         followers.push(Arc::clone(inbox));
         if followers.len() <= PRESENCE_MEMBERS_MAX {
-            followers.iter().for_each(|other| inbox.presence_changed(other.user()));
+            followers
+                .iter()
+                .for_each(|other| inbox.presence_changed(other.user()));
             self.tell_presence(room, inbox.user());
         }
     }
 
     fn unfollow(&mut self, inbox: &Arc<Inbox>, room: RoomId) {
-        let Some(followers) = self.followers.get_mut(&room) else { return };
+        let Some(followers) = self.followers.get_mut(&room) else {
+            return;
+        };
         followers.retain(|other| !Arc::ptr_eq(other, inbox));
         if followers.is_empty() {
             self.followers.remove(&room);
@@ -177,7 +185,10 @@ impl People {
     fn tell_presence(&self, room: RoomId, user: UserId) {
         let followers = self.followers.get(&room).map_or(&[][..], Vec::as_slice);
         if followers.len() <= PRESENCE_MEMBERS_MAX {
-            followers.iter().filter(|inbox| inbox.user() != user).for_each(|inbox| inbox.presence_changed(user));
+            followers
+                .iter()
+                .filter(|inbox| inbox.user() != user)
+                .for_each(|inbox| inbox.presence_changed(user));
         }
     }
 
@@ -219,7 +230,9 @@ impl LiveRoom {
         let mut state = lock(&self.state);
         for entry in run {
             state.tail.push(entry.seq, entry.frame.clone());
-            let Some((user, membership)) = entry.membership else { continue };
+            let Some((user, membership)) = entry.membership else {
+                continue;
+            };
             let gone = membership.is_none_or(|state| state.membership != MembershipState::JOINED);
             if let Some(reader) = state.readers.get_mut(&user).filter(|_| gone) {
                 reader.gone_at = Some(entry.seq);

@@ -23,26 +23,3 @@ pub use inbox::{Inbox, News};
 pub use live::Live;
 pub use subscription::{Next, Subscription, Typists};
 pub use tail::Tail;
-
-use quipu_protocol::{Code, Refusal};
-
-use crate::store::{StoreError, WriteError};
-
-/// What a failed store means to whoever asked.
-pub(crate) fn refusal(error: WriteError) -> Refusal {
-    match error {
-        WriteError::Refused(refusal) => refusal,
-        WriteError::Store(error) => store_refusal(&error),
-        WriteError::Unknown(_) => Refusal::because(Code::TIMEOUT, "ask again with the same id"),
-    }
-}
-
-/// What a failed question to the store means to whoever asked.
-pub(crate) fn store_refusal(error: &StoreError) -> Refusal {
-    tracing::error!(%error, "the store failed");
-    match error {
-        StoreError::Full => Refusal::because(Code::UNAVAILABLE, "the server's disk is full").retry_after(10_000),
-        StoreError::Closed => Refusal::because(Code::UNAVAILABLE, "the server stops").retry_after(1_000),
-        _ => Refusal::because(Code::UNAVAILABLE, "the server cannot read or write its data").retry_after(10_000),
-    }
-}

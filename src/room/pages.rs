@@ -6,7 +6,7 @@ use quipu_protocol::request::{AnchorKind, History, Page};
 use quipu_protocol::{Code, Refusal, Seq};
 
 use super::chat::Rooms;
-use super::{rules, store_refusal};
+use super::rules;
 use crate::auth::Authenticated;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::store::{Reads, StoreError, StoredEntry};
@@ -18,11 +18,14 @@ impl Rooms {
     /// As for reading the room; [`Code::BAD_REQUEST`] for an anchor of an unknown kind or a limit of zero.
     pub async fn history(&self, who: &Authenticated, ask: History) -> Result<(Page, Vec<Bytes>), Refusal> {
         if ask.limit == 0 || ask.anchor.kind > AnchorKind::BETWEEN {
-            return Err(Refusal::because(Code::BAD_REQUEST, "a page has an anchor of a known kind and a limit above zero"));
+            return Err(Refusal::because(
+                Code::BAD_REQUEST,
+                "a page has an anchor of a known kind and a limit above zero",
+            ));
         }
         let asker = who.clone();
         let question = self.storage().read(move |store| page(store, &asker, &ask));
-        question.await.map_err(|error| store_refusal(&error))?
+        question.await.map_err(|error| error.refusal())?
     }
 }
 
@@ -31,7 +34,9 @@ fn page(
     who: &Authenticated,
     ask: &History,
 ) -> Result<Result<(Page, Vec<Bytes>), Refusal>, StoreError> {
-    let Some(room) = store.room(ask.room)? else { return Ok(Err(Code::NOT_FOUND.into())) };
+    let Some(room) = store.room(ask.room)? else {
+        return Ok(Err(Code::NOT_FOUND.into()));
+    };
     if let Err(refusal) = rules::may_read(who, &room, store.member(ask.room, who.user())?.as_ref()) {
         return Ok(Err(refusal));
     }
@@ -54,7 +59,9 @@ fn page(
 }
 
 fn entries(store: &dyn Reads, ask: &History, head: Seq) -> Result<Vec<StoredEntry>, StoreError> {
-    let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX).min(PAGE_ENTRIES_MAX);
+    let limit = usize::try_from(ask.limit)
+        .unwrap_or(usize::MAX)
+        .min(PAGE_ENTRIES_MAX);
     let (room, anchor) = (ask.room, ask.anchor.clone());
     match anchor.kind {
         AnchorKind::BEFORE => store.entries_before(room, anchor.seq, limit, PAGE_BYTES_MAX),

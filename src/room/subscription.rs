@@ -81,7 +81,11 @@ impl Subscription {
                 newest
             }
             Some(after) if after.seq.next() < floor => {
-                self.gap = Some((after.seq.next(), newest.max(Seq(floor.0 - 1)), GapReason::RETENTION));
+                self.gap = Some((
+                    after.seq.next(),
+                    newest.max(Seq(floor.0 - 1)),
+                    GapReason::RETENTION,
+                ));
                 newest
             }
             Some(after) if after.seq < newest => {
@@ -93,7 +97,10 @@ impl Subscription {
         let start = self.gap.map_or(self.cursor, |(from, _, _)| Seq(from.0 - 1));
         self.checked_at = head.seq;
         lock(&self.room.state).tail.seen(head.seq);
-        Cursor { incarnation: head.incarnation, seq: start }
+        Cursor {
+            incarnation: head.incarnation,
+            seq: start,
+        }
     }
 
     /// Which room.
@@ -173,8 +180,12 @@ impl Subscription {
         };
         let entries = self.storage.read(question).await?;
         match entries.first() {
-            Some(first) if first.seq == cursor.next() => Ok(entries.into_iter().map(|entry| entry.frame).collect()),
-            _ => Err(StoreError::Damaged(format!("room {room} has no entry after {cursor} below its head"))),
+            Some(first) if first.seq == cursor.next() => {
+                Ok(entries.into_iter().map(|entry| entry.frame).collect())
+            }
+            _ => Err(StoreError::Damaged(format!(
+                "room {room} has no entry after {cursor} below its head"
+            ))),
         }
     }
 }

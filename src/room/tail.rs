@@ -63,14 +63,21 @@ impl Tail {
             return Found::Nothing;
         }
         let behind = self.last.0 - cursor.0;
-        let Some(skip) = (self.frames.len() as u64).checked_sub(behind) else { return Found::Older };
+        let Some(skip) = (self.frames.len() as u64).checked_sub(behind) else {
+            return Found::Older;
+        };
         let mut bytes = 0;
         let fits = |frame: &&Bytes| {
             let first = bytes == 0;
             bytes += frame.len();
             first || bytes <= BATCH_BYTES_MAX
         };
-        let frames = self.frames.iter().skip(skip as usize).take(BATCH_ENTRIES_MAX).take_while(fits);
+        let frames = self
+            .frames
+            .iter()
+            .skip(skip as usize)
+            .take(BATCH_ENTRIES_MAX)
+            .take_while(fits);
         Found::Frames(frames.cloned().collect())
     }
 }
@@ -113,11 +120,16 @@ mod tests {
     #[test]
     fn both_bounds_hold() {
         let many = tail(1..=TAIL_ENTRIES_MAX as u64 + 10);
-        assert_eq!((many.frames.len(), many.read(Seq(9))), (TAIL_ENTRIES_MAX, Found::Older));
+        assert_eq!(
+            (many.frames.len(), many.read(Seq(9))),
+            (TAIL_ENTRIES_MAX, Found::Older)
+        );
         let mut large = Tail::default();
         (1..=200).for_each(|seq| large.push(Seq(seq), Bytes::from(vec![0; 16 * 1024])));
         assert!(large.bytes <= TAIL_BYTES_MAX && large.frames.len() == TAIL_BYTES_MAX / (16 * 1024));
-        let Found::Frames(batch) = large.read(Seq(190)) else { panic!("in memory") };
+        let Found::Frames(batch) = large.read(Seq(190)) else {
+            panic!("in memory")
+        };
         assert_eq!(batch.len(), BATCH_BYTES_MAX / (16 * 1024));
     }
 }

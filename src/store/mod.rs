@@ -13,11 +13,13 @@
 
 mod common;
 mod readers;
+mod refusal;
 mod storage;
 mod writer;
 
 pub mod memory;
 pub mod rows;
+pub mod sqlite;
 
 pub use rows::*;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};

@@ -22,7 +22,9 @@ pub(super) async fn serve(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
 }
 
 async fn run(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
-    let Some(connection) = handshake(incoming, &shared).await else { return };
+    let Some(connection) = handshake(incoming, &shared).await else {
+        return;
+    };
     match protocol(&connection).as_deref() {
         Some(ALPN_QUIPU) => chat(connection, shared, pass).await,
         Some(ALPN_HEALTH) => {
@@ -36,7 +38,10 @@ async fn run(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
 
 async fn handshake(incoming: Incoming, shared: &Shared) -> Option<Connection> {
     let _permit = shared.gate.handshakes.acquire().await.ok()?;
-    let connecting = incoming.accept().inspect_err(|error| debug!(%error, "handshake refused")).ok()?;
+    let connecting = incoming
+        .accept()
+        .inspect_err(|error| debug!(%error, "handshake refused"))
+        .ok()?;
     match timeout(HANDSHAKE_TIMEOUT, connecting).await {
         Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
@@ -51,7 +56,11 @@ async fn handshake(incoming: Incoming, shared: &Shared) -> Option<Connection> {
 }
 
 fn protocol(connection: &Connection) -> Option<Vec<u8>> {
-    connection.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
+    connection
+        .handshake_data()?
+        .downcast::<HandshakeData>()
+        .ok()?
+        .protocol
 }
 
 /// Authenticates in time, gives the place among strangers back, and serves the session.

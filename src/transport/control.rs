@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::Connection;
-use quipu_protocol::control::{Auth, Authenticated as AuthenticatedFrame, Goaway, Hello, Limits, Redeem, Refresh};
+use quipu_protocol::control::{
+    Auth, Authenticated as AuthenticatedFrame, Goaway, Hello, Limits, Redeem, Refresh,
+};
 use quipu_protocol::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX, ROOMS_OPEN_MAX};
 use quipu_protocol::token::{EXPORTER_BYTES, EXPORTER_LABEL};
 use quipu_protocol::{BidiType, CloseCode, Code, Frame, List, MINOR, Refusal, Text};
@@ -42,7 +44,11 @@ pub(super) struct Refused {
 
 impl Refused {
     fn new(error: impl ToString, code: CloseCode) -> Self {
-        Self { error: error.to_string(), code, writer: None }
+        Self {
+            error: error.to_string(),
+            code,
+            writer: None,
+        }
     }
 
     /// Waits, not for long, until the peer has the answer that explains the close.
@@ -67,11 +73,17 @@ impl From<StreamError> for Refused {
 
 /// Takes the client's first stream and answers it until somebody is authenticated.
 pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Result<Greeted, Refused> {
-    let (send, recv) = connection.accept_bi().await.map_err(|error| Refused::new(error, CloseCode::None))?;
+    let (send, recv) = connection
+        .accept_bi()
+        .await
+        .map_err(|error| Refused::new(error, CloseCode::None))?;
     let (mut reader, mut writer) = (FrameReader::new(recv), FrameWriter::new(send));
     writer.priority(PRIORITY);
     if reader.stream_type().await? != Some(BidiType::Control.number()) {
-        return Err(Refused::new("the first stream is not control", CloseCode::Protocol));
+        return Err(Refused::new(
+            "the first stream is not control",
+            CloseCode::Protocol,
+        ));
     }
     let mut failures = 0;
     let mut hello = false;
@@ -86,18 +98,23 @@ pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Resu
             frame if !hello && frame.ty.is_critical() => {
                 return Err(Refused::new("something came before hello", CloseCode::Protocol));
             }
-            frame if frame.is::<Auth>() => {
-                authenticate(frame, connection, shared, &mut writer).await
-            }
-            frame if frame.is::<Redeem>() => {
-                redeem(frame, connection, shared, &mut writer).await.map(|()| None)
-            }
-            frame if frame.is::<Refresh>() => refresh(frame, connection, shared, &mut writer).await.map(|()| None),
+            frame if frame.is::<Auth>() => authenticate(frame, connection, shared, &mut writer).await,
+            frame if frame.is::<Redeem>() => redeem(frame, connection, shared, &mut writer)
+                .await
+                .map(|()| None),
+            frame if frame.is::<Refresh>() => refresh(frame, connection, shared, &mut writer)
+                .await
+                .map(|()| None),
             frame if frame.ty.is_critical() => return Err(StreamError::from(frame.unexpected()).into()),
             _ => continue,
         };
         match answered {
-            Ok(Some(who)) => return Ok(Greeted { who, control: Control { reader, writer } }),
+            Ok(Some(who)) => {
+                return Ok(Greeted {
+                    who,
+                    control: Control { reader, writer },
+                });
+            }
             Ok(None) => {}
             Err(No::Broken(error)) => return Err(error.into()),
             Err(No::Refused(refusal, code)) => {
@@ -107,12 +124,19 @@ pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Resu
                 if code.is_some() || failures >= AUTH_FAILURES_MAX {
                     writer.finish();
                     let code = code.unwrap_or(CloseCode::AuthFailed);
-                    return Err(Refused { error: refusal.to_string(), code, writer: Some(writer) });
+                    return Err(Refused {
+                        error: refusal.to_string(),
+                        code,
+                        writer: Some(writer),
+                    });
                 }
             }
         }
     }
-    Err(Refused::new("control ended before authentication", CloseCode::Protocol))
+    Err(Refused::new(
+        "control ended before authentication",
+        CloseCode::Protocol,
+    ))
 }
 
 /// Why a frame of the greeting was not granted.
@@ -155,7 +179,8 @@ async fn redeem(
     let redeem: Redeem = frame.decode()?;
     let from = connection.remote_address();
     if !shared.gate.may_redeem(from, Instant::now()) {
-        let refusal = Refusal::because(Code::RATE, "too many wrong invites from your network").retry_after(60_000);
+        let refusal =
+            Refusal::because(Code::RATE, "too many wrong invites from your network").retry_after(60_000);
         return Err(No::Refused(refusal, None));
     }
     let redeemed = match shared.auth.redeem(&redeem, &exporter(connection)).await {
@@ -198,7 +223,10 @@ pub(super) async fn attend(
     connection: &Connection,
     shared: &Shared,
 ) -> Result<(), StreamError> {
-    let Control { mut reader, mut writer } = control;
+    let Control {
+        mut reader,
+        mut writer,
+    } = control;
     loop {
         let frame = tokio::select! {
             biased;
@@ -236,7 +264,11 @@ fn exporter(connection: &Connection) -> impl Fn(&[u8; 32]) -> [u8; 32] + Send + 
 
 fn our_hello() -> Hello {
     let agent = concat!("quipu-server/", env!("CARGO_PKG_VERSION"));
-    Hello { minor: MINOR, features: List::default(), agent: Some(Text::cut(agent.to_owned())) }
+    Hello {
+        minor: MINOR,
+        features: List::default(),
+        agent: Some(Text::cut(agent.to_owned())),
+    }
 }
 
 fn granted(who: &Authenticated, expires_ms: u64, shared: &Shared) -> AuthenticatedFrame {

@@ -22,9 +22,14 @@ pub(super) async fn serve(session: Arc<Session>) {
             trace!(bytes = bytes.len(), "datagram not understood");
             continue;
         };
-        let Ok(typing) = frame.decode::<Typing>() else { continue };
+        let Ok(typing) = frame.decode::<Typing>() else {
+            continue;
+        };
         if session.has_open(typing.room) && rate.try_take(Instant::now()) {
-            session.shared.rooms.typing(&session.who, typing.room, typing.ttl_ms.min(TYPING_TTL_MS));
+            session
+                .shared
+                .rooms
+                .typing(&session.who, typing.room, typing.ttl_ms.min(TYPING_TTL_MS));
         }
     }
 }

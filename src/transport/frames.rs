@@ -50,7 +50,10 @@ pub(super) struct FrameReader {
 
 impl FrameReader {
     pub(super) fn new(stream: RecvStream) -> Self {
-        Self { stream, decoder: FrameDecoder::default() }
+        Self {
+            stream,
+            decoder: FrameDecoder::default(),
+        }
     }
 
     /// The varint that tells what kind of stream this is; `None` when the stream ended before it.

@@ -23,7 +23,9 @@ const PAGE: &str = concat!("quipu-server ", env!("CARGO_PKG_VERSION"), "\nup\n")
 pub(super) async fn serve(connection: &Connection, stopping: &CancellationToken) {
     let pages = async {
         for _ in 0..PAGES_MAX {
-            let Ok((send, recv)) = connection.accept_bi().await else { return };
+            let Ok((send, recv)) = connection.accept_bi().await else {
+                return;
+            };
             if answer(send, recv).await.is_none() {
                 return;
             }
@@ -38,7 +40,11 @@ pub(super) async fn serve(connection: &Connection, stopping: &CancellationToken)
 
 async fn answer(mut send: SendStream, mut recv: RecvStream) -> Option<()> {
     let request = recv.read_to_end(REQUEST_BYTES_MAX).await.ok()?;
-    let body = if request.starts_with(b"GET /") { PAGE } else { "400: GET /\n" };
+    let body = if request.starts_with(b"GET /") {
+        PAGE
+    } else {
+        "400: GET /\n"
+    };
     send.write_all(body.as_bytes()).await.ok()?;
     send.finish().ok()?;
     // The peer has it when it says so; closing earlier would lose it.

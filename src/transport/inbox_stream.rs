@@ -63,7 +63,9 @@ async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
     writer.stream_type(UniType::Inbox.number()).await?;
     let rooms = &session.shared.rooms;
     let heads = rooms.heads(session.who.user(), None).await?;
-    rooms.live().follow(&session.inbox, heads.iter().map(|head| head.room));
+    rooms
+        .live()
+        .follow(&session.inbox, heads.iter().map(|head| head.room));
     loop {
         let news = tokio::select! {
             biased;
@@ -97,7 +99,12 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
         _ => rooms.heads(user, wanted).await?,
     };
     let joined = heads.len() as u64;
-    frames.extend(heads.chunks(HEADS_MAX).map(|rows| Heads { rooms: List::first(rows.to_vec()) }.to_frame()));
+    frames.extend(heads.chunks(HEADS_MAX).map(|rows| {
+        Heads {
+            rooms: List::first(rows.to_vec()),
+        }
+        .to_frame()
+    }));
     if news.all {
         let invitations = rooms.invitations(user).await?;
         frames.extend(invitations.into_iter().map(|info| Membership { info }.to_frame()));
@@ -108,12 +115,26 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
             frames.push(Membership { info }.to_frame());
             if joined {
                 let rows = rooms.heads(user, Some(vec![room])).await?;
-                frames.push(Heads { rooms: List::first(rows) }.to_frame());
+                frames.push(
+                    Heads {
+                        rooms: List::first(rows),
+                    }
+                    .to_frame(),
+                );
             }
         }
     }
-    let people: Vec<_> = news.people.into_iter().map(|user| presence(session, user)).collect();
-    frames.extend(people.chunks(PRESENCE_MAX).map(|rows| Presence { people: List::first(rows.to_vec()) }.to_frame()));
+    let people: Vec<_> = news
+        .people
+        .into_iter()
+        .map(|user| presence(session, user))
+        .collect();
+    frames.extend(people.chunks(PRESENCE_MAX).map(|rows| {
+        Presence {
+            people: List::first(rows.to_vec()),
+        }
+        .to_frame()
+    }));
     if news.all {
         frames.push(InboxReady { rooms: joined }.to_frame());
     }
@@ -122,5 +143,12 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
 
 fn presence(session: &Session, user: quipu_protocol::UserId) -> PersonPresence {
     let online = session.shared.rooms.live().is_online(user);
-    PersonPresence { user, state: if online { PresenceState::ONLINE } else { PresenceState::OFFLINE } }
+    PersonPresence {
+        user,
+        state: if online {
+            PresenceState::ONLINE
+        } else {
+            PresenceState::OFFLINE
+        },
+    }
 }

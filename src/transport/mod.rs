@@ -25,8 +25,8 @@ mod sessions;
 
 pub use endpoint::serve;
 
-use std::sync::{Arc, Mutex};
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use quipu_protocol::RoomId;
 use tokio_util::sync::CancellationToken;
@@ -70,6 +70,16 @@ impl Shared {
         let gate = gate::Gate::new(&limits);
         let sessions = sessions::Sessions::new(limits.connections_per_device as usize);
         let room_rates = Mutex::default();
-        Arc::new(Self { auth, rooms, lobby, limits, seams, stopping, sessions, gate, room_rates })
+        Arc::new(Self {
+            auth,
+            rooms,
+            lobby,
+            limits,
+            seams,
+            stopping,
+            sessions,
+            gate,
+            room_rates,
+        })
     }
 }

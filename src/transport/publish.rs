@@ -23,8 +23,7 @@ use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::session::Session;
 use crate::limits::STREAM_STALL_MAX;
 use crate::rate::TokenBucket;
-use crate::room;
-use crate::store::Pending;
+use crate::store::{Pending, WriteError};
 
 /// Acknowledgements go before rooms: an author waits for them.
 const PRIORITY: i32 = 80;
@@ -63,7 +62,9 @@ async fn read(
 ) -> Result<(), StreamError> {
     loop {
         // The place for the answer comes first: without one we do not read.
-        let Ok(place) = waiting.reserve().await else { return Ok(()) };
+        let Ok(place) = waiting.reserve().await else {
+            return Ok(());
+        };
         let frame = tokio::select! {
             biased;
             () = session.shared.stopping.cancelled() => return Ok(()),
@@ -87,7 +88,11 @@ async fn read(
 
 async fn slow_down(session: &Session, room: RoomId) {
     let now = Instant::now();
-    let own = session.publish_rate.lock().unwrap_or_else(PoisonError::into_inner).take(now);
+    let own = session
+        .publish_rate
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take(now);
     let ready_at = own.max(of_room(&session.shared, room, now));
     if let Some(ready_at) = ready_at {
         sleep_until(ready_at).await;
@@ -100,7 +105,10 @@ fn of_room(shared: &Shared, room: RoomId, now: Instant) -> Option<Instant> {
         rates.clear();
     }
     let per_second = shared.limits.room_publish_per_second;
-    rates.entry(room).or_insert_with(|| TokenBucket::new(per_second, per_second)).take(now)
+    rates
+        .entry(room)
+        .or_insert_with(|| TokenBucket::new(per_second, per_second))
+        .take(now)
 }
 
 async fn answer(writer: &mut FrameWriter, mut waiting: mpsc::Receiver<Waiting>) -> Result<(), StreamError> {
@@ -115,7 +123,9 @@ async fn answer(writer: &mut FrameWriter, mut waiting: mpsc::Receiver<Waiting>) 
         };
         let mut frames = vec![settle(first).await];
         while frames.len() < ANSWERS_MAX {
-            let Some(next) = queue.pop_front().or_else(|| waiting.try_recv().ok()) else { break };
+            let Some(next) = queue.pop_front().or_else(|| waiting.try_recv().ok()) else {
+                break;
+            };
             match settle_now(next) {
                 Ok(frame) => frames.push(frame),
                 Err(unsettled) => {
@@ -124,13 +134,15 @@ async fn answer(writer: &mut FrameWriter, mut waiting: mpsc::Receiver<Waiting>) 
                 }
             }
         }
-        timeout(STREAM_STALL_MAX, writer.send_frames(&mut frames)).await.map_err(|_| StreamError::Stalled)??;
+        timeout(STREAM_STALL_MAX, writer.send_frames(&mut frames))
+            .await
+            .map_err(|_| StreamError::Stalled)??;
     }
 }
 
 async fn settle(waiting: Waiting) -> Bytes {
     let outcome = match waiting.outcome {
-        Ok(pending) => pending.await.map_err(room::refusal),
+        Ok(pending) => pending.await.map_err(WriteError::refusal),
         Err(refusal) => Err(refusal),
     };
     frame(waiting.message, outcome)
@@ -140,7 +152,7 @@ async fn settle(waiting: Waiting) -> Bytes {
 fn settle_now(mut waiting: Waiting) -> Result<Bytes, Waiting> {
     let outcome = match &mut waiting.outcome {
         Ok(pending) => match pending.now_or_never() {
-            Some(outcome) => outcome.map_err(room::refusal),
+            Some(outcome) => outcome.map_err(WriteError::refusal),
             None => return Err(waiting),
         },
         Err(refusal) => Err(refusal.clone()),

@@ -6,7 +6,7 @@ use quipu_protocol::limits::PAGE_ENTRIES_MAX;
 use quipu_protocol::request::{
     CreateInvite, CreateRoom, Direct, Done, History, InviteMember, Join, Leave, ListDevices, ListInvites,
     ListMembers, ListRooms, LookUp, MarkRead, RemoveMember, RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo,
-    Subscribe, Subscribed, SubscribeRoom, SubscribedRoom,
+    Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
 };
 use quipu_protocol::{Code, Frame, List, Message, Refusal, ResetCode, RoomId};
 use tokio::time::timeout;
@@ -68,11 +68,23 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         LookUp::TYPE => say(writer, rooms.look_up(frame.decode()?).await).await,
         CreateRoom::TYPE => say(writer, room(rooms.create(who, frame.decode()?).await)).await,
         Join::TYPE => say(writer, room(rooms.join(who, frame.decode::<Join>()?.room).await)).await,
-        Leave::TYPE => say(writer, room(rooms.leave(who, frame.decode::<Leave>()?.room).await)).await,
+        Leave::TYPE => {
+            say(
+                writer,
+                room(rooms.leave(who, frame.decode::<Leave>()?.room).await),
+            )
+            .await
+        }
         InviteMember::TYPE => say(writer, done(rooms.invite_member(who, frame.decode()?).await)).await,
         RemoveMember::TYPE => say(writer, done(rooms.remove_member(who, frame.decode()?).await)).await,
         Direct::TYPE => say(writer, room(rooms.direct(who, frame.decode()?).await)).await,
-        MarkRead::TYPE => say(writer, rooms.mark_read(who, frame.decode()?).await.map(|_| Done {})).await,
+        MarkRead::TYPE => {
+            say(
+                writer,
+                rooms.mark_read(who, frame.decode()?).await.map(|_| Done {}),
+            )
+            .await
+        }
         CreateInvite::TYPE => say(writer, auth.create_invite(who, frame.decode()?).await).await,
         ListInvites::TYPE => say(writer, auth.invites(who, frame.decode()?).await).await,
         RevokeInvite::TYPE => say(writer, done(auth.revoke_invite(who, frame.decode()?).await)).await,
@@ -95,7 +107,11 @@ fn done(unit: Result<(), Refusal>) -> Result<Done, Refusal> {
 }
 
 async fn revoke_device(session: &Session, ask: RevokeDevice) -> Result<Done, Refusal> {
-    session.shared.auth.revoke_device(&session.who, ask.device).await?;
+    session
+        .shared
+        .auth
+        .revoke_device(&session.who, ask.device)
+        .await?;
     // Durable first: whoever reconnects between the two is refused.
     session.shared.sessions.revoke(ask.device);
     Ok(Done {})
@@ -110,10 +126,16 @@ async fn history(session: &Session, ask: History, writer: &mut FrameWriter) -> R
     let mut frames = Vec::with_capacity(entries.len() + 1);
     frames.push(page.to_frame());
     frames.extend(entries);
-    timeout(STREAM_STALL_MAX, writer.send_frames(&mut frames)).await.map_err(|_| StreamError::Stalled)?
+    timeout(STREAM_STALL_MAX, writer.send_frames(&mut frames))
+        .await
+        .map_err(|_| StreamError::Stalled)?
 }
 
-async fn subscribe(session: &Arc<Session>, ask: Subscribe, writer: &mut FrameWriter) -> Result<(), StreamError> {
+async fn subscribe(
+    session: &Arc<Session>,
+    ask: Subscribe,
+    writer: &mut FrameWriter,
+) -> Result<(), StreamError> {
     let mut rows = Vec::with_capacity(ask.rooms.len());
     for wanted in ask.rooms.iter() {
         let opened = open(session, wanted).await;
@@ -121,9 +143,17 @@ async fn subscribe(session: &Arc<Session>, ask: Subscribe, writer: &mut FrameWri
             Ok(subscription) => (Some(subscription), None),
             Err(refusal) => (None, Some(refusal)),
         };
-        rows.push(SubscribedRoom { room: wanted.room, subscription, refusal });
+        rows.push(SubscribedRoom {
+            room: wanted.room,
+            subscription,
+            refusal,
+        });
     }
-    writer.send(&Subscribed { rooms: List::first(rows) }).await
+    writer
+        .send(&Subscribed {
+            rooms: List::first(rows),
+        })
+        .await
 }
 
 /// Opens one room: the right to read it, a place among the open ones, and a stream.
@@ -132,16 +162,34 @@ async fn open(session: &Arc<Session>, wanted: &SubscribeRoom) -> Result<u64, Ref
         true => Refusal::because(Code::CONFLICT, "the room is open on this connection"),
         false => Refusal::because(Code::STREAM_LIMIT, "too many rooms are open"),
     })?;
-    let place = Place { session, room: Some(wanted.room) };
-    let OpenedRoom { subscription: cursor, mut opened, snapshot } =
-        session.shared.rooms.subscribe(&session.who, wanted).await?;
+    let place = Place {
+        session,
+        room: Some(wanted.room),
+    };
+    let OpenedRoom {
+        subscription: cursor,
+        mut opened,
+        snapshot,
+    } = session.shared.rooms.subscribe(&session.who, wanted).await?;
     opened.subscription = subscription;
     let stream = match timeout(OPEN_TIMEOUT, session.connection.open_uni()).await {
         Ok(Ok(stream)) => stream,
-        _ => return Err(Refusal::because(Code::STREAM_LIMIT, "the client grants no more streams").retry_after(1_000)),
+        _ => {
+            return Err(
+                Refusal::because(Code::STREAM_LIMIT, "the client grants no more streams").retry_after(1_000),
+            );
+        }
     };
-    let opened = OpenedRoom { subscription: cursor, opened, snapshot };
-    session.spawn(room_stream::serve(Arc::clone(session), opened, FrameWriter::new(stream)));
+    let opened = OpenedRoom {
+        subscription: cursor,
+        opened,
+        snapshot,
+    };
+    session.spawn(room_stream::serve(
+        Arc::clone(session),
+        opened,
+        FrameWriter::new(stream),
+    ));
     place.keep();
     Ok(subscription)
 }

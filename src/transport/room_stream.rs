@@ -30,7 +30,11 @@ pub(super) async fn serve(session: Arc<Session>, opened: OpenedRoom, writer: Fra
 
 async fn pump(session: &Session, opened: OpenedRoom, mut writer: FrameWriter) -> Result<(), StreamError> {
     writer.priority(PRIORITY);
-    let OpenedRoom { mut subscription, opened, snapshot } = opened;
+    let OpenedRoom {
+        mut subscription,
+        opened,
+        snapshot,
+    } = opened;
     let mut typists = subscription.typists();
     writer.stream_type(UniType::Room.number()).await?;
     write(&mut writer, greeting(opened, snapshot)).await?;
@@ -52,7 +56,9 @@ async fn pump(session: &Session, opened: OpenedRoom, mut writer: FrameWriter) ->
         };
         match next {
             Ok(Next::Entries(frames)) => write(&mut writer, frames).await?,
-            Ok(Next::Gap(from, to, reason)) => write(&mut writer, vec![Gap { from, to, reason }.to_frame()]).await?,
+            Ok(Next::Gap(from, to, reason)) => {
+                write(&mut writer, vec![Gap { from, to, reason }.to_frame()]).await?
+            }
             Ok(Next::CaughtUp(seq)) => write(&mut writer, vec![CaughtUp { seq }.to_frame()]).await?,
             Ok(Next::End(reason)) => {
                 write(&mut writer, vec![End { reason }.to_frame()]).await?;

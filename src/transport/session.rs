@@ -22,7 +22,9 @@ use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::sessions::close;
 use super::{Shared, datagrams, inbox_stream, publish, request};
 use crate::auth::Authenticated;
-use crate::limits::{REQUEST_TIMEOUT, REQUESTS_BURST, REQUESTS_MAX, REQUESTS_PER_SECOND, STREAM_FAULTS_PER_MINUTE};
+use crate::limits::{
+    REQUEST_TIMEOUT, REQUESTS_BURST, REQUESTS_MAX, REQUESTS_PER_SECOND, STREAM_FAULTS_PER_MINUTE,
+};
 use crate::rate::TokenBucket;
 use crate::room::Inbox;
 
@@ -119,20 +121,29 @@ impl Session {
 
     /// Gives the place back.
     pub(super) fn close_room(&self, room: RoomId) {
-        self.open_rooms.lock().unwrap_or_else(PoisonError::into_inner).remove(&room);
+        self.open_rooms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&room);
         self.inbox.closed(room);
     }
 
     /// Whether a room has a ROOM stream on this connection.
     pub(super) fn has_open(&self, room: RoomId) -> bool {
-        self.open_rooms.lock().unwrap_or_else(PoisonError::into_inner).contains(&room)
+        self.open_rooms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&room)
     }
 
     /// Notes that the peer broke a stream; too many of them end the connection.
     pub(super) fn fault(&self, error: &StreamError) {
         debug!(%error, "stream ended");
         let patient = |faults: &Mutex<TokenBucket>| {
-            faults.lock().unwrap_or_else(PoisonError::into_inner).try_take(Instant::now())
+            faults
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .try_take(Instant::now())
         };
         if error.fault().is_some() && !patient(&self.faults) {
             close(&self.connection, CloseCode::Protocol);

@@ -17,7 +17,11 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn new(per_device_max: usize) -> Self {
-        Self { by_device: Mutex::default(), per_device_max, next: Default::default() }
+        Self {
+            by_device: Mutex::default(),
+            per_device_max,
+            next: Default::default(),
+        }
     }
 
     /// Adds a connection; the oldest of too many gives way to it. Gives the number to remove it by: quinn's own
@@ -35,7 +39,9 @@ impl Sessions {
 
     pub(super) fn remove(&self, device: DeviceId, number: u64) {
         let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(connections) = by_device.get_mut(&device) else { return };
+        let Some(connections) = by_device.get_mut(&device) else {
+            return;
+        };
         connections.retain(|(other, _)| *other != number);
         if connections.is_empty() {
             by_device.remove(&device);
@@ -51,7 +57,10 @@ impl Sessions {
     }
 
     pub(super) fn is_online(&self, device: DeviceId) -> bool {
-        self.by_device.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&device)
+        self.by_device
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&device)
     }
 }
 

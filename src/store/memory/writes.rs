@@ -1,6 +1,6 @@
 //! Changes to the tables, each through the journal.
 
-use quipu_protocol::{Cursor, RoomId, Seq, UserId};
+use quipu_protocol::{Cursor, MessageId, RoomId, Seq, UserId};
 
 use super::state::{Kept, Room, Sent};
 use super::{Batch, View};
@@ -276,5 +276,7 @@ fn failed(why: &str) -> StoreError {
 
 /// What an author's message id is unique within.
 fn key(new: &NewEntry) -> Option<(RoomId, UserId, MessageId)> {
-    new.author.zip(new.message).map(|((user, _), message)| (new.room, user, message))
+    new.author
+        .zip(new.message)
+        .map(|((user, _), message)| (new.room, user, message))
 }
