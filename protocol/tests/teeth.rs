@@ -4,7 +4,7 @@
 mod common;
 
 use common::cddl::{self, Judge};
-use common::mutant::{Spoil, extra_key, mutants, too_long, too_short, wrong_type};
+use common::mutant::{Spoil, bytes_for_list, extra_key, mutants, too_long, too_short, wrong_type};
 use common::{Sample, hex, samples};
 
 /// Asks CDDL and code about every mutant, and `expect` whether the two answers (in this order) are right.
@@ -15,7 +15,7 @@ fn each_mutant(samples: Vec<Sample>, spoil: Spoil, expect: fn(bool, bool) -> boo
     for sample in samples {
         for mutant in mutants(&sample, spoil) {
             let valid = judge.validate(&sample.rule, &mutant).is_ok();
-            let decodes = (sample.again)(&mutant).is_some();
+            let decodes = (sample.again)(&mutant).is_ok();
             let start = hex(&mutant[..mutant.len().min(200)]);
             assert!(
                 expect(valid, decodes),
@@ -31,6 +31,11 @@ fn each_mutant(samples: Vec<Sample>, spoil: Spoil, expect: fn(bool, bool) -> boo
 #[test]
 fn a_wrong_type_is_refused_everywhere() {
     assert!(each_mutant(samples(), wrong_type, |valid, decodes| !valid && !decodes) > 500);
+}
+
+#[test]
+fn a_byte_string_is_no_list() {
+    assert!(each_mutant(samples(), bytes_for_list, |valid, decodes| !valid && !decodes) > 10);
 }
 
 #[test]

@@ -16,7 +16,9 @@ pub mod signed;
 use std::fmt::Debug;
 
 use quipu_protocol::frame::{FrameType, Message, seal};
-use quipu_protocol::{Cursor, DeviceId, Incarnation, InviteId, MessageId, RoomId, Seq, UserId, cbor};
+use quipu_protocol::{
+    Cursor, DecodeError, DeviceId, Incarnation, InviteId, MessageId, RoomId, Seq, UserId, cbor,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,8 +34,8 @@ pub struct Sample {
     pub value: String,
     /// Whether these bytes decode to the very value this sample was made from.
     pub is_value_of: Box<dyn Fn(&[u8]) -> bool>,
-    /// The payload once decoded and encoded again; none when it is refused.
-    pub again: fn(&[u8]) -> Option<Vec<u8>>,
+    /// The payload once decoded and encoded again.
+    pub again: fn(&[u8]) -> Result<Vec<u8>, DecodeError>,
 }
 
 impl Sample {
@@ -74,11 +76,7 @@ where
         is_value_of: Box::new(move |bytes| {
             cbor::decode::<T>(bytes, "sample").is_ok_and(|other| other == value)
         }),
-        again: |bytes| {
-            cbor::decode::<T>(bytes, "sample")
-                .ok()
-                .map(|value| cbor::encode(&value))
-        },
+        again: |bytes| cbor::decode::<T>(bytes, "sample").map(|value| cbor::encode(&value)),
     }
 }
 

@@ -19,6 +19,15 @@ pub fn wrong_type(value: &Value) -> Option<Value> {
     })
 }
 
+/// A list of small numbers written as a byte string: ciborium alone takes one for the other.
+pub fn bytes_for_list(value: &Value) -> Option<Value> {
+    let Value::Array(items) = value else {
+        return None;
+    };
+    let byte = |item: &Value| u8::try_from(i128::from(item.as_integer()?)).ok();
+    items.iter().map(byte).collect::<Option<_>>().map(Value::Bytes)
+}
+
 /// More than any bound of a text, a byte string or a list.
 pub fn too_long(value: &Value) -> Option<Value> {
     match value {
