@@ -1,6 +1,8 @@
 //! What strangers may send: any bytes at all. No decoder panics or allocates by a peer's word, every breach has
 //! its reset code, and a damaged message is refused or is another message, never the same one.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -218,7 +220,7 @@ fn breaches() -> Vec<Breach> {
         payload("the same inside the right key", unhex("a1019affffffff")),
         payload("33 rooms in one subscribe", subscribe_many(33)),
         payload("nested nine deep", [vec![0x81; 9], vec![0x80]].concat()),
-        payload("nested sixty thousand deep", vec![0x81; 60_000]),
+        payload("nested two thousand deep", vec![0x81; 2_000]),
         payload(
             "maps nested nine deep",
             [[0xa1, 0x01].repeat(9), vec![0xa0]].concat(),
@@ -308,6 +310,7 @@ const GROWTH_FREE: u64 = 8 * 1024;
 
 #[test]
 fn no_decoder_allocates_by_a_peers_word() {
+    LazyLock::force(&BY_TYPE); // Else its making would be measured.
     let inputs = breaches().into_iter().map(|breach| unhex(&breach.hex));
     for input in inputs.chain(samples().iter().map(Sample::bytes)) {
         let bound = GROWTH_FREE + GROWTH_MAX * input.len() as u64;

@@ -1,6 +1,8 @@
 //! That the CDDL bites, and bites where the code does: one wrong thing in a sample is refused by both, what is
 //! allowed to grow is accepted by both, and no optional field is without a sample with it and one without it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod common;
 
 use common::cddl::{self, Judge};
@@ -56,7 +58,7 @@ fn every_map_may_gain_keys() {
     assert!(each_mutant(samples(), extra_key, |valid, decodes| valid && decodes) > 60);
 }
 
-/// Each line `? key: type` of the CDDL, changed to forbid the key and changed to demand it: unless some sample
+/// Each line `? key: type` of the CDDL, changed to forbid the key (nothing on the wire is a float) and changed to demand it: unless some sample
 /// is refused each time, the field has no sample with it, or none without it.
 #[test]
 fn every_optional_field_has_samples_with_and_without_it() {
@@ -66,7 +68,7 @@ fn every_optional_field_has_samples_with_and_without_it() {
     for at in optional {
         let field = cddl::TEXT[at..].lines().next().unwrap();
         let key = field[2..].split_once(':').map(|(key, _)| key);
-        if !key.is_some_and(|key| key.parse::<u64>().is_ok()) {
+        if key.is_none_or(|key| key.parse::<u64>().is_err()) {
             continue;
         }
         fields += 1;
@@ -74,7 +76,7 @@ fn every_optional_field_has_samples_with_and_without_it() {
         let demanded = format!("{before}{}", &cddl::TEXT[at + 2..]);
         let colon = at + field.find(':').unwrap();
         let forbidden = format!(
-            "{}: \"never\", ? 999: {}",
+            "{}: float, ? 999: {}",
             &cddl::TEXT[..colon],
             &cddl::TEXT[colon + 1..]
         );

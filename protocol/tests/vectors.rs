@@ -7,6 +7,8 @@
 //! The files under `spec/vectors` are a promise to other implementations. `QUIPU_VECTORS=write cargo nextest run
 //! -p quipu-protocol vectors` writes them anew; that is right only together with a changelog line.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -22,6 +22,8 @@ use quipu_protocol::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+type IsValueOf = Box<dyn Fn(&[u8]) -> bool>;
+
 /// A value of the wire, and what its bytes must be.
 pub struct Sample {
     pub name: &'static str,
@@ -33,7 +35,7 @@ pub struct Sample {
     /// The value with the names of its fields; long byte strings show their size.
     pub value: String,
     /// Whether these bytes decode to the very value this sample was made from.
-    pub is_value_of: Box<dyn Fn(&[u8]) -> bool>,
+    pub is_value_of: IsValueOf,
     /// The payload once decoded and encoded again.
     pub again: fn(&[u8]) -> Result<Vec<u8>, DecodeError>,
 }
