@@ -149,6 +149,11 @@ impl Live {
         }
     }
 
+    /// Rooms that have readers.
+    pub fn open_rooms(&self) -> usize {
+        lock(&self.rooms).len()
+    }
+
     /// An account's own state of a room changed: its marker moved.
     pub fn marked(&self, user: UserId, room: RoomId) {
         for inbox in lock(&self.people).inboxes.get(&user).into_iter().flatten() {
