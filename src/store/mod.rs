@@ -12,12 +12,15 @@
 //! Invariant: a job's answer is given after its batch is durable, and after the observer has seen its entries.
 
 mod common;
+#[cfg(test)]
+mod conformance;
 mod readers;
 mod storage;
 mod writer;
 
 pub mod memory;
 pub mod rows;
+pub mod sqlite;
 
 pub use rows::*;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
