@@ -1,6 +1,7 @@
 //! Order, deduplication, jobs, pages, restarts.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use quipu_protocol::{Code, Entry, FrameDecoder, Refusal, Seq};
 
@@ -288,6 +289,8 @@ pub(super) async fn a_batch_is_observed_before_it_is_answered(world: World) {
     assert_eq!(world.seen.of(LOBBY), (1..=320).collect::<Vec<_>>());
 }
 
+const NOTHING: RangeInclusive<u64> = RangeInclusive::new(1, 0);
+
 pub(super) async fn pages_go_both_ways(world: World) {
     world.create(LOBBY).await;
     world.create(room(2)).await;
@@ -304,11 +307,11 @@ pub(super) async fn pages_go_both_ways(world: World) {
     for (after, limit, bytes_max, expected) in [
         (0, 10, usize::MAX, 1..=10),
         (25, 10, usize::MAX, 26..=30),
-        (30, 10, usize::MAX, 1..=0),
-        (u64::MAX, 10, usize::MAX, 1..=0),
+        (30, 10, usize::MAX, NOTHING),
+        (u64::MAX, 10, usize::MAX, NOTHING),
         (10, 10, 3 * size + 5, 11..=13),
         (10, 10, 0, 11..=11),
-        (10, 0, usize::MAX, 1..=0),
+        (10, 0, usize::MAX, NOTHING),
     ] {
         let page = world
             .storage
@@ -319,8 +322,8 @@ pub(super) async fn pages_go_both_ways(world: World) {
         (31, 10, usize::MAX, 21..=30),
         (u64::MAX, 2, usize::MAX, 29..=30),
         (5, 10, usize::MAX, 1..=4),
-        (1, 10, usize::MAX, 1..=0),
-        (0, 10, usize::MAX, 1..=0),
+        (1, 10, usize::MAX, NOTHING),
+        (0, 10, usize::MAX, NOTHING),
         (20, 10, 3 * size + 5, 17..=19),
         (20, 10, 0, 19..=19),
     ] {
@@ -331,7 +334,7 @@ pub(super) async fn pages_go_both_ways(world: World) {
     }
 }
 
-fn check_page(page: &[StoredEntry], expected: std::ops::RangeInclusive<u64>) {
+fn check_page(page: &[StoredEntry], expected: RangeInclusive<u64>) {
     assert_eq!(
         page.iter().map(|entry| entry.seq.0).collect::<Vec<_>>(),
         expected.collect::<Vec<_>>()

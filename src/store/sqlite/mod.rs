@@ -77,6 +77,7 @@ impl SqliteStore {
         if folder.is_empty()? {
             folder.create(schema::create)?;
         }
+        folder.check_length()?;
         let mut writer = connect(&folder)?;
         schema::check(&writer)?;
         if folder.store_bytes()? <= CHECKED_BYTES_MAX {
