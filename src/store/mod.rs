@@ -12,6 +12,8 @@
 //! Invariant: a job's answer is given after its batch is durable, and after the observer has seen its entries.
 
 mod common;
+#[cfg(test)]
+mod conformance;
 mod readers;
 mod refusal;
 mod storage;
