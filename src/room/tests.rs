@@ -202,7 +202,10 @@ async fn who_is_sent_out_reads_up_to_that_entry_and_no_further() {
         .await
         .unwrap();
     world.say(2).await;
-    assert_eq!(walk(&mut bobs).await, (vec![4, 5], vec![], Some(EndReason::LEFT)));
+    assert_eq!(
+        walk(&mut bobs).await,
+        (vec![4, 5], vec![], Some(EndReason::REMOVED))
+    );
     let refused = world.try_say(&world.bob, 9, Ext::default()).await.unwrap_err();
     assert_eq!(refused.code, quipu_protocol::Code::FORBIDDEN);
 }
