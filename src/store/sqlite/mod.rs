@@ -77,6 +77,7 @@ impl SqliteStore {
         if folder.is_empty()? {
             folder.create(schema::create)?;
         }
+        folder.check_length()?;
         let mut writer = connect(&folder)?;
         schema::check(&writer)?;
         if folder.store_bytes()? <= CHECKED_BYTES_MAX {
@@ -98,7 +99,12 @@ impl SqliteStore {
         if self.fault.is_some() {
             let writer = connect(&self.folder)?;
             prepare_writer(&writer)?;
-            checkpoint(&writer, "PRAGMA wal_checkpoint(TRUNCATE)")?;
+            let left = checkpoint(&writer, "PRAGMA wal_checkpoint(TRUNCATE)")?;
+            if left > 0 {
+                return Err(StoreError::Failed(format!(
+                    "{left} pages of the write-ahead log are in use"
+                )));
+            }
             self.writer = writer;
             self.fault = None;
         }
