@@ -1,0 +1,3 @@
+//! From a host's name to a QUIC connection with the right server.
+
+pub(crate) mod transport;
