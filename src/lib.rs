@@ -1,1 +1,5 @@
 //! The Quipu server.
+
+pub mod config;
+pub mod seams;
+pub mod tls;
