@@ -67,17 +67,20 @@ impl EventLog {
         self.lock().after(number, max)
     }
 
+    /// The number of the last event so far.
+    pub(crate) fn last(&self) -> u64 {
+        self.lock().next - 1
+    }
+
     /// Waits until the program has taken some of what is there; not for ever, and not for a program that takes
     /// nothing.
     pub(crate) async fn has_room(&self) {
         let draining = async {
             loop {
                 let taken = self.taken.notified();
-                let ring = self.lock();
-                if ring.deserted || ring.untaken() < EVENTS_HIGH {
+                if self.lock().has_room() {
                     return;
                 }
-                drop(ring);
                 taken.await;
             }
         };
@@ -124,8 +127,8 @@ impl Ring {
         events
     }
 
-    fn untaken(&self) -> usize {
-        usize::try_from(self.next - 1 - self.taken).unwrap_or(usize::MAX).min(self.events.len())
+    fn has_room(&self) -> bool {
+        self.deserted || self.next - 1 - self.taken < EVENTS_HIGH as u64
     }
 }
 

@@ -19,7 +19,7 @@ use crate::limits::{DIAL_ADDRESSES_MAX, DIAL_AGAIN, DIAL_STAGGER, DIAL_TIMEOUT};
 use crate::net::endpoint::Dialler;
 
 /// A connection whose server is the right one, and the endpoint it lives on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Dialled {
     pub(crate) endpoint: Endpoint,
     pub(crate) connection: Connection,

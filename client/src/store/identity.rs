@@ -33,19 +33,19 @@ impl std::fmt::Debug for Membership {
     }
 }
 
-/// The seed of the device's key; `fill` draws it the first time.
-pub(crate) fn seed_with(
-    fill: impl FnOnce(&mut [u8]) + Send + 'static,
-) -> impl FnOnce(&mut Connection) -> Result<Zeroizing<[u8; 32]>, Error> + Send + 'static {
-    move |db| {
-        if let Some(seed) = seed(db)? {
-            return Ok(seed);
-        }
-        let mut seed = Zeroizing::new([0; 32]);
-        fill(&mut seed[..]);
-        db.execute("INSERT INTO identity (one, seed) VALUES (1, ?1)", [&seed[..]])?;
-        Ok(seed)
+/// The seed of the device's key for an invite: the one it was tried with before, or `fresh`. A key belongs to one
+/// invite, so that asking again means the same and asking elsewhere does not.
+pub(crate) fn seed_for(
+    db: &mut Connection,
+    invite: &[u8; 32],
+    fresh: &Zeroizing<[u8; 32]>,
+) -> Result<Zeroizing<[u8; 32]>, Error> {
+    let known: Option<Vec<u8>> =
+        db.query_row("SELECT invite FROM identity", [], |row| row.get(0)).optional()?;
+    if known.is_none_or(|known| known != invite) {
+        db.execute("INSERT OR REPLACE INTO identity VALUES (1, ?1, ?2)", params![&fresh[..], invite])?;
     }
+    seed(db)?.ok_or_else(|| damaged("a key that is gone at once"))
 }
 
 /// The seed of the device's key, if there is one.
@@ -109,6 +109,12 @@ pub(crate) fn keep(db: &mut Connection, membership: &Membership) -> Result<(), E
     Ok(())
 }
 
+/// Drops the token: it is of no use any more.
+pub(crate) fn forget_token(db: &mut Connection) -> Result<(), Error> {
+    db.execute("UPDATE account SET token = x''", [])?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Store, testing};
@@ -138,14 +144,16 @@ mod tests {
     #[tokio::test]
     async fn key_and_account_survive_a_restart() {
         let (store, folder) = testing::store().await;
-        let first = store.run(seed_with(|seed| seed.fill(9))).await.unwrap();
+        let drawn = |n, invite| move |db: &mut Connection| seed_for(db, &[invite; 32], &Zeroizing::new([n; 32]));
+        let first = store.run(drawn(9, 4)).await.unwrap();
         store.run(|db| keep(db, &ada())).await.unwrap();
         store.close().await;
         let store = Store::open(folder.path(), Blocking::Inline).await.unwrap();
-        let second = store.run(seed_with(|seed| seed.fill(8))).await.unwrap();
-        assert_eq!(first, second, "a key is drawn once");
+        let second = store.run(drawn(8, 4)).await.unwrap();
+        assert_eq!(first, second, "a key is drawn once for an invite");
         let kept = store.run(membership).await.unwrap().unwrap();
         assert_eq!((kept.account, kept.skew_ms, kept.token), (ada().account, -1_500, vec![5; 300]));
+        assert_ne!(store.run(drawn(7, 5)).await.unwrap(), first, "another invite, another key");
     }
 
     #[test]

@@ -171,7 +171,7 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("a").join("profile");
         let store = Store::open(&folder, Blocking::Inline).await.unwrap();
-        store.run(identity::seed_with(|seed| seed.fill(3))).await.unwrap();
+        store.run(|db| identity::seed_for(db, &[1; 32], &[3; 32].into())).await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);
         for file in std::fs::read_dir(&folder).unwrap() {

@@ -146,13 +146,21 @@ pub(crate) fn refused(db: &mut Connection, message: MessageId, refusal: &Refusal
     Ok(())
 }
 
-/// Queues a refused message again; `false` when there is none.
+/// Queues a refused message again, behind all others; `false` when there is none.
 pub(crate) fn retry(db: &mut Connection, message: MessageId, now_ms: u64) -> Result<bool, Error> {
-    let changed = db.execute(
-        "UPDATE outbox SET code = NULL, text = NULL, created_ms = ?2 WHERE message = ?1",
-        params![message.as_bytes(), to_sql(now_ms)?],
+    let step = db.transaction()?;
+    let refused: Option<(Vec<u8>, Vec<u8>)> = step
+        .prepare_cached("DELETE FROM outbox WHERE message = ?1 AND code IS NOT NULL RETURNING room, payload")?
+        .query_row([message.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((room, payload)) = refused else { return Ok(false) };
+    // A new place, because whoever sends has passed the old one.
+    step.execute(
+        "INSERT INTO outbox (message, room, payload, created_ms) VALUES (?1, ?2, ?3, ?4)",
+        params![message.as_bytes(), room, payload, to_sql(now_ms)?],
     )?;
-    Ok(changed == 1)
+    step.commit()?;
+    Ok(true)
 }
 
 /// Takes a message out; `false` when there is none.
@@ -240,7 +248,7 @@ mod tests {
         assert_eq!(store.run(known(2)).await, Ok(Outcome::Queued));
         assert_eq!(store.run(known(4)).await, Ok(Outcome::Unknown));
         assert_eq!(store.run(|db| retry(db, MessageId::from_bytes([1; 16]), 6)).await, Ok(true));
-        assert_eq!(names(&store).await, [1, 2], "a retry keeps its place");
+        assert_eq!(names(&store).await, [2, 1], "a retry goes to the end");
     }
 
     #[tokio::test]

@@ -15,7 +15,8 @@ const VERSION: i64 = 1;
 const TABLES: &str = "
 CREATE TABLE identity (
     one         INTEGER PRIMARY KEY CHECK (one = 1),
-    seed        BLOB NOT NULL
+    seed        BLOB NOT NULL,
+    invite      BLOB NOT NULL
 ) STRICT;
 CREATE TABLE account (
     one         INTEGER PRIMARY KEY CHECK (one = 1),
