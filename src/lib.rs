@@ -1,1 +1,18 @@
 //! The Quipu server.
+//!
+//! ```text
+//!   main ─▶ server ─▶ transport ─▶ room ─▶ store ─▶ quipu-protocol
+//! ```
+//!
+//! No arrow points back; `auth`, `rate` and `metrics` serve transport and server.
+
+pub mod auth;
+pub mod config;
+pub mod limits;
+pub mod rate;
+pub mod room;
+pub mod seams;
+pub mod server;
+pub mod store;
+pub mod tls;
+pub mod transport;

@@ -59,6 +59,8 @@ error_codes! {
     LinkDamaged = "link-damaged",
     /// The profile has no account yet.
     NotJoined = "not-joined",
+    /// The client was not started, or was stopped.
+    NotStarted = "not-started",
     /// The profile belongs to an account already.
     AlreadyJoined = "already-joined",
     /// No such room, user, message or device; or not to be seen by this account.

@@ -3,7 +3,7 @@
 //! ```text
 //!   program ──calls──▶ Client ──▶ store (outbox, entries, cursors)
 //!      ▲                 │          ▲
-//!      └─ numbered events┘          │ before anything is emitted
+//!      └─ numbered events┘          │ before anything is told
 //!                        keeper ──▶ session ──▶ one QUIC connection
 //! ```
 //!
@@ -12,14 +12,24 @@
 //! Nothing here prints, asks or depends on a server.
 
 mod account;
+mod auth;
+mod backoff;
 mod client;
 mod config;
+mod core;
 mod diagnose;
+mod ending;
 mod error;
 mod event;
+mod event_log;
+mod keeper;
+mod limits;
 mod net;
+mod open;
 pub mod seams;
+mod session;
 mod state;
+mod store;
 pub mod tls;
 
 pub use account::{Account, InvitePreview};

@@ -41,14 +41,19 @@ pub trait Message: Serialize + DeserializeOwned {
     }
 }
 
-/// Gives a type its frame number and name.
+/// Gives types their frame numbers and names, and lists them for [`crate::table`].
 macro_rules! messages {
-    ($($number:literal => $name:ty,)+) => { $(
+    ($($number:literal => $name:ty,)+) => {
+        /// The messages of this module, by number.
+        pub(crate) const MESSAGES: &[($crate::frame::FrameType, &str)] =
+            &[$(($crate::frame::FrameType($number), stringify!($name)),)+];
+        $(
         impl $crate::frame::Message for $name {
             const TYPE: $crate::frame::FrameType = $crate::frame::FrameType($number);
             const NAME: &'static str = stringify!($name);
         }
-    )+ };
+        )+
+    };
 }
 pub(crate) use messages;
 

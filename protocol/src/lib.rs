@@ -27,6 +27,7 @@ pub mod request;
 pub mod room;
 pub mod sign;
 pub mod stream;
+pub mod table;
 pub mod token;
 pub mod varint;
 mod wire;

@@ -31,7 +31,7 @@ pub const PAGE_ENTRIES_MAX: usize = 500;
 /// Entries the server replays to a subscriber before it answers with a gap instead.
 pub const BACKLOG_ENTRIES_MAX: u64 = 5_000;
 /// Rows in one answer that lists rooms, members, devices, invites or users.
-pub const ROWS_MAX: usize = 128;
+pub const ROWS_MAX: usize = 64;
 /// Rooms in one Heads frame of the INBOX.
 pub const HEADS_MAX: usize = 64;
 /// People in one Presence frame of the INBOX.
@@ -81,8 +81,9 @@ const _: () = assert!(TOKEN_BYTES_MAX + PROOF_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_ENTRIES_MAX <= ARRAY_ITEMS_MAX && ROWS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(PRESENCE_MAX <= ARRAY_ITEMS_MAX && HEADS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(SUBSCRIBE_ROOMS_MAX <= ROOMS_OPEN_MAX);
-// A row of any list fits its share of a frame: name, topic, ids and numbers.
-const _: () = assert!(ROWS_MAX * 480 <= FRAME_BYTES_MAX);
+// A row of any list fits its share of a frame: names, topic, and 192 bytes of ids, numbers and heads.
+const _: () =
+    assert!(ROWS_MAX * (ROOM_NAME_BYTES_MAX + TOPIC_BYTES_MAX + NICKNAME_BYTES_MAX + 192) <= FRAME_BYTES_MAX);
 // A message is forgotten by its author long before it is forgotten by the server.
 const _: () = assert!(RETRY_MS * 2 <= DEDUPE_MS);
 const _: () = assert!(TOKEN_LIFE_MS > 3 * CLOCK_SKEW_MS);

@@ -41,6 +41,8 @@ impl Signed {
     pub fn parse(bytes: &[u8]) -> Result<Self, SignError> {
         cbor::check(bytes)?;
         let sign1 = CoseSign1::from_slice(bytes).map_err(|_| SignError::Malformed)?;
+        // The protected header is CBOR inside a byte string, which the first check did not see.
+        cbor::check(sign1.protected.original_data.as_deref().unwrap_or_default())?;
         // An algorithm outside the signature's protection could be swapped on the way.
         if sign1.payload.is_none()
             || sign1.unprotected.alg.is_some()

@@ -68,8 +68,14 @@ impl UniType {
     }
 }
 
-/// The `n`th number that no version will ever give a meaning, for streams and frames that test tolerance.
-/// As frames they are ignorable when odd.
+/// The `n`th stream type that no version will ever give a meaning, to test tolerance: it is reset with
+/// [`crate::ResetCode::UnknownStream`] and nothing else happens.
 pub const fn grease(n: u64) -> u64 {
     0x1f * n + 0x21
+}
+
+/// The `n`th frame type that no version will ever give a meaning: an odd one, so it is skipped. Only every
+/// second [`grease`] number is odd, and an even one (0x40) is Opened.
+pub const fn grease_frame(n: u64) -> u64 {
+    grease(2 * n)
 }

@@ -108,8 +108,8 @@ macro_rules! wire_array {
                         }
                     }
                 }
-                let len = [$(stringify!($field),)+].len();
-                deserializer.deserialize_tuple(len, ArrayVisitor)
+                // Not `deserialize_tuple`: ciborium would take a byte string for an array of small numbers.
+                deserializer.deserialize_any(ArrayVisitor)
             }
         }
     };
@@ -180,7 +180,8 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MA
                 Ok(List(items))
             }
         }
-        deserializer.deserialize_seq(ListVisitor(PhantomData))
+        // Not `deserialize_seq`, for the same reason as in `wire_array!`.
+        deserializer.deserialize_any(ListVisitor(PhantomData))
     }
 }
 

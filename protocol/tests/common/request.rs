@@ -1,0 +1,282 @@
+//! Samples of REQUEST: every question and every answer, with and without what is optional.
+
+use quipu_protocol::request::*;
+use quipu_protocol::{Blob, Code, Incarnation, List, Refusal, Seq};
+
+use super::{ADA, AT_MS, BOB, INVITE, LAPTOP, LOBBY, PHONE, Sample, TEAM, at, fits, frame, name};
+
+pub fn samples() -> Vec<Sample> {
+    [reading(), rooms(), people(), invites(), devices()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+pub fn lobby() -> RoomInfo {
+    RoomInfo {
+        room: LOBBY,
+        visibility: Visibility::PUBLIC,
+        head: at(42),
+        members: 2,
+        membership: MembershipState::JOINED,
+        role: RoomRole::MEMBER,
+        name: Some(name("lobby")),
+        topic: Some(name("for all")),
+        peer: None,
+        peer_nickname: None,
+    }
+}
+
+pub fn team() -> RoomInfo {
+    RoomInfo {
+        room: TEAM,
+        visibility: Visibility::PRIVATE,
+        membership: MembershipState::INVITED,
+        role: RoomRole::READER,
+        name: Some(name("team-4")),
+        topic: None,
+        ..lobby()
+    }
+}
+
+pub fn direct_room() -> RoomInfo {
+    RoomInfo {
+        visibility: Visibility::DIRECT,
+        name: None,
+        topic: None,
+        peer: Some(BOB),
+        peer_nickname: Some(name("bob")),
+        ..lobby()
+    }
+}
+
+fn reading() -> Vec<Sample> {
+    let open = |room, after, backlog| SubscribeRoom { room, after, backlog };
+    let granted = |room, subscription| SubscribedRoom {
+        room,
+        subscription: Some(subscription),
+        refusal: None,
+    };
+    let history = |anchor| History {
+        room: LOBBY,
+        anchor,
+        limit: 50,
+    };
+    let between = Anchor {
+        kind: AnchorKind::BETWEEN,
+        seq: Seq(10),
+        to: Seq(20),
+    };
+    vec![
+        frame(
+            "subscribe-first",
+            Subscribe {
+                rooms: fits(List::new(vec![open(LOBBY, None, 100)])),
+                priority: None,
+            },
+        ),
+        frame(
+            "subscribe-resume",
+            Subscribe {
+                rooms: fits(List::new(vec![
+                    open(LOBBY, Some(at(41)), 500),
+                    open(TEAM, None, 0),
+                ])),
+                priority: Some(1),
+            },
+        ),
+        frame(
+            "subscribed",
+            Subscribed {
+                rooms: fits(List::new(vec![
+                    granted(LOBBY, 1),
+                    SubscribedRoom {
+                        room: TEAM,
+                        subscription: None,
+                        refusal: Some(Refusal::new(Code::NOT_FOUND)),
+                    },
+                ])),
+            },
+        ),
+        frame("history-latest", history(Anchor::LATEST)),
+        frame("history-before", history(Anchor::before(Seq(41)))),
+        frame("history-after", history(Anchor::after(Seq(41)))),
+        frame("history-around", history(Anchor::around(Seq(41)))),
+        frame("history-between", history(between)),
+        frame(
+            "page",
+            Page {
+                entries: 2,
+                floor: Seq(1),
+                head: Seq(42),
+                more_before: true,
+                more_after: false,
+                incarnation: Incarnation(7),
+            },
+        ),
+        frame(
+            "mark-read",
+            MarkRead {
+                room: LOBBY,
+                seq: Seq(42),
+            },
+        ),
+        frame("done", Done {}),
+    ]
+}
+
+fn rooms() -> Vec<Sample> {
+    let create = |topic| CreateRoom {
+        room: TEAM,
+        name: name("team-4"),
+        visibility: Visibility::PRIVATE,
+        topic,
+    };
+    let list = |mine, after, name| ListRooms { mine, after, name };
+    let rooms = |rooms, more| Rooms {
+        rooms: fits(List::new(rooms)),
+        more,
+    };
+    vec![
+        frame("list-rooms", list(false, None, None)),
+        frame("list-rooms-mine-after", list(true, Some(LOBBY), None)),
+        frame("list-rooms-by-name", list(false, None, Some(name("lobby")))),
+        frame("rooms-none", rooms(vec![], false)),
+        frame("rooms", rooms(vec![lobby(), team(), direct_room()], true)),
+        frame("create-room", create(None)),
+        frame("create-room-topic", create(Some(name("what we do")))),
+        frame("room-answer", RoomAnswer { info: lobby() }),
+        frame("join", Join { room: LOBBY }),
+        frame("leave", Leave { room: LOBBY }),
+        frame("direct", Direct { user: BOB }),
+    ]
+}
+
+fn people() -> Vec<Sample> {
+    let list = |after| ListMembers { room: LOBBY, after };
+    let member = |user, nickname, role, online| MemberInfo {
+        user,
+        nickname: name(nickname),
+        role,
+        membership: MembershipState::JOINED,
+        online,
+    };
+    let look_up = |users, nickname| LookUp {
+        users: fits(List::new(users)),
+        nickname,
+    };
+    let user = |user, nickname, role| UserInfo {
+        user,
+        nickname: name(nickname),
+        role,
+    };
+    vec![
+        frame("list-members", list(None)),
+        frame("list-members-after", list(Some(ADA))),
+        frame(
+            "members",
+            Members {
+                members: fits(List::new(vec![
+                    member(ADA, "Ada", RoomRole::OWNER, true),
+                    member(BOB, "bob", RoomRole::MEMBER, false),
+                ])),
+                more: false,
+            },
+        ),
+        frame("look-up-ids", look_up(vec![ADA, BOB], None)),
+        frame("look-up-nickname", look_up(vec![], Some(name("ada")))),
+        frame(
+            "users",
+            Users {
+                users: fits(List::new(vec![
+                    user(ADA, "Ada", ServerRole::OWNER),
+                    user(BOB, "bob", ServerRole::GUEST),
+                ])),
+            },
+        ),
+        frame(
+            "invite-member",
+            InviteMember {
+                room: TEAM,
+                user: BOB,
+            },
+        ),
+        frame(
+            "remove-member",
+            RemoveMember {
+                room: TEAM,
+                user: BOB,
+            },
+        ),
+    ]
+}
+
+fn invites() -> Vec<Sample> {
+    let create = |room, role, own_device| CreateInvite {
+        uses: 1,
+        life_ms: 86_400_000,
+        room,
+        role,
+        own_device,
+    };
+    let info = |created_by, room| InviteInfo {
+        invite: INVITE,
+        uses_left: 0,
+        expires_ms: AT_MS,
+        revoked: false,
+        redeemed_by: fits(List::new(vec![BOB])),
+        created_by,
+        room,
+    };
+    let list = |after| ListInvites { after };
+    vec![
+        frame("create-invite", create(None, None, None)),
+        frame(
+            "create-invite-room",
+            create(Some(TEAM), Some(ServerRole::GUEST), None),
+        ),
+        frame("create-invite-device", create(None, None, Some(true))),
+        frame(
+            "invite-answer",
+            InviteAnswer {
+                invite: INVITE,
+                secret: fits(Blob::new(super::signed::SECRET.to_vec())),
+                expires_ms: AT_MS,
+            },
+        ),
+        frame("list-invites", list(None)),
+        frame("list-invites-after", list(Some(INVITE))),
+        frame(
+            "invites",
+            Invites {
+                invites: fits(List::new(vec![info(Some(ADA), Some(TEAM)), info(None, None)])),
+                more: true,
+            },
+        ),
+        frame("revoke-invite", RevokeInvite { invite: INVITE }),
+    ]
+}
+
+fn devices() -> Vec<Sample> {
+    let device = |device, device_name, online, revoked_ms| DeviceInfo {
+        device,
+        name: name(device_name),
+        created_ms: AT_MS - 1_000,
+        seen_ms: AT_MS,
+        online,
+        revoked_ms,
+    };
+    vec![
+        frame("list-devices", ListDevices {}),
+        frame(
+            "devices",
+            Devices {
+                devices: fits(List::new(vec![
+                    device(LAPTOP, "Ada's laptop", true, None),
+                    device(PHONE, "old phone", false, Some(AT_MS)),
+                ])),
+            },
+        ),
+        frame("revoke-device", RevokeDevice { device: PHONE }),
+    ]
+}

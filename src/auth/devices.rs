@@ -1,0 +1,55 @@
+//! Devices: listed, and shut out. Closing a revoked device's connections is the transport's part.
+
+use quipu_protocol::request::{DeviceInfo, Devices};
+use quipu_protocol::{Code, DeviceId, List, Refusal};
+
+use super::{Auth, Authenticated};
+use crate::store::{DeviceRow, WriteError};
+
+impl Auth {
+    /// The asker's devices; `online` tells which of them have a connection.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn devices(
+        &self,
+        who: &Authenticated,
+        online: impl Fn(DeviceId) -> bool,
+    ) -> Result<Devices, Refusal> {
+        let user = who.user();
+        let rows = self.storage.read(move |store| store.devices(user)).await;
+        let rows = rows.map_err(|error| error.refusal())?;
+        let info = |row: DeviceRow| DeviceInfo {
+            device: row.device,
+            name: row.name,
+            created_ms: row.created_ms,
+            seen_ms: row.seen_ms,
+            online: online(row.device),
+            revoked_ms: row.revoked_ms,
+        };
+        Ok(Devices {
+            devices: List::first(rows.into_iter().map(info).collect()),
+        })
+    }
+
+    /// Shuts a device of the asker's account out, durably. Doing it again is harmless.
+    ///
+    /// # Errors
+    /// [`Code::NOT_FOUND`] when the device is not the asker's.
+    pub async fn revoke_device(&self, who: &Authenticated, device: DeviceId) -> Result<(), Refusal> {
+        let (user, now_ms) = (who.user(), self.now_ms());
+        let job = self.storage.write(move |store| {
+            let row = store.device(device)?.filter(|row| row.user == user);
+            let row = row.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let revoked_ms = row.revoked_ms.or(Some(now_ms));
+            Ok(store.put_device(&DeviceRow { revoked_ms, ..row })?)
+        });
+        job.await.map_err(WriteError::refusal)
+    }
+
+    /// Whether a device may no longer be served. A store that cannot answer does not shut anybody out.
+    pub async fn is_revoked(&self, device: DeviceId) -> bool {
+        let row = self.storage.read(move |store| store.device(device)).await;
+        matches!(row, Ok(Some(row)) if row.revoked_ms.is_some())
+    }
+}

@@ -1,0 +1,153 @@
+//! Redeeming an invite: from a secret and a key to an account and a device, exactly once.
+//!
+//! Everything is decided in one job: of a hundred who redeem the same secret at once, one wins. The same secret
+//! with the same key again gives the same device, so a lost answer can be asked for again.
+
+use quipu_protocol::control::{Redeem, Token};
+use quipu_protocol::token::{self, Purpose, sha256};
+use quipu_protocol::{Code, DeviceId, DeviceName, Nickname, Refusal, RoomId, UserId, cbor};
+
+use super::{Auth, AuthError, Authenticated, Exporter};
+use crate::limits::DEVICES_PER_USER_MAX;
+use crate::store::{DeviceRow, InviteRow, UserRow, WriteError, Writes};
+
+/// What a redeemed invite gave.
+#[derive(Debug)]
+pub struct Redeemed {
+    /// The answer to the client.
+    pub token: Token,
+    /// Who is there now, for the rooms the newcomer joins.
+    pub who: Authenticated,
+    /// The room the invite leads to.
+    pub room: Option<RoomId>,
+}
+
+/// A newcomer, as the job needs them.
+struct Newcomer {
+    secret_hash: [u8; 32],
+    key: Vec<u8>,
+    nickname: Nickname,
+    device_name: DeviceName,
+    user: UserId,
+    device: DeviceId,
+    now_ms: u64,
+}
+
+impl Auth {
+    /// Makes the account or the device the invite is for.
+    ///
+    /// # Errors
+    /// Refusals are for the peer as they are: each way an invite can fail has its own code.
+    pub async fn redeem(&self, redeem: &Redeem, exporter: Exporter<'_>) -> Result<Redeemed, Refusal> {
+        let secret: [u8; 16] = redeem.secret[..]
+            .try_into()
+            .map_err(|_| Refusal::from(Code::BAD_REQUEST))?;
+        let subject = token::redeem_subject(&secret, &redeem.key);
+        self.check_proof(Purpose::Redeem, subject, &redeem.key, &redeem.proof, exporter)
+            .map_err(|error: AuthError| error.refusal())?;
+        let newcomer = Newcomer {
+            secret_hash: sha256(&secret),
+            key: cbor::encode(&redeem.key),
+            nickname: redeem.nickname.clone(),
+            device_name: redeem.device_name.clone(),
+            user: UserId::from_bytes(self.random()),
+            device: DeviceId::from_bytes(self.random()),
+            now_ms: self.now_ms(),
+        };
+        let job = self.storage.write(move |store| admit(store, newcomer));
+        let (device, user, room) = job.await.map_err(WriteError::refusal)?;
+        let token = self.issue(&device, &user, redeem.key.clone());
+        let who = Authenticated::new(user.user, device.device, user.nickname, user.role);
+        Ok(Redeemed { token, who, room })
+    }
+}
+
+fn admit(store: &mut dyn Writes, new: Newcomer) -> Result<(DeviceRow, UserRow, Option<RoomId>), WriteError> {
+    let unknown = || Refusal::because(Code::NOT_FOUND, "this server does not know the invite");
+    let invite = store.invite_by_hash(&new.secret_hash)?.ok_or_else(unknown)?;
+    if let Some(device) = store.device_by_key(&new.key)? {
+        return again(store, &invite, device);
+    }
+    check(&invite, new.now_ms)?;
+    let user = match invite.for_user {
+        Some(user) => owner_of_device(store, user)?,
+        None => new_user(store, &invite, &new)?,
+    };
+    let device = DeviceRow {
+        device: new.device,
+        user: user.user,
+        name: new.device_name,
+        key: new.key,
+        invite: invite.invite,
+        created_ms: new.now_ms,
+        seen_ms: new.now_ms,
+        revoked_ms: None,
+    };
+    store.put_device(&device)?;
+    let room = invite.room;
+    store.put_invite(&InviteRow {
+        uses_left: invite.uses_left - 1,
+        ..invite
+    })?;
+    Ok((device, user, room))
+}
+
+/// The answer to a retry, unless the key belongs to another invite or was revoked meanwhile.
+fn again(
+    store: &mut dyn Writes,
+    invite: &InviteRow,
+    device: DeviceRow,
+) -> Result<(DeviceRow, UserRow, Option<RoomId>), WriteError> {
+    if device.invite != invite.invite || device.revoked_ms.is_some() {
+        return Err(Refusal::because(Code::CONFLICT, "this device key is in use").into());
+    }
+    let user = store
+        .user(device.user)?
+        .ok_or_else(|| Refusal::from(Code::INTERNAL))?;
+    Ok((device, user, invite.room))
+}
+
+fn check(invite: &InviteRow, now_ms: u64) -> Result<(), Refusal> {
+    if invite.revoked {
+        Err(Refusal::because(Code::USED, "the invite was revoked"))
+    } else if invite.uses_left == 0 {
+        Err(Refusal::because(Code::USED, "the invite was already used"))
+    } else if now_ms >= invite.expires_ms {
+        Err(Refusal::because(Code::EXPIRED, "the invite has expired"))
+    } else {
+        Ok(())
+    }
+}
+
+fn owner_of_device(store: &mut dyn Writes, user: UserId) -> Result<UserRow, WriteError> {
+    let devices = store
+        .devices(user)?
+        .iter()
+        .filter(|device| device.revoked_ms.is_none())
+        .count();
+    if devices >= DEVICES_PER_USER_MAX {
+        return Err(Refusal::because(
+            Code::QUOTA,
+            format!("an account has at most {DEVICES_PER_USER_MAX} devices"),
+        )
+        .into());
+    }
+    store.user(user)?.ok_or_else(|| Refusal::from(Code::GONE).into())
+}
+
+fn new_user(store: &mut dyn Writes, invite: &InviteRow, new: &Newcomer) -> Result<UserRow, WriteError> {
+    if store.user_by_nickname(&new.nickname.folded())?.is_some() {
+        return Err(
+            Refusal::because(Code::CONFLICT, "the nickname is taken; the invite is still good").into(),
+        );
+    }
+    let user = UserRow {
+        user: new.user,
+        nickname: new.nickname.clone(),
+        role: invite.role,
+        epoch: 0,
+        created_ms: new.now_ms,
+    };
+    store.put_user(&user)?;
+    Ok(user)
+}

@@ -1,0 +1,249 @@
+//! What is alive: rooms with readers, and the inboxes of whoever is online. All of it is memory.
+//!
+//! ```text
+//!   committed(batch) ─▶ per room: tail.push…, one wake-up ─▶ subscriptions
+//!                    └▶ inboxes that follow the room, or whose membership changed
+//! ```
+//!
+//! It is called by the store's writer after each commit, so it never blocks and never asks. A room without
+//! readers has no state here at all.
+//! Invariant: a subscription is known here before its first question to the store, so it misses no commit.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quipu_protocol::datagram::Typing;
+use quipu_protocol::request::MembershipState;
+use quipu_protocol::{RoomId, Seq, UserId};
+use tokio::sync::{broadcast, watch};
+
+use super::inbox::Inbox;
+use super::tail::Tail;
+use crate::limits::{PRESENCE_MEMBERS_MAX, TYPING_QUEUE};
+use crate::store::{Fresh, Observer};
+
+/// Rooms with readers, and inboxes.
+#[derive(Default)]
+pub struct Live {
+    rooms: Mutex<HashMap<RoomId, Arc<LiveRoom>>>,
+    people: Mutex<People>,
+}
+
+/// One room that somebody reads.
+pub(super) struct LiveRoom {
+    pub(super) room: RoomId,
+    pub(super) state: Mutex<State>,
+    /// The newest position; readers wait on it.
+    pub(super) appended: watch::Sender<Seq>,
+    pub(super) typing: broadcast::Sender<Typing>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) tail: Tail,
+    /// Accounts with subscriptions, how many, and where they ceased to be members.
+    readers: HashMap<UserId, Reader>,
+}
+
+#[derive(Default)]
+struct Reader {
+    subscriptions: usize,
+    gone_at: Option<Seq>,
+}
+
+impl State {
+    /// Where this account ceased to be a member, if it did since it began to read.
+    pub(super) fn gone_at(&self, user: UserId) -> Option<Seq> {
+        self.readers.get(&user).and_then(|reader| reader.gone_at)
+    }
+}
+
+#[derive(Default)]
+struct People {
+    followers: HashMap<RoomId, Vec<Arc<Inbox>>>,
+    inboxes: HashMap<UserId, Vec<Arc<Inbox>>>,
+}
+
+/// Nothing behind these locks can be left half done by a panic, so a poisoned one is as good as new.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Live {
+    /// Counts a reader in; from now on the room's commits are kept for it.
+    pub(super) fn attach(&self, room: RoomId, user: UserId) -> Arc<LiveRoom> {
+        let mut rooms = lock(&self.rooms);
+        let live = rooms.entry(room).or_insert_with(|| {
+            Arc::new(LiveRoom {
+                room,
+                state: Mutex::default(),
+                appended: watch::Sender::new(Seq::ZERO),
+                typing: broadcast::Sender::new(TYPING_QUEUE),
+            })
+        });
+        lock(&live.state).readers.entry(user).or_default().subscriptions += 1;
+        Arc::clone(live)
+    }
+
+    /// Counts a reader out; the last one takes the room's state along.
+    pub(super) fn detach(&self, live: &LiveRoom, user: UserId) {
+        let mut rooms = lock(&self.rooms);
+        let mut state = lock(&live.state);
+        if let Some(reader) = state.readers.get_mut(&user) {
+            reader.subscriptions -= 1;
+            if reader.subscriptions == 0 {
+                state.readers.remove(&user);
+            }
+        }
+        if state.readers.is_empty() {
+            rooms.remove(&live.room);
+        }
+    }
+
+    /// Tells a room's readers, unless they are too many, that somebody types.
+    pub fn typing(&self, typing: Typing) {
+        let live = lock(&self.rooms).get(&typing.room).cloned();
+        if let Some(live) = live.filter(|live| live.typing.receiver_count() <= PRESENCE_MEMBERS_MAX) {
+            // Nobody listening is no failure.
+            let _ = live.typing.send(typing);
+        }
+    }
+
+    /// Whether an account has a connection.
+    pub fn is_online(&self, user: UserId) -> bool {
+        lock(&self.people).inboxes.contains_key(&user)
+    }
+
+    /// Adds an inbox; it follows no room yet.
+    pub fn register(&self, inbox: &Arc<Inbox>) {
+        lock(&self.people)
+            .inboxes
+            .entry(inbox.user())
+            .or_default()
+            .push(Arc::clone(inbox));
+    }
+
+    /// Lets an inbox follow rooms its account has joined, and tells their people that somebody came.
+    pub fn follow(&self, inbox: &Arc<Inbox>, rooms: impl IntoIterator<Item = RoomId>) {
+        let mut people = lock(&self.people);
+        for room in rooms {
+            people.follow(inbox, room);
+        }
+    }
+
+    /// Removes an inbox, and tells the people of its rooms if it was its account's last.
+    pub fn unregister(&self, inbox: &Arc<Inbox>) {
+        let mut people = lock(&self.people);
+        let user = inbox.user();
+        if let Some(inboxes) = people.inboxes.get_mut(&user) {
+            inboxes.retain(|other| !Arc::ptr_eq(other, inbox));
+            if inboxes.is_empty() {
+                people.inboxes.remove(&user);
+            }
+        }
+        for room in inbox.take_rooms() {
+            people.unfollow(inbox, room);
+            if !people.inboxes.contains_key(&user) {
+                people.tell_presence(room, user);
+            }
+        }
+    }
+
+    /// An account's own state of a room changed: its marker moved.
+    pub fn marked(&self, user: UserId, room: RoomId) {
+        for inbox in lock(&self.people).inboxes.get(&user).into_iter().flatten() {
+            inbox.head_changed(room, true);
+        }
+    }
+}
+
+impl People {
+    fn follow(&mut self, inbox: &Arc<Inbox>, room: RoomId) {
+        if !inbox.add_room(room) {
+            return;
+        }
+        let followers = self.followers.entry(room).or_default();
+        followers.push(Arc::clone(inbox));
+        if followers.len() <= PRESENCE_MEMBERS_MAX {
+            followers
+                .iter()
+                .for_each(|other| inbox.presence_changed(other.user()));
+            self.tell_presence(room, inbox.user());
+        }
+    }
+
+    fn unfollow(&mut self, inbox: &Arc<Inbox>, room: RoomId) {
+        let Some(followers) = self.followers.get_mut(&room) else {
+            return;
+        };
+        followers.retain(|other| !Arc::ptr_eq(other, inbox));
+        if followers.is_empty() {
+            self.followers.remove(&room);
+        }
+    }
+
+    fn tell_presence(&self, room: RoomId, user: UserId) {
+        let followers = self.followers.get(&room).map_or(&[][..], Vec::as_slice);
+        if followers.len() <= PRESENCE_MEMBERS_MAX {
+            followers
+                .iter()
+                .filter(|inbox| inbox.user() != user)
+                .for_each(|inbox| inbox.presence_changed(user));
+        }
+    }
+
+    fn membership_changed(&mut self, room: RoomId, user: UserId, joined: bool) {
+        for inbox in self.inboxes.get(&user).cloned().unwrap_or_default() {
+            if joined {
+                self.follow(&inbox, room);
+            } else if inbox.remove_room(room) {
+                self.unfollow(&inbox, room);
+            }
+            inbox.membership_changed(room);
+        }
+    }
+}
+
+impl Observer for Live {
+    fn committed(&self, entries: &[Fresh]) {
+        for run in entries.chunk_by(|one, next| one.room == next.room) {
+            let Some(last) = run.last() else { continue };
+            let live = lock(&self.rooms).get(&last.room).cloned();
+            if let Some(live) = live {
+                live.push(run);
+            }
+            let mut people = lock(&self.people);
+            for inbox in people.followers.get(&last.room).into_iter().flatten() {
+                inbox.head_changed(last.room, false);
+            }
+            for (user, state) in run.iter().filter_map(|entry| entry.membership) {
+                let joined = state.is_some_and(|state| state.membership == MembershipState::JOINED);
+                people.membership_changed(last.room, user, joined);
+            }
+        }
+    }
+}
+
+impl LiveRoom {
+    /// One wake-up for a whole run, so that a reader is given it in one write.
+    fn push(&self, run: &[Fresh]) {
+        let mut state = lock(&self.state);
+        for entry in run {
+            state.tail.push(entry.seq, entry.frame.clone());
+            let Some((user, membership)) = entry.membership else {
+                continue;
+            };
+            let gone = membership.is_none_or(|state| state.membership != MembershipState::JOINED);
+            if let Some(reader) = state.readers.get_mut(&user).filter(|_| gone) {
+                reader.gone_at = Some(entry.seq);
+            }
+        }
+        let last = state.tail.last();
+        drop(state);
+        self.appended.send_if_modified(|seq| {
+            let newer = last > *seq;
+            *seq = last.max(*seq);
+            newer
+        });
+    }
+}

@@ -1,0 +1,25 @@
+//! Rooms: an ordered log each, and the cursors that read it. Chat without transport.
+//!
+//! ```text
+//!   publish ──job──▶ store ──committed──▶ Live ──▶ Tail ──▶ Subscription::next
+//!                                           └────▶ Inbox::take (everything without a subscription)
+//! ```
+//!
+//! An entry is encoded once, in the store; every reader shares those bytes. Nothing here knows QUIC, and nothing
+//! here waits for a member: a reader is a cursor and a wake-up.
+//! Invariant: a cursor is never ahead of what is durable.
+
+mod chat;
+mod directory;
+mod inbox;
+mod live;
+mod pages;
+mod rules;
+mod subscription;
+mod tail;
+
+pub use chat::{OpenedRoom, Rooms};
+pub use inbox::{Inbox, News};
+pub use live::Live;
+pub use subscription::{Next, Subscription, Typists};
+pub use tail::Tail;

@@ -1,0 +1,274 @@
+//! The composition root: everything is made, joined and ended here.
+//!
+//! ```text
+//!   bind:  folders ─▶ secrets, identity ─▶ store ─▶ rooms, auth ─▶ endpoint
+//!   run:   accept … stopping ─▶ goodbye to all ─▶ queue emptied ─▶ store closed
+//! ```
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Endpoint, TokioRuntime};
+use quipu_protocol::InviteLink;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::auth::{Auth, TokenKey};
+use crate::config::{Config, Limits};
+use crate::room::{Live, Rooms};
+use crate::seams::Seams;
+use crate::store::{Blocking, Observer, Storage, Store, StoreError, WriteError, sqlite};
+use crate::tls::{Identity, IdentityError, Renewal, Secrets, Vault, VaultError};
+use crate::{tls, transport};
+
+/// Kernel buffers of the socket, in bytes: what may arrive or wait while we are busy.
+const SOCKET_BYTES: usize = 4 * 1024 * 1024;
+/// How often the leaf's age is looked at.
+const RENEWAL_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A server that is ready to serve.
+pub struct Server {
+    endpoint: Endpoint,
+    storage: Storage,
+    shared: Arc<transport::Shared>,
+    identity: Option<Arc<Identity>>,
+    pin: [u8; 32],
+    names: Vec<String>,
+}
+
+/// What a server is made of when somebody else opens sockets and disks: a simulation does.
+pub struct Parts {
+    /// A QUIC endpoint with the server's TLS.
+    pub endpoint: Endpoint,
+    /// The log of record.
+    pub store: Box<dyn Store>,
+    /// Where it blocks.
+    pub blocking: Blocking,
+    /// SHA-256 of the identity's public key.
+    pub pin: [u8; 32],
+    /// Signs tokens.
+    pub token_key: TokenKey,
+    /// What the operator grants.
+    pub limits: Limits,
+    /// Clock and randomness.
+    pub seams: Seams,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be bound.
+    #[error("cannot listen on UDP {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The identity cannot be made or read.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The secrets cannot be made or read.
+    #[error(transparent)]
+    Secrets(#[from] VaultError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl Server {
+    /// Opens everything that `config` names. Nothing is served before [`Server::run`].
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left open.
+    pub async fn bind(config: &Config, seams: Seams) -> Result<Self, StartError> {
+        let (folders, outside) = (config.clone(), seams.clone());
+        let open = tokio::task::spawn_blocking(move || open(&folders, &outside));
+        let opened = open
+            .await
+            .expect("opening does not panic, and the runtime is not stopped while we wait")?;
+        let crypto = tls::server_crypto(&opened.identity, &opened.secrets, Arc::clone(&seams.clock))?;
+        let server_config = tls::server_config(crypto, &opened.secrets, Arc::clone(&seams.clock))?;
+        let socket = listen(config.listen).map_err(|source| StartError::Listen {
+            address: config.listen,
+            source,
+        })?;
+        let endpoint_config = tls::endpoint_config(&opened.secrets, None);
+        let endpoint = Endpoint::new(
+            endpoint_config,
+            Some(server_config),
+            socket,
+            Arc::new(TokioRuntime),
+        )
+        .map_err(|source| StartError::Listen {
+            address: config.listen,
+            source,
+        })?;
+        let parts = Parts {
+            endpoint,
+            store: opened.store,
+            blocking: Blocking::Pool,
+            pin: opened.identity.pin(),
+            token_key: opened.token_key,
+            limits: config.limits.clone(),
+            seams,
+        };
+        let mut server = Self::assemble(parts).await?;
+        server.identity = Some(Arc::new(opened.identity));
+        server.names = config.names.iter().map(|name| name.as_str().to_owned()).collect();
+        Ok(server)
+    }
+
+    /// Joins parts that are open already.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn assemble(parts: Parts) -> Result<Self, StartError> {
+        let live = Arc::new(Live::default());
+        let observer: Arc<dyn Observer> = live.clone();
+        let storage = Storage::start(parts.store, parts.blocking, observer)?;
+        let rooms = Rooms::new(storage.clone(), live, parts.seams.clone());
+        let name = "lobby".parse().expect("`lobby` is a room name");
+        let topic = "Everybody's first room".parse().expect("a short line is a topic");
+        let lobby = rooms.ensure_lobby(name, topic).await?;
+        let auth = Auth::new(storage.clone(), parts.seams.clone(), parts.token_key, parts.pin);
+        let stopping = CancellationToken::new();
+        let shared = transport::Shared::new(auth, rooms, lobby, parts.limits, parts.seams, stopping);
+        let names = vec!["localhost".to_owned()];
+        Ok(Self {
+            endpoint: parts.endpoint,
+            storage,
+            shared,
+            identity: None,
+            pin: parts.pin,
+            names,
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
+    /// Cancel it to stop the server.
+    pub fn stopping(&self) -> CancellationToken {
+        self.shared.stopping.clone()
+    }
+
+    /// A new invite for the owner, while there is no account. Those of earlier starts end.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn owner_invite(&self) -> Result<Option<InviteLink>, StartError> {
+        let port = self
+            .local_addr()
+            .map_or(quipu_protocol::PORT, |address| address.port());
+        let host = self
+            .names
+            .first()
+            .cloned()
+            .unwrap_or_else(|| "localhost".to_owned());
+        let invite = self.shared.auth.owner_invite().await?;
+        Ok(invite.map(|(secret, expires_ms)| InviteLink {
+            host,
+            port,
+            pin: self.pin,
+            secret,
+            expires_s: u32::try_from(expires_ms / 1_000).unwrap_or(u32::MAX),
+        }))
+    }
+
+    /// Serves until [`Server::stopping`] is cancelled, then ends in order, within five seconds.
+    pub async fn run(self) {
+        let renewing = self
+            .identity
+            .clone()
+            .map(|identity| tokio::spawn(renew(identity, self.shared.seams.clone())));
+        transport::serve(self.endpoint, self.shared).await;
+        if let Some(renewing) = renewing {
+            renewing.abort();
+        }
+        self.storage.close().await;
+        info!("stopped");
+    }
+}
+
+struct Opened {
+    identity: Identity,
+    secrets: Secrets,
+    token_key: TokenKey,
+    store: Box<dyn Store>,
+}
+
+/// Everything on disk. The store comes first: its lock keeps a second server away from the rest.
+fn open(config: &Config, seams: &Seams) -> Result<Opened, StartError> {
+    let store = Box::new(sqlite::SqliteStore::open(&config.data)?);
+    let folder = config.data.join("secrets");
+    let secrets = Secrets::load_or_create(&folder, seams)?;
+    let seed = Vault::open(&folder)?.secret::<32>("token.key", seams.entropy.as_ref())?;
+    let identity = match &config.tls {
+        Some(files) => Identity::from_files(files.clone(), seams)?,
+        None => Identity::load_or_create(&config.certs, &config.names, seams)?,
+    };
+    Ok(Opened {
+        identity,
+        secrets,
+        token_key: TokenKey::from_seed(&seed),
+        store,
+    })
+}
+
+/// A socket for IPv6 and IPv4 when the address is `[::]`; IPv4 alone where the machine has no IPv6.
+fn listen(address: SocketAddr) -> io::Result<UdpSocket> {
+    let bind = |address: SocketAddr| {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        // The kernel may grant less; that is its business.
+        let _ = socket
+            .set_recv_buffer_size(SOCKET_BYTES)
+            .and_then(|()| socket.set_send_buffer_size(SOCKET_BYTES));
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        Ok::<UdpSocket, io::Error>(socket.into())
+    };
+    match bind(address) {
+        Err(error) if address.ip().is_unspecified() && address.is_ipv6() && no_ipv6(&error) => {
+            warn!("this machine has no IPv6: listening on IPv4 alone");
+            bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+        }
+        bound => bound,
+    }
+}
+
+fn no_ipv6(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = 97;
+    matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable
+    ) || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+/// Renews the leaf in time, for ever.
+async fn renew(identity: Arc<Identity>, seams: Seams) {
+    loop {
+        tokio::time::sleep(RENEWAL_EVERY).await;
+        let (identity, now_ms) = (Arc::clone(&identity), seams.clock.now_ms());
+        match tokio::task::spawn_blocking(move || identity.renew_if_due(now_ms)).await {
+            Ok(Ok(Renewal::Kept)) => debug!("the certificate is kept"),
+            Ok(Ok(renewal)) => info!(?renewal, "the certificate was looked at"),
+            Ok(Err(error)) => error!(%error, "the certificate cannot be renewed"),
+            Err(error) => error!(%error, "renewing the certificate failed"),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The log of record, and the directory beside it: rooms, members, accounts, devices, invites.
+//!
+//! ```text
+//!   room, auth ──job──▶ Storage ──batch of jobs──▶ Store: one transaction, one fsync ──▶ observer ──▶ answers
+//!        └──────question──▶ a reader, beside the writer
+//! ```
+//!
+//! A *job* is a closure that runs inside the write transaction: it sees the head of every log, decides, and
+//! writes, so permission and order are decided at one place and one moment. Jobs that arrive while a batch
+//! commits form the next batch. Nothing here knows QUIC, tokens or rules.
+//!
+//! Invariant: a job's answer is given after its batch is durable, and after the observer has seen its entries.
+
+mod common;
+mod readers;
+mod refusal;
+mod storage;
+mod writer;
+
+pub mod memory;
+pub mod rows;
+pub mod sqlite;
+
+pub use rows::*;
+pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
+
+use bytes::Bytes;
+use quipu_protocol::{DeviceId, InviteId, MessageId, RoomId, RoomName, Seq, UserId};
+
+/// An implementation of the log of record. Its calls block; [`Storage`] keeps them off the async threads.
+pub trait Store: Send + 'static {
+    /// Another view for reading, which never waits for the writer.
+    ///
+    /// # Errors
+    /// When the store cannot be opened once more.
+    fn reader(&self) -> Result<Box<dyn Reads>, StoreError>;
+
+    /// Runs `work` in one transaction and makes it durable; gives back the entries it appended, in order.
+    ///
+    /// # Errors
+    /// Then nothing of `work` happened, unless the error says that the outcome is unknown. A store whose disk
+    /// failed to make a batch durable commits nothing more until it has proved that the disk works again.
+    fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, CommitError>;
+}
+
+/// What can be asked of the store.
+pub trait Reads: Send {
+    /// A room.
+    fn room(&self, room: RoomId) -> Result<Option<RoomRow>, StoreError>;
+    /// The room with this name.
+    fn room_by_name(&self, name: &RoomName) -> Result<Option<RoomRow>, StoreError>;
+    /// The direct room of two accounts, in either order.
+    fn direct_room(&self, one: UserId, other: UserId) -> Result<Option<RoomRow>, StoreError>;
+    /// Rooms this account has joined or is invited to, by id, behind `after`, at most `limit`.
+    fn rooms_of(
+        &self,
+        user: UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<(RoomRow, MemberRow)>, StoreError>;
+    /// The same and the public rooms as well; the membership is none where there is none.
+    fn rooms_visible(
+        &self,
+        user: UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<(RoomRow, Option<MemberRow>)>, StoreError>;
+    /// How an account stands to a room; none when not at all.
+    fn member(&self, room: RoomId, user: UserId) -> Result<Option<MemberRow>, StoreError>;
+    /// Joined and invited members, by account id, behind `after`, at most `limit`.
+    fn members(
+        &self,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<(UserRow, MemberRow)>, StoreError>;
+    /// Joined members with at least this role.
+    fn members_with_role(&self, room: RoomId, role_min: u64) -> Result<u64, StoreError>;
+    /// How joined rooms stand for an account: those named, or with `None` all of them.
+    fn heads(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<HeadRow>, StoreError>;
+    /// Whether two accounts have joined a common room of at most `members_max` members.
+    fn share_room(&self, one: UserId, other: UserId, members_max: u64) -> Result<bool, StoreError>;
+
+    /// Entry frames just after `after`, ascending: at most `limit`, and no more than `bytes_max` bytes but at
+    /// least one. Never a slice of something larger.
+    fn entries_after(
+        &self,
+        room: RoomId,
+        after: Seq,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// Entry frames just before `before`, ascending, with the same bounds.
+    fn entries_before(
+        &self,
+        room: RoomId,
+        before: Seq,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+
+    /// An account.
+    fn user(&self, user: UserId) -> Result<Option<UserRow>, StoreError>;
+    /// The account whose nickname folds to `folded`.
+    fn user_by_nickname(&self, folded: &str) -> Result<Option<UserRow>, StoreError>;
+    /// How many accounts there are.
+    fn users(&self) -> Result<u64, StoreError>;
+    /// A device.
+    fn device(&self, device: DeviceId) -> Result<Option<DeviceRow>, StoreError>;
+    /// The device with this public key (an encoded COSE_Key).
+    fn device_by_key(&self, key: &[u8]) -> Result<Option<DeviceRow>, StoreError>;
+    /// All devices of an account, by id.
+    fn devices(&self, user: UserId) -> Result<Vec<DeviceRow>, StoreError>;
+    /// An invite.
+    fn invite(&self, invite: InviteId) -> Result<Option<InviteRow>, StoreError>;
+    /// The invite whose secret has this hash.
+    fn invite_by_hash(&self, hash: &[u8; 32]) -> Result<Option<InviteRow>, StoreError>;
+    /// Invites, by id, behind `after`, at most `limit`: those one account made, or with `None` all.
+    fn invites(
+        &self,
+        by: Option<UserId>,
+        after: Option<InviteId>,
+        limit: usize,
+    ) -> Result<Vec<InviteRow>, StoreError>;
+    /// Accounts of devices that this invite made, at most `limit`.
+    fn redeemed_by(&self, invite: InviteId, limit: usize) -> Result<Vec<UserId>, StoreError>;
+}
+
+/// What a job can change. A job that fails leaves no trace.
+pub trait Writes: Reads {
+    /// Begins a job: what follows is undone together by `end_job(false)`.
+    fn begin_job(&mut self) -> Result<(), StoreError>;
+    /// Keeps or undoes what happened since `begin_job`.
+    fn end_job(&mut self, keep: bool) -> Result<(), StoreError>;
+
+    /// Gives the entry the room's next position, unless its author already used its message id in this room.
+    /// Keeps the room's head, its count of countable entries and the author's own count.
+    fn append(&mut self, new: NewEntry) -> Result<Appended, StoreError>;
+    /// What `append` would say of an entry whose message id its author has used in this room: `None` when they
+    /// have not. It changes nothing.
+    fn find(&self, new: &NewEntry) -> Result<Option<Appended>, StoreError>;
+    /// Writes a new room. Its id, its name and its pair of people are free, the caller has looked.
+    fn insert_room(&mut self, room: &RoomRow) -> Result<(), StoreError>;
+    /// Sets or removes a membership; keeps the room's number of joined members. A new joined member's marker is
+    /// the room's head.
+    fn set_member(
+        &mut self,
+        room: RoomId,
+        user: UserId,
+        member: Option<MemberState>,
+    ) -> Result<(), StoreError>;
+    /// Moves a member's marker forward to `seq`, or to the head if that is less; never back. Gives the marker.
+    fn mark_read(&mut self, room: RoomId, user: UserId, seq: Seq) -> Result<Seq, StoreError>;
+    /// Writes an account, new or changed.
+    fn put_user(&mut self, user: &UserRow) -> Result<(), StoreError>;
+    /// Writes a device, new or changed.
+    fn put_device(&mut self, device: &DeviceRow) -> Result<(), StoreError>;
+    /// Writes an invite, new or changed.
+    fn put_invite(&mut self, invite: &InviteRow) -> Result<(), StoreError>;
+}
+
+/// What became of an [`Writes::append`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// It has this place now.
+    New(Placed),
+    /// It had this place already: the answer to a retry.
+    Duplicate(Placed),
+    /// The message id names another content.
+    Conflict,
+}
+
+/// A place in a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Life of the log and position.
+    pub at: quipu_protocol::Cursor,
+    /// When it was taken, unix milliseconds.
+    pub at_ms: u64,
+}
+
+/// An entry that a batch made durable.
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    /// Its room.
+    pub room: RoomId,
+    /// Its position.
+    pub seq: Seq,
+    /// The whole Entry frame, in a buffer of its own.
+    pub frame: Bytes,
+    /// Whose membership it changed, and to what.
+    pub membership: Option<(UserId, Option<MemberState>)>,
+}
+
+/// An Entry frame as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Its position.
+    pub seq: Seq,
+    /// The whole frame, in a buffer of its own.
+    pub frame: Bytes,
+}
+
+/// Why the store could not do what was asked. Never the asker's fault.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// No space left for the data folder.
+    #[error("the data folder's disk is full")]
+    Full,
+    /// The operating system refused to read or write.
+    #[error("the data folder cannot be read or written: {0}")]
+    Io(String),
+    /// The data are damaged.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The data were written by a later version.
+    #[error("the store has schema {found}, this program knows up to {known}: use a newer quipu-server")]
+    Newer {
+        /// What the file says.
+        found: u32,
+        /// What this program knows.
+        known: u32,
+    },
+    /// Another process uses the same data.
+    #[error("another quipu-server uses the data folder {0}")]
+    Locked(String),
+    /// The store has closed: the server stops.
+    #[error("the store is closed")]
+    Closed,
+    /// Everything else, with the engine's words.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// Why a batch was not made durable.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// Nothing of it happened.
+    #[error(transparent)]
+    Undone(#[from] StoreError),
+    /// It may be on the disk, and come to light at the next start.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(StoreError),
+}
+
+impl From<CommitError> for WriteError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Undone(error) => Self::Store(error),
+            CommitError::Unknown(error) => Self::Unknown(error),
+        }
+    }
+}
+
+/// A message that a job appends: a draft that was allowed, or the server's own note.
+#[derive(Debug, Clone)]
+pub struct NewEntry {
+    /// The room; it exists.
+    pub room: RoomId,
+    /// The server's clock, unix milliseconds. The entry's time is this, or the entry's before if that is later.
+    pub now_ms: u64,
+    /// Who wrote it, on which device.
+    pub author: Option<(UserId, DeviceId)>,
+    /// What the author calls it: the key of deduplication, together with room and author.
+    pub message: Option<MessageId>,
+    /// What it is.
+    pub kind: quipu_protocol::Kind,
+    /// What it says.
+    pub body: quipu_protocol::Blob<{ quipu_protocol::limits::BODY_BYTES_MAX }>,
+    /// What else, without the conditions.
+    pub ext: quipu_protocol::Ext,
+    /// A membership it changes, see [`Writes::set_member`], which `append` does for it.
+    pub membership: Option<(UserId, Option<MemberState>)>,
+}

@@ -1,0 +1,123 @@
+//! Rows of the directory: what the store keeps beside the logs.
+
+use quipu_protocol::request::{MembershipState, RoomRole, ServerRole, Visibility};
+use quipu_protocol::{
+    Cursor, DeviceId, DeviceName, InviteId, Nickname, RoomId, RoomName, Seq, Topic, UserId,
+};
+
+/// A room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomRow {
+    /// Its id.
+    pub room: RoomId,
+    /// Its name; direct rooms have none.
+    pub name: Option<RoomName>,
+    /// Who may see it.
+    pub visibility: Visibility,
+    /// What it is about.
+    pub topic: Option<Topic>,
+    /// The two people of a direct room, the smaller id first.
+    pub direct: Option<(UserId, UserId)>,
+    /// Life of the log, and its newest entry.
+    pub head: Cursor,
+    /// Its oldest entry; one more than the head when there is none.
+    pub floor: Seq,
+    /// How many have joined. Kept by `set_member`.
+    pub members: u64,
+    /// Who made it; nobody when the server did.
+    pub creator: Option<UserId>,
+    /// When, unix milliseconds.
+    pub created_ms: u64,
+}
+
+/// How an account stands to a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberState {
+    /// Invited or joined.
+    pub membership: MembershipState,
+    /// What they may do there.
+    pub role: RoomRole,
+}
+
+/// A membership as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberRow {
+    /// Invited or joined, and the role.
+    pub state: MemberState,
+    /// Up to where they have read.
+    pub marker: Seq,
+}
+
+/// How one joined room stands for one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadRow {
+    /// The room.
+    pub room: RoomId,
+    /// Life of the log, and its newest entry.
+    pub head: Cursor,
+    /// Up to where they have read.
+    pub marker: Seq,
+    /// Countable entries after the marker that others wrote.
+    pub unread: u64,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// Its id.
+    pub user: UserId,
+    /// What people see; unique in its folded form.
+    pub nickname: Nickname,
+    /// What it may do on the server.
+    pub role: ServerRole,
+    /// Tokens of an earlier epoch are refused.
+    pub epoch: u64,
+    /// When it was made, unix milliseconds.
+    pub created_ms: u64,
+}
+
+/// A device of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// Its id.
+    pub device: DeviceId,
+    /// Its account.
+    pub user: UserId,
+    /// What its owner calls it.
+    pub name: DeviceName,
+    /// Its public key, an encoded COSE_Key. Unique.
+    pub key: Vec<u8>,
+    /// The invite that made it.
+    pub invite: InviteId,
+    /// When it was added, unix milliseconds.
+    pub created_ms: u64,
+    /// When it last authenticated, unix milliseconds.
+    pub seen_ms: u64,
+    /// When it was revoked, unix milliseconds.
+    pub revoked_ms: Option<u64>,
+}
+
+/// An invite. Of its secret only the hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteRow {
+    /// Its id.
+    pub invite: InviteId,
+    /// SHA-256 of its secret. Unique.
+    pub secret_hash: [u8; 32],
+    /// Who made it; nobody when the server did.
+    pub created_by: Option<UserId>,
+    /// The room it leads to.
+    pub room: Option<RoomId>,
+    /// The newcomer's role.
+    pub role: ServerRole,
+    /// It adds a device to this account instead of making a new one.
+    pub for_user: Option<UserId>,
+    /// How often it may still be redeemed.
+    pub uses_left: u64,
+    /// When it ends, unix milliseconds.
+    pub expires_ms: u64,
+    /// Whether it was taken back.
+    pub revoked: bool,
+    /// When it was made, unix milliseconds.
+    pub created_ms: u64,
+}

@@ -1,0 +1,226 @@
+//! The store on disk: SQLite in one folder that one process owns.
+//!
+//! ```text
+//!   commit: BEGIN · job · job · … · COMMIT (one fsync of the log) ─▶ now and then a checkpoint, before a batch
+//!   reader: a connection of its own, which sees what is committed
+//! ```
+//!
+//! SQLite keeps a write-ahead log with `synchronous=FULL`: a commit that returned is on the disk.
+//!
+//! Invariant: after the disk failed to take a commit or a checkpoint, nothing commits until a new connection has
+//! brought the whole write-ahead log into the file, with every fsync it takes, and emptied it.
+
+mod fault;
+mod folder;
+mod reads;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writes;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use self::fault::store_error;
+use self::folder::Folder;
+use self::reads::{Access, View};
+use self::writes::Batch;
+use super::{CommitError, Fresh, Reads, Store, StoreError, Writes};
+
+/// The first SQLite without the race that could damage a write-ahead log while it is reset.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// Page cache of the writer, in KiB: the inner pages of every index, and what one batch dirties.
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
+/// Page cache of one reader, in KiB: the inner pages and a few pages of history.
+const READER_CACHE_KIB: i64 = 4 * 1024;
+/// Pages of 4 KiB in the write-ahead log before they are brought into the file: rarely enough that batches do not
+/// feel it, often enough that a start after a crash reads little.
+const WAL_PAGES_MAX: i64 = 2_000;
+/// The write-ahead log's file is cut to this after a burst, in bytes.
+const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
+/// Largest file that is checked from end to end at every start, in bytes: about a fifth of a second. Damage in a
+/// larger one is found when it is read.
+const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long one connection waits for another: only a checkpoint of ours can be in the way.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Statements that stay prepared: all there are.
+const STATEMENTS_MAX: usize = 64;
+
+/// The store in a folder.
+pub struct SqliteStore {
+    writer: Connection,
+    folder: Arc<Folder>,
+    /// Why the writer's connection must not be used any more.
+    fault: Option<StoreError>,
+    /// The write-ahead log has grown beyond its bound.
+    wal_is_long: bool,
+}
+
+impl SqliteStore {
+    /// Opens the store in `folder`, or makes one there, and keeps other processes out.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process has it, [`StoreError::Newer`] when a later version wrote it,
+    /// [`StoreError::Damaged`] when it is not a store or not whole, otherwise what the operating system said.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        if rusqlite::version_number() < SQLITE_VERSION_MIN {
+            return Err(StoreError::Failed(format!(
+                "sqlite {} is too old",
+                rusqlite::version()
+            )));
+        }
+        let folder = Arc::new(Folder::open(folder)?);
+        if folder.is_empty()? {
+            folder.create(schema::create)?;
+        }
+        let mut writer = connect(&folder)?;
+        schema::check(&writer)?;
+        if folder.store_bytes()? <= CHECKED_BYTES_MAX {
+            check_pages(&writer)?;
+        }
+        prepare_writer(&writer)?;
+        schema::migrate(&mut writer)?;
+        Ok(Self {
+            writer,
+            folder,
+            fault: None,
+            wal_is_long: false,
+        })
+    }
+
+    /// Makes the writer fit for a batch: after a fault, a new connection that proves the disk works; after many
+    /// pages, a checkpoint.
+    fn make_ready(&mut self) -> Result<(), StoreError> {
+        if self.fault.is_some() {
+            let writer = connect(&self.folder)?;
+            prepare_writer(&writer)?;
+            checkpoint(&writer, "PRAGMA wal_checkpoint(TRUNCATE)")?;
+            self.writer = writer;
+            self.fault = None;
+        }
+        if !self.writer.is_autocommit() {
+            // A panic left it open.
+            self.writer.execute_batch("ROLLBACK").map_err(store_error)?;
+        }
+        if self.wal_is_long {
+            match checkpoint(&self.writer, "PRAGMA wal_checkpoint(PASSIVE)") {
+                // The file cannot grow. Whether the log still can, the batch will see.
+                Ok(_) | Err(StoreError::Full) => self.wal_is_long = false,
+                Err(error) => return Err(self.note(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, StoreError> {
+        self.writer
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(store_error)?;
+        let mut batch = View(Batch::new(&mut self.writer));
+        work(&mut batch);
+        batch.0.finish()
+    }
+
+    /// Remembers a fault of the disk or the file: the connection may believe what is not so.
+    fn note(&mut self, error: StoreError) -> StoreError {
+        let is_fault = matches!(error, StoreError::Io(_) | StoreError::Damaged(_));
+        let rolled_back = self.writer.is_autocommit() || self.writer.execute_batch("ROLLBACK").is_ok();
+        if is_fault || !rolled_back {
+            self.fault = Some(error.clone());
+        }
+        error
+    }
+}
+
+impl Store for SqliteStore {
+    fn reader(&self) -> Result<Box<dyn Reads>, StoreError> {
+        let conn = connect(&self.folder)?;
+        let settings = format!("PRAGMA query_only = 1; PRAGMA cache_size = -{READER_CACHE_KIB};");
+        conn.execute_batch(&settings).map_err(store_error)?;
+        Ok(Box::new(View(Reader {
+            conn,
+            _folder: Arc::clone(&self.folder),
+        })))
+    }
+
+    fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, CommitError> {
+        self.make_ready()?;
+        let fresh = self.run(work).map_err(|error| self.note(error))?;
+        match self.writer.execute_batch("COMMIT").map_err(store_error) {
+            Ok(()) => {
+                // Only a hint: without an answer the log just grows until there is one.
+                let long = checkpoint(&self.writer, "PRAGMA wal_checkpoint(NOOP)");
+                self.wal_is_long = long.is_ok_and(|pages| pages > WAL_PAGES_MAX);
+                Ok(fresh)
+            }
+            Err(error) => match self.note(error) {
+                // The last page of the log was not written, so whoever reads the log stops before this batch.
+                error @ StoreError::Full => Err(CommitError::Undone(error)),
+                error => Err(CommitError::Unknown(error)),
+            },
+        }
+    }
+}
+
+struct Reader {
+    conn: Connection,
+    /// Keeps other processes out as long as the file is open.
+    _folder: Arc<Folder>,
+}
+
+impl Access for Reader {
+    fn conn(&self) -> &Connection {
+        &self.conn
+    }
+}
+
+fn connect(folder: &Folder) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(folder.store_path(), flags).map_err(store_error)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    conn.busy_timeout(BUSY_TIMEOUT).map_err(store_error)?;
+    // No schema of a stranger runs code, pages are checked as they are read, and a failing disk is an error
+    // rather than a signal.
+    conn.execute_batch("PRAGMA trusted_schema = 0; PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;")
+        .map_err(store_error)?;
+    Ok(conn)
+}
+
+fn prepare_writer(conn: &Connection) -> Result<(), StoreError> {
+    let mode: String = conn
+        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .map_err(store_error)?;
+    if mode != "wal" {
+        return Err(StoreError::Io(format!(
+            "the data folder takes no write-ahead log, only {mode}"
+        )));
+    }
+    let settings = format!(
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -{WRITER_CACHE_KIB}; PRAGMA journal_size_limit = {WAL_BYTES_KEPT};"
+    );
+    conn.execute_batch(&settings).map_err(store_error)
+}
+
+/// Runs a checkpoint pragma; gives the pages of the log that are not in the file yet.
+fn checkpoint(conn: &Connection, pragma: &str) -> Result<i64, StoreError> {
+    let answer = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+    let mut statement = conn.prepare_cached(pragma).map_err(store_error)?;
+    let (pages, moved) = statement.query_row([], answer).map_err(store_error)?;
+    Ok(pages - moved)
+}
+
+fn check_pages(conn: &Connection) -> Result<(), StoreError> {
+    let found: String = conn
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(store_error)?;
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(StoreError::Damaged(found))
+    }
+}

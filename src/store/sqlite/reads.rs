@@ -1,0 +1,371 @@
+//! Questions as SQL.
+
+use quipu_protocol::{DeviceId, InviteId, RoomId, RoomName, Seq, UserId};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+
+use super::fault::store_error;
+use super::rows::{
+    ROOM_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position, room_row, standing,
+    stored_entry, user_row,
+};
+use crate::store::common::Standing;
+use crate::store::{
+    DeviceRow, HeadRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
+};
+
+/// Questions, asked over a connection that belongs to a reader or to the writer's batch.
+pub(super) struct View<A>(pub(super) A);
+
+pub(super) trait Access: Send {
+    fn conn(&self) -> &Connection;
+}
+
+impl<A: Access> Reads for View<A> {
+    fn room(&self, room: RoomId) -> Result<Option<RoomRow>, StoreError> {
+        let sql = concat!("SELECT ", columns!(room), " FROM rooms WHERE room = ?1");
+        one(self.0.conn(), sql, [room.as_bytes()], room_row)
+    }
+
+    fn room_by_name(&self, name: &RoomName) -> Result<Option<RoomRow>, StoreError> {
+        let sql = concat!("SELECT ", columns!(room), " FROM rooms WHERE name = ?1");
+        one(self.0.conn(), sql, [name.as_str()], room_row)
+    }
+
+    fn direct_room(&self, one_of: UserId, other: UserId) -> Result<Option<RoomRow>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            columns!(room),
+            " FROM rooms WHERE direct_one = ?1 AND direct_other = ?2"
+        );
+        let pair = [one_of.min(other), one_of.max(other)].map(|user| *user.as_bytes());
+        one(self.0.conn(), sql, pair, room_row)
+    }
+
+    fn rooms_of(
+        &self,
+        user: UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<(RoomRow, MemberRow)>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            columns!(room),
+            ", ",
+            columns!(standing),
+            " FROM members JOIN rooms ON rooms.room = members.room
+              WHERE members.user = ?1 AND members.room > ?2 ORDER BY members.room LIMIT ?3"
+        );
+        let key = behind(after.as_ref().map(RoomId::as_bytes));
+        many(
+            self.0.conn(),
+            sql,
+            params![user.as_bytes(), key, rows_max(limit)],
+            |row| Ok((room_row(row)?, standing(row, ROOM_COLUMNS)?.row)),
+        )
+    }
+
+    fn rooms_visible(
+        &self,
+        user: UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<(RoomRow, Option<MemberRow>)>, StoreError> {
+        // Two indexes in the order of ids, merged: private rooms of others are not even looked at.
+        let sql = concat!(
+            "WITH seen AS (
+                SELECT room FROM rooms WHERE visibility = 0 AND room > ?2
+                UNION SELECT room FROM members WHERE user = ?1 AND room > ?2
+                ORDER BY room LIMIT ?3)
+             SELECT ",
+            columns!(room),
+            ", ",
+            columns!(standing),
+            " FROM seen JOIN rooms ON rooms.room = seen.room
+              LEFT JOIN members ON members.room = seen.room AND members.user = ?1 ORDER BY seen.room"
+        );
+        let key = behind(after.as_ref().map(RoomId::as_bytes));
+        many(
+            self.0.conn(),
+            sql,
+            params![user.as_bytes(), key, rows_max(limit)],
+            |row| {
+                let is_member = row.get::<_, Option<i64>>(ROOM_COLUMNS)?.is_some();
+                let member = is_member.then(|| standing(row, ROOM_COLUMNS)).transpose()?;
+                Ok((room_row(row)?, member.map(|member| member.row)))
+            },
+        )
+    }
+
+    fn member(&self, room: RoomId, user: UserId) -> Result<Option<MemberRow>, StoreError> {
+        Ok(member(self.0.conn(), room, user)?.map(|member| member.row))
+    }
+
+    fn members(
+        &self,
+        room: RoomId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<(UserRow, MemberRow)>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            columns!(user),
+            ", ",
+            columns!(standing),
+            " FROM members JOIN users ON users.user = members.user
+              WHERE members.room = ?1 AND members.user > ?2 ORDER BY members.user LIMIT ?3"
+        );
+        let key = behind(after.as_ref().map(UserId::as_bytes));
+        many(
+            self.0.conn(),
+            sql,
+            params![room.as_bytes(), key, rows_max(limit)],
+            |row| Ok((user_row(row)?, standing(row, USER_COLUMNS)?.row)),
+        )
+    }
+
+    fn members_with_role(&self, room: RoomId, role_min: u64) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM members WHERE room = ?1 AND membership = 2 AND role >= ?2";
+        let role_min = i64::try_from(role_min).unwrap_or(i64::MAX);
+        count(self.0.conn(), sql, params![room.as_bytes(), role_min])
+    }
+
+    fn heads(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<HeadRow>, StoreError> {
+        macro_rules! heads_where {
+            ($rest:literal) => {
+                concat!(
+                    "SELECT ",
+                    columns!(room),
+                    ", ",
+                    columns!(standing),
+                    ", rooms.countable
+                     FROM members JOIN rooms ON rooms.room = members.room
+                     WHERE members.user = ?1 AND members.membership = 2 ",
+                    $rest
+                )
+            };
+        }
+        let conn = self.0.conn();
+        let Some(rooms) = rooms else {
+            return many(
+                conn,
+                heads_where!("ORDER BY members.room"),
+                [user.as_bytes()],
+                head_row,
+            );
+        };
+        let head = |room: &RoomId| {
+            let sql = heads_where!("AND members.room = ?2");
+            one(conn, sql, params![user.as_bytes(), room.as_bytes()], head_row).transpose()
+        };
+        rooms.iter().filter_map(head).collect()
+    }
+
+    fn share_room(&self, one_of: UserId, other: UserId, members_max: u64) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM (
+                SELECT 1 FROM members AS mine
+                JOIN members AS theirs ON theirs.room = mine.room AND theirs.user = ?2
+                JOIN rooms ON rooms.room = mine.room
+                WHERE mine.user = ?1 AND mine.membership = 2 AND theirs.membership = 2 AND rooms.members <= ?3
+                LIMIT 1)";
+        let members_max = i64::try_from(members_max).unwrap_or(i64::MAX);
+        Ok(count(
+            self.0.conn(),
+            sql,
+            params![one_of.as_bytes(), other.as_bytes(), members_max],
+        )? > 0)
+    }
+
+    fn entries_after(
+        &self,
+        room: RoomId,
+        after: Seq,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let sql =
+            "SELECT seq, checksum, frame FROM entries WHERE room = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+        page(self.0.conn(), sql, room, after, limit, bytes_max)
+    }
+
+    fn entries_before(
+        &self,
+        room: RoomId,
+        before: Seq,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let sql = "SELECT seq, checksum, frame FROM entries WHERE room = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
+        let mut entries = page(self.0.conn(), sql, room, before, limit, bytes_max)?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    fn user(&self, user: UserId) -> Result<Option<UserRow>, StoreError> {
+        let sql = concat!("SELECT ", columns!(user), " FROM users WHERE user = ?1");
+        one(self.0.conn(), sql, [user.as_bytes()], user_row)
+    }
+
+    fn user_by_nickname(&self, folded: &str) -> Result<Option<UserRow>, StoreError> {
+        let sql = concat!("SELECT ", columns!(user), " FROM users WHERE folded = ?1");
+        one(self.0.conn(), sql, [folded], user_row)
+    }
+
+    fn users(&self) -> Result<u64, StoreError> {
+        count(self.0.conn(), "SELECT count(*) FROM users", [])
+    }
+
+    fn device(&self, device: DeviceId) -> Result<Option<DeviceRow>, StoreError> {
+        let sql = concat!("SELECT ", columns!(device), " FROM devices WHERE device = ?1");
+        one(self.0.conn(), sql, [device.as_bytes()], device_row)
+    }
+
+    fn device_by_key(&self, key: &[u8]) -> Result<Option<DeviceRow>, StoreError> {
+        let sql = concat!("SELECT ", columns!(device), " FROM devices WHERE key = ?1");
+        one(self.0.conn(), sql, [key], device_row)
+    }
+
+    fn devices(&self, user: UserId) -> Result<Vec<DeviceRow>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            columns!(device),
+            " FROM devices WHERE user = ?1 ORDER BY device"
+        );
+        many(self.0.conn(), sql, [user.as_bytes()], device_row)
+    }
+
+    fn invite(&self, invite: InviteId) -> Result<Option<InviteRow>, StoreError> {
+        let sql = concat!("SELECT ", columns!(invite), " FROM invites WHERE invite = ?1");
+        one(self.0.conn(), sql, [invite.as_bytes()], invite_row)
+    }
+
+    fn invite_by_hash(&self, hash: &[u8; 32]) -> Result<Option<InviteRow>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            columns!(invite),
+            " FROM invites WHERE secret_hash = ?1"
+        );
+        one(self.0.conn(), sql, [hash], invite_row)
+    }
+
+    fn invites(
+        &self,
+        by: Option<UserId>,
+        after: Option<InviteId>,
+        limit: usize,
+    ) -> Result<Vec<InviteRow>, StoreError> {
+        let all = concat!(
+            "SELECT ",
+            columns!(invite),
+            " FROM invites WHERE invite > ?1 ORDER BY invite LIMIT ?2"
+        );
+        let own = concat!(
+            "SELECT ",
+            columns!(invite),
+            " FROM invites WHERE invite > ?1 AND created_by = ?3 ORDER BY invite LIMIT ?2"
+        );
+        let key = behind(after.as_ref().map(InviteId::as_bytes));
+        match by {
+            None => many(self.0.conn(), all, params![key, rows_max(limit)], invite_row),
+            Some(by) => many(
+                self.0.conn(),
+                own,
+                params![key, rows_max(limit), by.as_bytes()],
+                invite_row,
+            ),
+        }
+    }
+
+    fn redeemed_by(&self, invite: InviteId, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        let sql = "SELECT DISTINCT user FROM devices WHERE invite = ?1 ORDER BY user LIMIT ?2";
+        many(
+            self.0.conn(),
+            sql,
+            params![invite.as_bytes(), rows_max(limit)],
+            |row| Ok(UserId::from_bytes(row.get(0)?)),
+        )
+    }
+}
+
+pub(super) fn member(conn: &Connection, room: RoomId, user: UserId) -> Result<Option<Standing>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(standing),
+        " FROM members WHERE room = ?1 AND user = ?2"
+    );
+    one(conn, sql, params![room.as_bytes(), user.as_bytes()], |row| {
+        standing(row, 0)
+    })
+}
+
+/// The row a statement finds, if any.
+pub(super) fn one<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>, StoreError> {
+    let mut statement = conn.prepare_cached(sql).map_err(store_error)?;
+    statement.query_row(params, read).optional().map_err(store_error)
+}
+
+/// The number a statement counts.
+pub(super) fn count(conn: &Connection, sql: &str, params: impl Params) -> Result<u64, StoreError> {
+    Ok(one(conn, sql, params, |row| number(row, 0))?.unwrap_or(0))
+}
+
+fn many<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = conn.prepare_cached(sql).map_err(store_error)?;
+    let rows = statement.query_map(params, read).map_err(store_error)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(store_error)
+}
+
+fn page(
+    conn: &Connection,
+    sql: &str,
+    room: RoomId,
+    from: Seq,
+    limit: usize,
+    bytes_max: usize,
+) -> Result<Vec<StoredEntry>, StoreError> {
+    let mut statement = conn.prepare_cached(sql).map_err(store_error)?;
+    let params = params![room.as_bytes(), position(from), rows_max(limit)];
+    let rows = statement
+        .query_map(params, |row| stored_entry(row, room))
+        .map_err(store_error)?;
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    for entry in rows {
+        let entry = entry.map_err(store_error)?;
+        bytes += entry.frame.len();
+        if bytes > bytes_max && !entries.is_empty() {
+            break;
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+fn head_row(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
+    let room = room_row(row)?;
+    let member = standing(row, ROOM_COLUMNS)?;
+    let countable = number(row, ROOM_COLUMNS + 5)?;
+    Ok(HeadRow {
+        room: room.room,
+        head: room.head,
+        marker: member.row.marker,
+        unread: member.unread(countable),
+    })
+}
+
+/// The key a page begins behind: no bytes sort before every id.
+fn behind(after: Option<&[u8; 16]>) -> &[u8] {
+    after.map_or(&[], <[u8; 16]>::as_slice)
+}
+
+fn rows_max(limit: usize) -> i64 {
+    kept(limit as u64).max(0)
+}

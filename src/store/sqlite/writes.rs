@@ -1,0 +1,410 @@
+//! Changes as SQL, each job in a savepoint of its own.
+
+use quipu_protocol::{Cursor, Incarnation, RoomId, Seq, UserId};
+use rusqlite::{Connection, Params, params};
+
+use super::fault::store_error;
+use super::reads::{Access, View, count, member, one};
+use super::rows::{checksum, kept, number};
+use crate::store::common::{Standing, content_hash, entry};
+use crate::store::{
+    Appended, DeviceRow, Fresh, InviteRow, MemberState, NewEntry, Placed, RoomRow, StoreError, UserRow,
+    Writes,
+};
+
+/// The open transaction.
+pub(super) struct Batch<'a> {
+    conn: &'a mut Connection,
+    fresh: Vec<Fresh>,
+    job_begins: usize,
+    /// What the running job met last.
+    met: Option<StoreError>,
+    /// Why the whole batch cannot be kept.
+    lost: Option<StoreError>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(conn: &'a mut Connection) -> Self {
+        Self {
+            conn,
+            fresh: Vec::new(),
+            job_begins: 0,
+            met: None,
+            lost: None,
+        }
+    }
+
+    /// What the batch appended, ready to be committed.
+    pub(super) fn finish(self) -> Result<Vec<Fresh>, StoreError> {
+        self.lost.map_or(Ok(self.fresh), Err)
+    }
+
+    fn noting<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        outcome.inspect_err(|error| self.met = Some(error.clone()))
+    }
+
+    fn lose(&mut self, error: StoreError) -> StoreError {
+        self.lost.get_or_insert(error).clone()
+    }
+}
+
+impl Access for Batch<'_> {
+    fn conn(&self) -> &Connection {
+        self.conn
+    }
+}
+
+impl Writes for View<Batch<'_>> {
+    fn begin_job(&mut self) -> Result<(), StoreError> {
+        let batch = &mut self.0;
+        if let Some(error) = &batch.lost {
+            return Err(error.clone());
+        }
+        batch.met = None;
+        batch.job_begins = batch.fresh.len();
+        batch
+            .execute("SAVEPOINT job", [])
+            .map_err(|error| batch.lose(error))
+    }
+
+    fn end_job(&mut self, keep: bool) -> Result<(), StoreError> {
+        let batch = &mut self.0;
+        if batch.conn.is_autocommit() {
+            // SQLite answers some failures, a full disk among them, by undoing the whole transaction.
+            let met = batch.met.take();
+            let error = met.unwrap_or_else(|| StoreError::Io("the disk undid the batch".into()));
+            return Err(batch.lose(error));
+        }
+        if !keep {
+            batch.fresh.truncate(batch.job_begins);
+            batch
+                .execute("ROLLBACK TO job", [])
+                .map_err(|error| batch.lose(error))?;
+        }
+        batch
+            .execute("RELEASE job", [])
+            .map_err(|error| batch.lose(error))
+    }
+
+    fn append(&mut self, new: NewEntry) -> Result<Appended, StoreError> {
+        let outcome = self.0.append(&new);
+        self.0.noting(outcome)
+    }
+
+    fn find(&self, new: &NewEntry) -> Result<Option<Appended>, StoreError> {
+        let log = self.0.log(new.room)?;
+        self.0.sent_before(new, &log, &content_hash(new))
+    }
+
+    fn insert_room(&mut self, room: &RoomRow) -> Result<(), StoreError> {
+        let outcome = self.0.insert_room(room);
+        self.0.noting(outcome)
+    }
+
+    fn set_member(
+        &mut self,
+        room: RoomId,
+        user: UserId,
+        member: Option<MemberState>,
+    ) -> Result<(), StoreError> {
+        let outcome = self.0.set_member(room, user, member);
+        self.0.noting(outcome)
+    }
+
+    fn mark_read(&mut self, room: RoomId, user: UserId, seq: Seq) -> Result<Seq, StoreError> {
+        let outcome = self.0.mark_read(room, user, seq);
+        self.0.noting(outcome)
+    }
+
+    fn put_user(&mut self, user: &UserRow) -> Result<(), StoreError> {
+        let outcome = self.0.put_user(user);
+        self.0.noting(outcome)
+    }
+
+    fn put_device(&mut self, device: &DeviceRow) -> Result<(), StoreError> {
+        let outcome = self.0.put_device(device);
+        self.0.noting(outcome)
+    }
+
+    fn put_invite(&mut self, invite: &InviteRow) -> Result<(), StoreError> {
+        let outcome = self.0.put_invite(invite);
+        self.0.noting(outcome)
+    }
+}
+
+/// What an append needs to know of a log.
+struct Log {
+    incarnation: Incarnation,
+    head: Seq,
+    countable: u64,
+    at_ms: u64,
+}
+
+impl Log {
+    fn place(&self, seq: Seq, at_ms: u64) -> Placed {
+        Placed {
+            at: Cursor {
+                incarnation: self.incarnation,
+                seq,
+            },
+            at_ms,
+        }
+    }
+}
+
+impl Batch<'_> {
+    fn append(&mut self, new: &NewEntry) -> Result<Appended, StoreError> {
+        let mut log = self.log(new.room)?;
+        let hash = content_hash(new);
+        if let Some(before) = self.sent_before(new, &log, &hash)? {
+            return Ok(before);
+        }
+
+        log.head = log.head.next();
+        log.at_ms = log.at_ms.max(new.now_ms);
+        log.countable += u64::from(new.kind.is_countable());
+        let frame = entry(new, log.head, log.at_ms).frame();
+        let author = new
+            .author
+            .map(|(user, _)| user)
+            .filter(|_| new.kind.is_countable());
+        self.execute(
+            "INSERT INTO entries (room, seq, nth, author, checksum, frame) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                new.room.as_bytes(),
+                kept(log.head.0),
+                kept(log.countable),
+                author.as_ref().map(UserId::as_bytes),
+                checksum(new.room, log.head, &frame),
+                &*frame
+            ],
+        )?;
+        self.remember(new, &log, &hash)?;
+        self.execute(
+            "UPDATE rooms SET head = ?2, countable = ?3, at_ms = ?4 WHERE room = ?1",
+            params![
+                new.room.as_bytes(),
+                kept(log.head.0),
+                kept(log.countable),
+                kept(log.at_ms)
+            ],
+        )?;
+        if let Some(author) = author {
+            let sql = "UPDATE members SET own_after = own_after + 1 WHERE room = ?1 AND user = ?2 AND membership = 2";
+            self.execute(sql, params![new.room.as_bytes(), author.as_bytes()])?;
+        }
+        if let Some((user, member)) = new.membership {
+            self.set_member(new.room, user, member)?;
+        }
+        let place = log.place(log.head, log.at_ms);
+        self.fresh.push(Fresh {
+            room: new.room,
+            seq: log.head,
+            frame,
+            membership: new.membership,
+        });
+        Ok(Appended::New(place))
+    }
+
+    fn sent_before(
+        &self,
+        new: &NewEntry,
+        log: &Log,
+        hash: &[u8; 32],
+    ) -> Result<Option<Appended>, StoreError> {
+        let Some(((user, _), message)) = new.author.zip(new.message) else {
+            return Ok(None);
+        };
+        let sql = "SELECT seq, at_ms, hash FROM messages WHERE room = ?1 AND user = ?2 AND message = ?3";
+        let key = params![new.room.as_bytes(), user.as_bytes(), message.as_bytes()];
+        one(self.conn, sql, key, |row| {
+            let is_same = row.get::<_, [u8; 32]>(2)? == *hash;
+            let place = log.place(Seq(number(row, 0)?), number(row, 1)?);
+            Ok(if is_same {
+                Appended::Duplicate(place)
+            } else {
+                Appended::Conflict
+            })
+        })
+    }
+
+    fn remember(&self, new: &NewEntry, log: &Log, hash: &[u8; 32]) -> Result<(), StoreError> {
+        let Some(((user, _), message)) = new.author.zip(new.message) else {
+            return Ok(());
+        };
+        self.execute(
+            "INSERT INTO messages (room, user, message, seq, at_ms, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                new.room.as_bytes(),
+                user.as_bytes(),
+                message.as_bytes(),
+                kept(log.head.0),
+                kept(log.at_ms),
+                hash
+            ],
+        )
+    }
+
+    fn insert_room(&self, room: &RoomRow) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO rooms (room, name, visibility, topic, direct_one, direct_other, incarnation, head, floor,
+                members, creator, created_ms, countable, at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, 0)",
+            params![
+                room.room.as_bytes(),
+                room.name.as_ref().map(|name| name.as_str()),
+                kept(room.visibility.0),
+                room.topic.as_ref().map(|topic| topic.as_str()),
+                room.direct.as_ref().map(|(one, _)| one.as_bytes()),
+                room.direct.as_ref().map(|(_, other)| other.as_bytes()),
+                kept(room.head.incarnation.0),
+                kept(room.head.seq.0),
+                kept(room.floor.0),
+                kept(room.members),
+                room.creator.as_ref().map(UserId::as_bytes),
+                kept(room.created_ms),
+            ],
+        )
+    }
+
+    fn set_member(&self, room: RoomId, user: UserId, state: Option<MemberState>) -> Result<(), StoreError> {
+        let log = self.log(room)?;
+        let before = member(self.conn, room, user)?;
+        let after = state.map(|state| Standing::changed(before.as_ref(), state, log.head, log.countable));
+        match after {
+            Some(after) => self.put_standing(room, user, &after)?,
+            None => self.execute(
+                "DELETE FROM members WHERE room = ?1 AND user = ?2",
+                params![room.as_bytes(), user.as_bytes()],
+            )?,
+        }
+        let counted =
+            |standing: Option<Standing>| i64::from(standing.is_some_and(|standing| standing.is_joined()));
+        match counted(after) - counted(before) {
+            0 => Ok(()),
+            more => self.execute(
+                "UPDATE rooms SET members = members + ?2 WHERE room = ?1",
+                params![room.as_bytes(), more],
+            ),
+        }
+    }
+
+    fn put_standing(&self, room: RoomId, user: UserId, standing: &Standing) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT OR REPLACE INTO members (room, user, membership, role, marker, marker_nth, own_after)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                room.as_bytes(),
+                user.as_bytes(),
+                kept(standing.row.state.membership.0),
+                kept(standing.row.state.role.0),
+                kept(standing.row.marker.0),
+                kept(standing.marker_nth),
+                kept(standing.own_after),
+            ],
+        )
+    }
+
+    fn mark_read(&self, room: RoomId, user: UserId, seq: Seq) -> Result<Seq, StoreError> {
+        let log = self.log(room)?;
+        let standing = member(self.conn, room, user)?.filter(Standing::is_joined);
+        let mut standing = standing.ok_or_else(|| StoreError::Failed("not a member".into()))?;
+        let marker = seq.min(log.head);
+        if marker <= standing.row.marker {
+            return Ok(standing.row.marker);
+        }
+        standing.row.marker = marker;
+        if marker == log.head {
+            (standing.marker_nth, standing.own_after) = (log.countable, 0);
+        } else {
+            let at = params![room.as_bytes(), kept(marker.0)];
+            standing.marker_nth = count(
+                self.conn,
+                "SELECT nth FROM entries WHERE room = ?1 AND seq = ?2",
+                at,
+            )?;
+            standing.own_after = count(
+                self.conn,
+                "SELECT count(*) FROM entries INDEXED BY entries_authored
+                 WHERE room = ?1 AND author = ?2 AND seq > ?3",
+                params![room.as_bytes(), user.as_bytes(), kept(marker.0)],
+            )?;
+        }
+        self.put_standing(room, user, &standing)?;
+        Ok(marker)
+    }
+
+    fn put_user(&self, user: &UserRow) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO users (user, nickname, folded, role, epoch, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (user) DO UPDATE SET nickname = ?2, folded = ?3, role = ?4, epoch = ?5, created_ms = ?6",
+            params![
+                user.user.as_bytes(),
+                user.nickname.as_str(),
+                user.nickname.folded(),
+                kept(user.role.0),
+                kept(user.epoch),
+                kept(user.created_ms),
+            ],
+        )
+    }
+
+    fn put_device(&self, device: &DeviceRow) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO devices (device, user, name, key, invite, created_ms, seen_ms, revoked_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (device) DO UPDATE SET user = ?2, name = ?3, key = ?4, invite = ?5, created_ms = ?6,
+                seen_ms = ?7, revoked_ms = ?8",
+            params![
+                device.device.as_bytes(),
+                device.user.as_bytes(),
+                device.name.as_str(),
+                device.key,
+                device.invite.as_bytes(),
+                kept(device.created_ms),
+                kept(device.seen_ms),
+                device.revoked_ms.map(kept),
+            ],
+        )
+    }
+
+    fn put_invite(&self, invite: &InviteRow) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO invites (invite, secret_hash, created_by, room, role, for_user, uses_left, expires_ms,
+                revoked, created_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (invite) DO UPDATE SET secret_hash = ?2, created_by = ?3, room = ?4, role = ?5,
+                for_user = ?6, uses_left = ?7, expires_ms = ?8, revoked = ?9, created_ms = ?10",
+            params![
+                invite.invite.as_bytes(),
+                invite.secret_hash,
+                invite.created_by.as_ref().map(UserId::as_bytes),
+                invite.room.as_ref().map(RoomId::as_bytes),
+                kept(invite.role.0),
+                invite.for_user.as_ref().map(UserId::as_bytes),
+                kept(invite.uses_left),
+                kept(invite.expires_ms),
+                invite.revoked,
+                kept(invite.created_ms),
+            ],
+        )
+    }
+
+    fn log(&self, room: RoomId) -> Result<Log, StoreError> {
+        let sql = "SELECT incarnation, head, countable, at_ms FROM rooms WHERE room = ?1";
+        let log = one(self.conn, sql, [room.as_bytes()], |row| {
+            Ok(Log {
+                incarnation: Incarnation(number(row, 0)?),
+                head: Seq(number(row, 1)?),
+                countable: number(row, 2)?,
+                at_ms: number(row, 3)?,
+            })
+        })?;
+        log.ok_or_else(|| StoreError::Failed("no such room".into()))
+    }
+
+    fn execute(&self, sql: &str, params: impl Params) -> Result<(), StoreError> {
+        let mut statement = self.conn.prepare_cached(sql).map_err(store_error)?;
+        statement.execute(params).map(drop).map_err(store_error)
+    }
+}

@@ -1,0 +1,87 @@
+//! One connection: handshake, then whichever protocol was agreed on.
+
+use std::sync::Arc;
+
+use quinn::crypto::rustls::HandshakeData;
+use quinn::{Connection, Incoming};
+use tokio::time::timeout;
+use tracing::{Instrument, debug, info_span};
+
+use super::gate::Pass;
+use super::sessions::close;
+use super::{Shared, control, health, session};
+use crate::limits::HANDSHAKE_TIMEOUT;
+use crate::tls::{ALPN_HEALTH, ALPN_QUIPU};
+use quipu_protocol::CloseCode;
+use quipu_protocol::limits::AUTH_TIMEOUT_MS;
+
+/// Serves one attempt to connect to its end. `pass` is held while nobody knows who it is.
+pub(super) async fn serve(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
+    let span = info_span!("connection", from = %incoming.remote_address());
+    run(incoming, shared, pass).instrument(span).await;
+}
+
+async fn run(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
+    let Some(connection) = handshake(incoming, &shared).await else {
+        return;
+    };
+    match protocol(&connection).as_deref() {
+        Some(ALPN_QUIPU) => chat(connection, shared, pass).await,
+        Some(ALPN_HEALTH) => {
+            drop(pass);
+            health::serve(&connection, &shared.stopping).await;
+        }
+        // TLS agrees on nothing we did not offer.
+        _ => close(&connection, CloseCode::Protocol),
+    }
+}
+
+async fn handshake(incoming: Incoming, shared: &Shared) -> Option<Connection> {
+    let _permit = shared.gate.handshakes.acquire().await.ok()?;
+    let connecting = incoming
+        .accept()
+        .inspect_err(|error| debug!(%error, "handshake refused"))
+        .ok()?;
+    match timeout(HANDSHAKE_TIMEOUT, connecting).await {
+        Ok(Ok(connection)) => Some(connection),
+        Ok(Err(error)) => {
+            debug!(%error, "handshake failed");
+            None
+        }
+        Err(_) => {
+            debug!("handshake took too long");
+            None
+        }
+    }
+}
+
+fn protocol(connection: &Connection) -> Option<Vec<u8>> {
+    connection
+        .handshake_data()?
+        .downcast::<HandshakeData>()
+        .ok()?
+        .protocol
+}
+
+/// Authenticates in time, gives the place among strangers back, and serves the session.
+async fn chat(connection: Connection, shared: Arc<Shared>, pass: Pass) {
+    let deadline = std::time::Duration::from_millis(AUTH_TIMEOUT_MS);
+    let greeted = tokio::select! {
+        biased;
+        () = shared.stopping.cancelled() => return close(&connection, CloseCode::Shutdown),
+        greeted = timeout(deadline, control::greet(&connection, &shared)) => greeted,
+    };
+    match greeted {
+        Ok(Ok(greeted)) => {
+            drop(pass);
+            session::run(connection, shared, greeted).await;
+        }
+        Ok(Err(refused)) => {
+            debug!(error = %refused.error, "not authenticated");
+            // The answer must arrive before the close that would discard it.
+            refused.said(&connection).await;
+            close(&connection, refused.code);
+        }
+        Err(_) => close(&connection, CloseCode::AuthTimeout),
+    }
+}

@@ -1,0 +1,290 @@
+//! CONTROL: hello, who are you, and later a new token or a goodbye.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::Connection;
+use quipu_protocol::control::{
+    Auth, Authenticated as AuthenticatedFrame, Goaway, Hello, Limits, Redeem, Refresh,
+};
+use quipu_protocol::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX, ROOMS_OPEN_MAX};
+use quipu_protocol::token::{EXPORTER_BYTES, EXPORTER_LABEL};
+use quipu_protocol::{BidiType, CloseCode, Code, Frame, List, MINOR, Refusal, Text};
+use tokio::time::{Instant, timeout};
+use tracing::{debug, warn};
+
+use super::Shared;
+use super::frames::{FrameReader, FrameWriter, StreamError};
+use crate::auth::Authenticated;
+use crate::limits::{AUTH_FAILURES_MAX, GRACE};
+
+/// Streams in the order they are sent: what keeps a session alive before what fills it.
+const PRIORITY: i32 = 100;
+/// Time a refused peer has to take the answer.
+const REFUSAL_DELIVERY: Duration = Duration::from_millis(500);
+
+/// A connection that has said who it is.
+pub(super) struct Greeted {
+    pub(super) who: Authenticated,
+    pub(super) control: Control,
+}
+
+/// The CONTROL stream after the greeting.
+pub(super) struct Control {
+    reader: FrameReader,
+    writer: FrameWriter,
+}
+
+/// A connection that will not be served.
+pub(super) struct Refused {
+    pub(super) error: String,
+    pub(super) code: CloseCode,
+    writer: Option<FrameWriter>,
+}
+
+impl Refused {
+    fn new(error: impl ToString, code: CloseCode) -> Self {
+        Self {
+            error: error.to_string(),
+            code,
+            writer: None,
+        }
+    }
+
+    /// Waits, not for long, until the peer has the answer that explains the close.
+    pub(super) async fn said(&self, connection: &Connection) {
+        if let Some(writer) = &self.writer {
+            let _ = timeout(REFUSAL_DELIVERY, async {
+                tokio::select! {
+                    () = writer.stopped() => {}
+                    _ = connection.closed() => {}
+                }
+            })
+            .await;
+        }
+    }
+}
+
+impl From<StreamError> for Refused {
+    fn from(error: StreamError) -> Self {
+        Self::new(error, CloseCode::Protocol)
+    }
+}
+
+/// Takes the client's first stream and answers it until somebody is authenticated.
+pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Result<Greeted, Refused> {
+    let (send, recv) = connection
+        .accept_bi()
+        .await
+        .map_err(|error| Refused::new(error, CloseCode::None))?;
+    let (mut reader, mut writer) = (FrameReader::new(recv), FrameWriter::new(send));
+    writer.priority(PRIORITY);
+    if reader.stream_type().await? != Some(BidiType::Control.number()) {
+        return Err(Refused::new(
+            "the first stream is not control",
+            CloseCode::Protocol,
+        ));
+    }
+    let mut failures = 0;
+    let mut hello = false;
+    while let Some(frame) = reader.next().await? {
+        let answered = match &frame {
+            frame if frame.is::<Hello>() => {
+                let _: Hello = frame.decode().map_err(StreamError::from)?;
+                hello = true;
+                writer.send(&our_hello()).await?;
+                continue;
+            }
+            frame if !hello && frame.ty.is_critical() => {
+                return Err(Refused::new("something came before hello", CloseCode::Protocol));
+            }
+            frame if frame.is::<Auth>() => authenticate(frame, connection, shared, &mut writer).await,
+            frame if frame.is::<Redeem>() => redeem(frame, connection, shared, &mut writer)
+                .await
+                .map(|()| None),
+            frame if frame.is::<Refresh>() => refresh(frame, connection, shared, &mut writer)
+                .await
+                .map(|()| None),
+            frame if frame.ty.is_critical() => return Err(StreamError::from(frame.unexpected()).into()),
+            _ => continue,
+        };
+        match answered {
+            Ok(Some(who)) => {
+                return Ok(Greeted {
+                    who,
+                    control: Control { reader, writer },
+                });
+            }
+            Ok(None) => {}
+            Err(No::Broken(error)) => return Err(error.into()),
+            Err(No::Refused(refusal, code)) => {
+                debug!(code = refusal.code.0, "refused");
+                writer.send(&refusal).await?;
+                failures += 1;
+                if code.is_some() || failures >= AUTH_FAILURES_MAX {
+                    writer.finish();
+                    let code = code.unwrap_or(CloseCode::AuthFailed);
+                    return Err(Refused {
+                        error: refusal.to_string(),
+                        code,
+                        writer: Some(writer),
+                    });
+                }
+            }
+        }
+    }
+    Err(Refused::new(
+        "control ended before authentication",
+        CloseCode::Protocol,
+    ))
+}
+
+/// Why a frame of the greeting was not granted.
+enum No {
+    Broken(StreamError),
+    Refused(Refusal, Option<CloseCode>),
+}
+
+impl<E: Into<StreamError>> From<E> for No {
+    fn from(error: E) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+async fn authenticate(
+    frame: &Frame,
+    connection: &Connection,
+    shared: &Shared,
+    writer: &mut FrameWriter,
+) -> Result<Option<Authenticated>, No> {
+    let auth: Auth = frame.decode()?;
+    match shared.auth.authenticate(&auth, &exporter(connection)).await {
+        Ok((who, expires_ms)) => {
+            writer.send(&granted(&who, expires_ms, shared)).await?;
+            Ok(Some(who))
+        }
+        Err(error) => {
+            warn!(%error, "authentication refused");
+            Err(No::Refused(error.refusal(), error.close_code()))
+        }
+    }
+}
+
+async fn redeem(
+    frame: &Frame,
+    connection: &Connection,
+    shared: &Shared,
+    writer: &mut FrameWriter,
+) -> Result<(), No> {
+    let redeem: Redeem = frame.decode()?;
+    let from = connection.remote_address();
+    if !shared.gate.may_redeem(from, Instant::now()) {
+        let refusal =
+            Refusal::because(Code::RATE, "too many wrong invites from your network").retry_after(60_000);
+        return Err(No::Refused(refusal, None));
+    }
+    let redeemed = match shared.auth.redeem(&redeem, &exporter(connection)).await {
+        Ok(redeemed) => redeemed,
+        Err(refusal) => {
+            if refusal.code == Code::NOT_FOUND {
+                shared.gate.redeem_failed(from, Instant::now());
+            }
+            return Err(No::Refused(refusal, None));
+        }
+    };
+    // A newcomer finds company. A retry of the redemption repeats this, harmlessly, should we be killed here.
+    for room in std::iter::once(shared.lobby).chain(redeemed.room) {
+        if let Err(refusal) = shared.rooms.admit(&redeemed.who, room).await {
+            warn!(%room, code = refusal.code.0, "a newcomer could not enter a room");
+        }
+    }
+    Ok(writer.send(&redeemed.token).await?)
+}
+
+async fn refresh(
+    frame: &Frame,
+    connection: &Connection,
+    shared: &Shared,
+    writer: &mut FrameWriter,
+) -> Result<(), No> {
+    let refresh: Refresh = frame.decode()?;
+    match shared.auth.refresh(&refresh, &exporter(connection)).await {
+        Ok(token) => Ok(writer.send(&token).await?),
+        Err(error) => {
+            warn!(%error, "refresh refused");
+            Err(No::Refused(error.refusal(), error.close_code()))
+        }
+    }
+}
+
+/// What follows the greeting: fresh tokens, until the client ends the stream or the server stops.
+pub(super) async fn attend(
+    control: Control,
+    connection: &Connection,
+    shared: &Shared,
+) -> Result<(), StreamError> {
+    let Control {
+        mut reader,
+        mut writer,
+    } = control;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            () = shared.stopping.cancelled() => {
+                writer.send(&Goaway { grace_ms: GRACE.as_millis() as u64, redirect: None }).await?;
+                writer.finish();
+                return Ok(());
+            }
+            frame = reader.next() => frame?,
+        };
+        let Some(frame) = frame else { return Ok(()) };
+        if frame.is::<Refresh>() {
+            match refresh(&frame, connection, shared, &mut writer).await {
+                Ok(()) => {}
+                Err(No::Refused(refusal, _)) => writer.send(&refusal).await?,
+                Err(No::Broken(error)) => return Err(error),
+            }
+        } else if frame.ty.is_critical() {
+            return Err(frame.unexpected().into());
+        }
+    }
+}
+
+/// The exporter of this connection (RFC 8446 section 7.5), for one context.
+fn exporter(connection: &Connection) -> impl Fn(&[u8; 32]) -> [u8; 32] + Send + Sync {
+    let connection = connection.clone();
+    move |context| {
+        let mut value = [0; EXPORTER_BYTES];
+        connection
+            .export_keying_material(&mut value, EXPORTER_LABEL, context)
+            .expect("32 bytes are far below what TLS exports");
+        value
+    }
+}
+
+fn our_hello() -> Hello {
+    let agent = concat!("quipu-server/", env!("CARGO_PKG_VERSION"));
+    Hello {
+        minor: MINOR,
+        features: List::default(),
+        agent: Some(Text::cut(agent.to_owned())),
+    }
+}
+
+fn granted(who: &Authenticated, expires_ms: u64, shared: &Shared) -> AuthenticatedFrame {
+    AuthenticatedFrame {
+        user: who.user(),
+        device: who.device(),
+        nickname: who.nickname().clone(),
+        now_ms: shared.seams.clock.now_ms(),
+        expires_ms,
+        role: who.role().0,
+        limits: Limits {
+            frame_bytes: FRAME_BYTES_MAX as u64,
+            body_bytes: BODY_BYTES_MAX as u64,
+            rooms_open: ROOMS_OPEN_MAX as u64,
+            publishes_in_flight: PUBLISHES_IN_FLIGHT_MAX as u64,
+            publishes_per_second: u64::from(shared.limits.publish_per_second),
+        },
+    }
+}

@@ -1,0 +1,154 @@
+//! INBOX: what happens where this connection has no ROOM stream, summed up.
+//!
+//! News are taken when the stream is ready for them, at most every [`INBOX_INTERVAL`], and looked up then: a
+//! slow or quiet reader costs no queue, and is told the newest state instead of every state.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quipu_protocol::inbox::{Heads, InboxReady, Membership, PersonPresence, Presence, PresenceState};
+use quipu_protocol::limits::{HEADS_MAX, PRESENCE_MAX};
+use quipu_protocol::request::MembershipState;
+use quipu_protocol::{CloseCode, List, Message, UniType};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, error};
+
+use super::frames::{FrameWriter, StreamError};
+use super::session::Session;
+use super::sessions::close;
+use crate::limits::{CONNECTION_STALL_MAX, INBOX_INTERVAL, OPEN_TIMEOUT};
+use crate::room::News;
+use crate::store::StoreError;
+
+/// Beside the rooms that are not looked at.
+const PRIORITY: i32 = 40;
+
+/// Serves the INBOX until the connection ends.
+pub(super) async fn serve(session: Arc<Session>) {
+    let Ok(Ok(stream)) = timeout(OPEN_TIMEOUT, session.connection.open_uni()).await else {
+        debug!("the client grants no stream for the inbox");
+        return close(&session.connection, CloseCode::Protocol);
+    };
+    match pump(&session, FrameWriter::new(stream)).await {
+        Ok(()) => {}
+        Err(Ended::Stream(StreamError::Stalled)) => close(&session.connection, CloseCode::SlowConsumer),
+        Err(Ended::Stream(error)) => debug!(%error, "inbox ended"),
+        Err(Ended::Store(error)) => {
+            error!(%error, "the inbox cannot be read");
+            close(&session.connection, CloseCode::Internal);
+        }
+    }
+}
+
+/// Why the pump ended.
+enum Ended {
+    Stream(StreamError),
+    Store(StoreError),
+}
+
+impl From<StreamError> for Ended {
+    fn from(error: StreamError) -> Self {
+        Self::Stream(error)
+    }
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
+    writer.priority(PRIORITY);
+    writer.stream_type(UniType::Inbox.number()).await?;
+    let rooms = &session.shared.rooms;
+    let heads = rooms.heads(session.who.user(), None).await?;
+    rooms
+        .live()
+        .follow(&session.inbox, heads.iter().map(|head| head.room));
+    loop {
+        let news = tokio::select! {
+            biased;
+            () = session.ended.cancelled() => return Ok(()),
+            () = session.shared.stopping.cancelled() => {
+                writer.finish();
+                return Ok(());
+            }
+            news = session.inbox.take() => news,
+        };
+        let mut frames = compose(session, news).await?;
+        if !frames.is_empty() {
+            let written = timeout(CONNECTION_STALL_MAX, writer.send_frames(&mut frames)).await;
+            written.map_err(|_| StreamError::Stalled)??;
+        }
+        // What changes meanwhile is summed up.
+        tokio::select! {
+            () = sleep(INBOX_INTERVAL) => {}
+            () = session.ended.cancelled() => return Ok(()),
+            () = session.shared.stopping.cancelled() => {}
+        }
+    }
+}
+
+async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError> {
+    let (rooms, user) = (&session.shared.rooms, session.who.user());
+    let mut frames = Vec::new();
+    let wanted = (!news.all).then(|| news.heads.iter().copied().collect::<Vec<_>>());
+    let heads = match &wanted {
+        Some(wanted) if wanted.is_empty() => Vec::new(),
+        _ => rooms.heads(user, wanted).await?,
+    };
+    let joined = heads.len() as u64;
+    frames.extend(heads.chunks(HEADS_MAX).map(|rows| {
+        Heads {
+            rooms: List::first(rows.to_vec()),
+        }
+        .to_frame()
+    }));
+    if news.all {
+        let invitations = rooms.invitations(user).await?;
+        frames.extend(invitations.into_iter().map(|info| Membership { info }.to_frame()));
+    }
+    for room in news.memberships {
+        if let Some(info) = rooms.info(user, room).await? {
+            let joined = info.membership == MembershipState::JOINED;
+            frames.push(Membership { info }.to_frame());
+            if joined {
+                let rows = rooms.heads(user, Some(vec![room])).await?;
+                frames.push(
+                    Heads {
+                        rooms: List::first(rows),
+                    }
+                    .to_frame(),
+                );
+            }
+        }
+    }
+    let people: Vec<_> = news
+        .people
+        .into_iter()
+        .map(|user| presence(session, user))
+        .collect();
+    frames.extend(people.chunks(PRESENCE_MAX).map(|rows| {
+        Presence {
+            people: List::first(rows.to_vec()),
+        }
+        .to_frame()
+    }));
+    if news.all {
+        frames.push(InboxReady { rooms: joined }.to_frame());
+    }
+    Ok(frames)
+}
+
+fn presence(session: &Session, user: quipu_protocol::UserId) -> PersonPresence {
+    let online = session.shared.rooms.live().is_online(user);
+    PersonPresence {
+        user,
+        state: if online {
+            PresenceState::ONLINE
+        } else {
+            PresenceState::OFFLINE
+        },
+    }
+}

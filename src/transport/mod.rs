@@ -1,0 +1,85 @@
+//! QUIC without chat: endpoint, connections, and one file per kind of stream.
+//!
+//! ```text
+//!   endpoint ─▶ connection ─▶ control ─▶ session ─┬─▶ publish · request · datagrams   (the client's)
+//!      │             └─▶ health (hq-29)            └─▶ room_stream · inbox_stream       (the server's)
+//!      └─ gate: Retry, caps, handshakes at once
+//! ```
+//!
+//! Every task belongs to a connection's set and ends with it. Every quinn type stays in this folder.
+//! Invariant: nothing but control is read before a connection is authenticated.
+
+mod connection;
+mod control;
+mod datagrams;
+mod endpoint;
+mod frames;
+mod gate;
+mod health;
+mod inbox_stream;
+mod publish;
+mod request;
+mod room_stream;
+mod session;
+mod sessions;
+
+pub use endpoint::serve;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use quipu_protocol::RoomId;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Auth;
+use crate::config::Limits;
+use crate::rate::TokenBucket;
+use crate::room::Rooms;
+use crate::seams::Seams;
+
+/// What all connections share.
+pub struct Shared {
+    /// Who people are.
+    pub auth: Auth,
+    /// Where they talk.
+    pub rooms: Rooms,
+    /// The room every new account joins.
+    pub lobby: RoomId,
+    /// What the operator grants.
+    pub limits: Limits,
+    /// Clock and randomness.
+    pub seams: Seams,
+    /// Cancelled when the server is to stop.
+    pub stopping: CancellationToken,
+    sessions: sessions::Sessions,
+    gate: gate::Gate,
+    /// Buckets of rooms people write to; see `publish`.
+    room_rates: Mutex<HashMap<RoomId, TokenBucket>>,
+}
+
+impl Shared {
+    /// What connections need, before there are any.
+    pub fn new(
+        auth: Auth,
+        rooms: Rooms,
+        lobby: RoomId,
+        limits: Limits,
+        seams: Seams,
+        stopping: CancellationToken,
+    ) -> Arc<Self> {
+        let gate = gate::Gate::new(&limits);
+        let sessions = sessions::Sessions::new(limits.connections_per_device as usize);
+        let room_rates = Mutex::default();
+        Arc::new(Self {
+            auth,
+            rooms,
+            lobby,
+            limits,
+            seams,
+            stopping,
+            sessions,
+            gate,
+            room_rates,
+        })
+    }
+}

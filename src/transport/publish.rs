@@ -1,0 +1,168 @@
+//! PUBLISH: drafts in, answers out, in the same order.
+//!
+//! ```text
+//!   frame ─▶ rate: wait = do not read ─▶ place in the log's queue ─▶ [pending …] ─▶ answers, together
+//! ```
+//!
+//! Reading and answering go on at once, so a client that does not read its answers can still be refused, and one
+//! that pipelines is answered by the batch. At most [`PUBLISHES_IN_FLIGHT_MAX`] drafts are between the two.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use quipu_protocol::limits::PUBLISHES_IN_FLIGHT_MAX;
+use quipu_protocol::publish::{Ack, Refused};
+use quipu_protocol::{Draft, Message, MessageId, Refusal, ResetCode, RoomId};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Shared;
+use super::frames::{FrameReader, FrameWriter, StreamError};
+use super::session::Session;
+use crate::limits::STREAM_STALL_MAX;
+use crate::rate::TokenBucket;
+use crate::store::{Pending, WriteError};
+
+/// Acknowledgements go before rooms: an author waits for them.
+const PRIORITY: i32 = 80;
+/// Answers written together.
+const ANSWERS_MAX: usize = 64;
+/// Rooms whose rate is remembered.
+const ROOM_RATES_MAX: usize = 10_000;
+
+/// A draft that has its place, or was refused before it got one.
+struct Waiting {
+    message: MessageId,
+    outcome: Result<Pending<Ack>, Refusal>,
+}
+
+/// Serves one PUBLISH stream to its end.
+pub(super) async fn serve(session: &Arc<Session>, mut reader: FrameReader, mut writer: FrameWriter) {
+    writer.priority(PRIORITY);
+    let (sender, receiver) = mpsc::channel(PUBLISHES_IN_FLIGHT_MAX);
+    // What was taken is answered even when what follows is broken.
+    let (read, written) = tokio::join!(read(session, &mut reader, sender), answer(&mut writer, receiver));
+    match read.and(written) {
+        Ok(()) => writer.finish(),
+        Err(error) => {
+            let reason = error.fault().unwrap_or(ResetCode::Cancelled);
+            reader.stop(reason);
+            writer.reset(reason);
+            session.fault(&error);
+        }
+    }
+}
+
+async fn read(
+    session: &Session,
+    reader: &mut FrameReader,
+    waiting: mpsc::Sender<Waiting>,
+) -> Result<(), StreamError> {
+    loop {
+        // The place for the answer comes first: without one we do not read.
+        let Ok(place) = waiting.reserve().await else {
+            return Ok(());
+        };
+        let frame = tokio::select! {
+            biased;
+            () = session.shared.stopping.cancelled() => return Ok(()),
+            frame = reader.next() => frame?,
+        };
+        let Some(frame) = frame else { return Ok(()) };
+        if !frame.is::<Draft>() {
+            if frame.ty.is_critical() {
+                return Err(frame.unexpected().into());
+            }
+            continue;
+        }
+        let draft: Draft = frame.decode()?;
+        // Not reading is how we ask a fast author to slow down.
+        slow_down(session, draft.room).await;
+        let message = draft.message;
+        let outcome = session.shared.rooms.publish(&session.who, draft).await;
+        place.send(Waiting { message, outcome });
+    }
+}
+
+async fn slow_down(session: &Session, room: RoomId) {
+    let now = Instant::now();
+    let own = session
+        .publish_rate
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take(now);
+    let ready_at = own.max(of_room(&session.shared, room, now));
+    if let Some(ready_at) = ready_at {
+        sleep_until(ready_at).await;
+    }
+}
+
+fn of_room(shared: &Shared, room: RoomId, now: Instant) -> Option<Instant> {
+    let mut rates = shared.room_rates.lock().unwrap_or_else(PoisonError::into_inner);
+    if rates.len() >= ROOM_RATES_MAX {
+        rates.clear();
+    }
+    let per_second = shared.limits.room_publish_per_second;
+    rates
+        .entry(room)
+        .or_insert_with(|| TokenBucket::new(per_second, per_second))
+        .take(now)
+}
+
+async fn answer(writer: &mut FrameWriter, mut waiting: mpsc::Receiver<Waiting>) -> Result<(), StreamError> {
+    let mut queue = VecDeque::new();
+    loop {
+        let first = match queue.pop_front() {
+            Some(first) => first,
+            None => match waiting.recv().await {
+                Some(first) => first,
+                None => return Ok(()),
+            },
+        };
+        let mut frames = vec![settle(first).await];
+        while frames.len() < ANSWERS_MAX {
+            let Some(next) = queue.pop_front().or_else(|| waiting.try_recv().ok()) else {
+                break;
+            };
+            match settle_now(next) {
+                Ok(frame) => frames.push(frame),
+                Err(unsettled) => {
+                    queue.push_front(unsettled);
+                    break;
+                }
+            }
+        }
+        timeout(STREAM_STALL_MAX, writer.send_frames(&mut frames))
+            .await
+            .map_err(|_| StreamError::Stalled)??;
+    }
+}
+
+async fn settle(waiting: Waiting) -> Bytes {
+    let outcome = match waiting.outcome {
+        Ok(pending) => pending.await.map_err(WriteError::refusal),
+        Err(refusal) => Err(refusal),
+    };
+    frame(waiting.message, outcome)
+}
+
+/// The answer, if it is there already.
+fn settle_now(mut waiting: Waiting) -> Result<Bytes, Waiting> {
+    let outcome = match &mut waiting.outcome {
+        Ok(pending) => match pending.now_or_never() {
+            Some(outcome) => outcome.map_err(WriteError::refusal),
+            None => return Err(waiting),
+        },
+        Err(refusal) => Err(refusal.clone()),
+    };
+    Ok(frame(waiting.message, outcome))
+}
+
+fn frame(message: MessageId, outcome: Result<Ack, Refusal>) -> Bytes {
+    match outcome {
+        Ok(ack) => ack.to_frame(),
+        Err(refusal) => Refused { message, refusal }.to_frame(),
+    }
+}

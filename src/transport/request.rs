@@ -1,0 +1,215 @@
+//! REQUEST: one question, one answer, on a stream of its own.
+
+use std::sync::Arc;
+
+use quipu_protocol::limits::PAGE_ENTRIES_MAX;
+use quipu_protocol::request::{
+    CreateInvite, CreateRoom, Direct, Done, History, InviteMember, Join, Leave, ListDevices, ListInvites,
+    ListMembers, ListRooms, LookUp, MarkRead, RemoveMember, RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo,
+    Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
+};
+use quipu_protocol::{Code, Frame, List, Message, Refusal, ResetCode, RoomId};
+use tokio::time::timeout;
+
+use super::frames::{FrameReader, FrameWriter, StreamError};
+use super::room_stream;
+use super::session::Session;
+use crate::limits::{OPEN_TIMEOUT, REQUEST_TIMEOUT, STREAM_STALL_MAX};
+use crate::room::OpenedRoom;
+
+/// Beside the rooms that are not looked at.
+const PRIORITY: i32 = 40;
+
+/// Serves one REQUEST stream to its end.
+pub(super) async fn serve(session: &Arc<Session>, mut reader: FrameReader, mut writer: FrameWriter) {
+    writer.priority(PRIORITY);
+    let answered = match timeout(REQUEST_TIMEOUT, question(&mut reader)).await {
+        Ok(Ok(Some(frame))) => answer(session, &frame, &mut writer).await,
+        Ok(Ok(None)) => Ok(()),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(StreamError::Stalled),
+    };
+    match answered {
+        Ok(()) => writer.finish(),
+        Err(error) => {
+            let reason = error.fault().unwrap_or(ResetCode::Cancelled);
+            reader.stop(reason);
+            writer.reset(reason);
+            session.fault(&error);
+        }
+    }
+}
+
+/// The one critical frame of the stream.
+async fn question(reader: &mut FrameReader) -> Result<Option<Frame>, StreamError> {
+    loop {
+        match reader.next().await? {
+            Some(frame) if !frame.ty.is_critical() => {}
+            question => return Ok(question),
+        }
+    }
+}
+
+/// Either answer, in the form the writer takes.
+async fn say<T: Message>(writer: &mut FrameWriter, answer: Result<T, Refusal>) -> Result<(), StreamError> {
+    match answer {
+        Ok(answer) => writer.send(&answer).await,
+        Err(refusal) => writer.send(&refusal).await,
+    }
+}
+
+async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let (who, rooms, auth) = (&session.who, &session.shared.rooms, &session.shared.auth);
+    match frame.ty {
+        Subscribe::TYPE => subscribe(session, frame.decode()?, writer).await,
+        History::TYPE => history(session, frame.decode()?, writer).await,
+        ListRooms::TYPE => say(writer, rooms.list(who, frame.decode()?).await).await,
+        ListMembers::TYPE => say(writer, rooms.members(who, frame.decode()?).await).await,
+        LookUp::TYPE => say(writer, rooms.look_up(frame.decode()?).await).await,
+        CreateRoom::TYPE => say(writer, room(rooms.create(who, frame.decode()?).await)).await,
+        Join::TYPE => say(writer, room(rooms.join(who, frame.decode::<Join>()?.room).await)).await,
+        Leave::TYPE => {
+            say(
+                writer,
+                room(rooms.leave(who, frame.decode::<Leave>()?.room).await),
+            )
+            .await
+        }
+        InviteMember::TYPE => say(writer, done(rooms.invite_member(who, frame.decode()?).await)).await,
+        RemoveMember::TYPE => say(writer, done(rooms.remove_member(who, frame.decode()?).await)).await,
+        Direct::TYPE => say(writer, room(rooms.direct(who, frame.decode()?).await)).await,
+        MarkRead::TYPE => {
+            say(
+                writer,
+                rooms.mark_read(who, frame.decode()?).await.map(|_| Done {}),
+            )
+            .await
+        }
+        CreateInvite::TYPE => say(writer, auth.create_invite(who, frame.decode()?).await).await,
+        ListInvites::TYPE => say(writer, auth.invites(who, frame.decode()?).await).await,
+        RevokeInvite::TYPE => say(writer, done(auth.revoke_invite(who, frame.decode()?).await)).await,
+        ListDevices::TYPE => {
+            let _: ListDevices = frame.decode()?;
+            let online = |device| session.shared.sessions.is_online(device);
+            say(writer, auth.devices(who, online).await).await
+        }
+        RevokeDevice::TYPE => say(writer, revoke_device(session, frame.decode()?).await).await,
+        _ => Err(frame.unexpected().into()),
+    }
+}
+
+fn room(info: Result<RoomInfo, Refusal>) -> Result<RoomAnswer, Refusal> {
+    info.map(|info| RoomAnswer { info })
+}
+
+fn done(unit: Result<(), Refusal>) -> Result<Done, Refusal> {
+    unit.map(|()| Done {})
+}
+
+async fn revoke_device(session: &Session, ask: RevokeDevice) -> Result<Done, Refusal> {
+    session
+        .shared
+        .auth
+        .revoke_device(&session.who, ask.device)
+        .await?;
+    // Durable first: whoever reconnects between the two is refused.
+    session.shared.sessions.revoke(ask.device);
+    Ok(Done {})
+}
+
+async fn history(session: &Session, ask: History, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let (page, entries) = match session.shared.rooms.history(&session.who, ask).await {
+        Ok(page) => page,
+        Err(refusal) => return writer.send(&refusal).await,
+    };
+    debug_assert!(entries.len() <= PAGE_ENTRIES_MAX);
+    let mut frames = Vec::with_capacity(entries.len() + 1);
+    frames.push(page.to_frame());
+    frames.extend(entries);
+    timeout(STREAM_STALL_MAX, writer.send_frames(&mut frames))
+        .await
+        .map_err(|_| StreamError::Stalled)?
+}
+
+async fn subscribe(
+    session: &Arc<Session>,
+    ask: Subscribe,
+    writer: &mut FrameWriter,
+) -> Result<(), StreamError> {
+    let mut rows = Vec::with_capacity(ask.rooms.len());
+    for wanted in ask.rooms.iter() {
+        let opened = open(session, wanted).await;
+        let (subscription, refusal) = match opened {
+            Ok(subscription) => (Some(subscription), None),
+            Err(refusal) => (None, Some(refusal)),
+        };
+        rows.push(SubscribedRoom {
+            room: wanted.room,
+            subscription,
+            refusal,
+        });
+    }
+    writer
+        .send(&Subscribed {
+            rooms: List::first(rows),
+        })
+        .await
+}
+
+/// Opens one room: the right to read it, a place among the open ones, and a stream.
+async fn open(session: &Arc<Session>, wanted: &SubscribeRoom) -> Result<u64, Refusal> {
+    let subscription = session.open_room(wanted.room).map_err(|already| match already {
+        true => Refusal::because(Code::CONFLICT, "the room is open on this connection"),
+        false => Refusal::because(Code::STREAM_LIMIT, "too many rooms are open"),
+    })?;
+    let place = Place {
+        session,
+        room: Some(wanted.room),
+    };
+    let OpenedRoom {
+        subscription: cursor,
+        mut opened,
+        snapshot,
+    } = session.shared.rooms.subscribe(&session.who, wanted).await?;
+    opened.subscription = subscription;
+    let stream = match timeout(OPEN_TIMEOUT, session.connection.open_uni()).await {
+        Ok(Ok(stream)) => stream,
+        _ => {
+            return Err(
+                Refusal::because(Code::STREAM_LIMIT, "the client grants no more streams").retry_after(1_000),
+            );
+        }
+    };
+    let opened = OpenedRoom {
+        subscription: cursor,
+        opened,
+        snapshot,
+    };
+    session.spawn(room_stream::serve(
+        Arc::clone(session),
+        opened,
+        FrameWriter::new(stream),
+    ));
+    place.keep();
+    Ok(subscription)
+}
+
+/// Gives a place among the open rooms back unless a stream took it over.
+struct Place<'a> {
+    session: &'a Session,
+    room: Option<RoomId>,
+}
+
+impl Place<'_> {
+    fn keep(mut self) {
+        self.room = None;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(room) = self.room {
+            self.session.close_room(room);
+        }
+    }
+}

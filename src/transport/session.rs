@@ -1,0 +1,222 @@
+//! One authenticated connection: its streams, and everything it may do at once.
+//!
+//! All tasks of a session belong to its tracker and end when the connection does, because every stream of a
+//! closed connection fails. A task that panics closes its own connection and nothing else.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quinn::{Connection, RecvStream, SendStream};
+use quipu_protocol::limits::{PUBLISH_STREAMS_MAX, ROOMS_OPEN_MAX};
+use quipu_protocol::{BidiType, CloseCode, ResetCode, RoomId};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, error, info};
+
+use super::control::{self, Greeted};
+use super::frames::{FrameReader, FrameWriter, StreamError};
+use super::sessions::close;
+use super::{Shared, datagrams, inbox_stream, publish, request};
+use crate::auth::Authenticated;
+use crate::limits::{
+    REQUEST_TIMEOUT, REQUESTS_BURST, REQUESTS_MAX, REQUESTS_PER_SECOND, STREAM_FAULTS_PER_MINUTE,
+};
+use crate::rate::TokenBucket;
+use crate::room::Inbox;
+
+/// What the streams of one connection share.
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    pub(super) shared: Arc<Shared>,
+    pub(super) who: Authenticated,
+    pub(super) inbox: Arc<Inbox>,
+    /// Cancelled when the connection is gone.
+    pub(super) ended: CancellationToken,
+    /// Messages of this connection.
+    pub(super) publish_rate: Mutex<TokenBucket>,
+    tasks: TaskTracker,
+    open_rooms: Mutex<HashSet<RoomId>>,
+    next_subscription: AtomicU64,
+    publish_streams: Semaphore,
+    requests: Semaphore,
+    faults: Mutex<TokenBucket>,
+}
+
+/// Serves a connection from its authentication to its end.
+pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Greeted) {
+    let Greeted { who, control } = greeted;
+    let device = who.device();
+    let number = shared.sessions.add(device, &connection);
+    info!(user = %who.user(), %device, "session");
+    let session = Session::new(connection.clone(), Arc::clone(&shared), who);
+    // Looked at once more, now that a revocation would find us: it may have come between proof and registration.
+    if shared.auth.is_revoked(device).await {
+        shared.sessions.revoke(device);
+    }
+    shared.rooms.live().register(&session.inbox);
+    session.spawn({
+        let session = Arc::clone(&session);
+        async move {
+            let attended = control::attend(control, &session.connection, &session.shared).await;
+            session.after_control(attended);
+        }
+    });
+    session.spawn(inbox_stream::serve(Arc::clone(&session)));
+    session.spawn(datagrams::serve(Arc::clone(&session)));
+    session.accept_streams().await;
+    let reason = connection.closed().await;
+    debug!(%reason, "closed");
+    session.ended.cancel();
+    shared.rooms.live().unregister(&session.inbox);
+    shared.sessions.remove(device, number);
+    session.tasks.close();
+    session.tasks.wait().await;
+}
+
+impl Session {
+    fn new(connection: Connection, shared: Arc<Shared>, who: Authenticated) -> Arc<Self> {
+        let limits = &shared.limits;
+        Arc::new(Self {
+            inbox: Arc::new(Inbox::new(who.user())),
+            publish_rate: Mutex::new(TokenBucket::new(limits.publish_per_second, limits.publish_burst)),
+            connection,
+            who,
+            ended: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            open_rooms: Mutex::default(),
+            next_subscription: AtomicU64::new(0),
+            publish_streams: Semaphore::new(PUBLISH_STREAMS_MAX),
+            requests: Semaphore::new(REQUESTS_MAX),
+            faults: Mutex::new(TokenBucket::per_minute(STREAM_FAULTS_PER_MINUTE)),
+            shared,
+        })
+    }
+
+    /// Starts a task of this session.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let guard = PanicGuard(self.connection.clone());
+        self.tasks.spawn(
+            async move {
+                let _guard = guard;
+                task.await;
+            }
+            .in_current_span(),
+        );
+    }
+
+    /// Claims a place for a ROOM stream; `Err` says whether it is open already (`true`) or there are too many.
+    pub(super) fn open_room(&self, room: RoomId) -> Result<u64, bool> {
+        let mut open = self.open_rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.contains(&room) || open.len() >= ROOMS_OPEN_MAX {
+            return Err(open.contains(&room));
+        }
+        open.insert(room);
+        self.inbox.opened(room);
+        Ok(self.next_subscription.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Gives the place back.
+    pub(super) fn close_room(&self, room: RoomId) {
+        self.open_rooms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&room);
+        self.inbox.closed(room);
+    }
+
+    /// Whether a room has a ROOM stream on this connection.
+    pub(super) fn has_open(&self, room: RoomId) -> bool {
+        self.open_rooms
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&room)
+    }
+
+    /// Notes that the peer broke a stream; too many of them end the connection.
+    pub(super) fn fault(&self, error: &StreamError) {
+        debug!(%error, "stream ended");
+        let patient = |faults: &Mutex<TokenBucket>| {
+            faults
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .try_take(Instant::now())
+        };
+        if error.fault().is_some() && !patient(&self.faults) {
+            close(&self.connection, CloseCode::Protocol);
+        }
+    }
+
+    async fn accept_streams(self: &Arc<Self>) {
+        // A stream opened and reset costs us work too, so it is streams that are counted, not answers.
+        let mut rate = TokenBucket::new(REQUESTS_PER_SECOND, REQUESTS_BURST);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.shared.stopping.cancelled() => return,
+                accepted = self.connection.accept_bi() => accepted,
+            };
+            let Ok((send, recv)) = accepted else { return };
+            if let Some(ready_at) = rate.take(Instant::now()) {
+                tokio::select! {
+                    () = sleep_until(ready_at) => {}
+                    _ = self.connection.closed() => return,
+                }
+            }
+            let session = Arc::clone(self);
+            self.spawn(async move { session.serve_stream(send, recv).await });
+        }
+    }
+
+    async fn serve_stream(self: Arc<Self>, send: SendStream, recv: RecvStream) {
+        let (mut reader, mut writer) = (FrameReader::new(recv), FrameWriter::new(send));
+        let ty = match timeout(REQUEST_TIMEOUT, reader.stream_type()).await {
+            Ok(Ok(Some(ty))) => BidiType::from_number(ty),
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => return self.fault(&error),
+            Err(_) => return self.fault(&StreamError::Stalled),
+        };
+        let refused = match ty {
+            Some(BidiType::Publish) => match self.publish_streams.try_acquire() {
+                Ok(_permit) => return publish::serve(&self, reader, writer).await,
+                Err(_) => ResetCode::Limit,
+            },
+            Some(BidiType::Request) => match self.requests.acquire().await {
+                Ok(_permit) => return request::serve(&self, reader, writer).await,
+                Err(_) => ResetCode::Shutdown,
+            },
+            // There is one control stream, and it was the first.
+            Some(BidiType::Control) => return close(&self.connection, CloseCode::Protocol),
+            Some(BidiType::Upload | BidiType::Download) | None => ResetCode::UnknownStream,
+        };
+        reader.stop(refused);
+        writer.reset(refused);
+    }
+
+    /// The client ended CONTROL, which ends the session, or the server is stopping.
+    fn after_control(&self, attended: Result<(), StreamError>) {
+        match attended {
+            Ok(()) if self.shared.stopping.is_cancelled() => {}
+            Ok(()) => close(&self.connection, CloseCode::None),
+            Err(error) => {
+                debug!(%error, "control failed");
+                close(&self.connection, CloseCode::Protocol);
+            }
+        }
+    }
+}
+
+/// Closes the connection of a task that panicked.
+struct PanicGuard(Connection);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!("a task failed; its connection is closed");
+            close(&self.0, CloseCode::Internal);
+        }
+    }
+}
