@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use quipu_client::protocol::entry::Kind;
 use quipu_client::protocol::request::{MembershipState, RoomInfo, Visibility};
-use quipu_client::protocol::{Cursor, Entry, RoomId, Seq};
+use quipu_client::protocol::{Cursor, Entry, Seq};
 use quipu_client::{Client, ConnState, Draft, Event, Numbered, OpenFrom};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -28,6 +28,7 @@ use super::input::{Line, Source};
 use super::out::{Out, note};
 use super::render::{self, count};
 use super::room::{Names, Room, describe};
+use super::send::is_undecided;
 use super::typed::{Typed, Waiting};
 use super::{interrupted, record, rooms};
 
@@ -72,7 +73,7 @@ struct Leaving {
     interrupted: bool,
 }
 
-type Marking = Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
+type Marking = Option<Pin<Box<dyn Future<Output = ()>>>>;
 
 impl<'a> Chat<'a> {
     async fn begin(context: &'a Context, args: &OneRoom) -> Result<Self, Failure> {
@@ -223,29 +224,22 @@ impl<'a> Chat<'a> {
             _ => None,
         });
         entry::fetch_names(&mut self.names, &self.session.client, entries).await;
-        for numbered in events {
-            if matches!(numbered.event, Event::Lagged { .. }) {
-                for event in self.follow.recover(&self.session.client).await? {
-                    self.show(event, out).await?;
-                }
+        for Numbered { number, event } in events {
+            if matches!(event, Event::Lagged { .. }) {
+                self.follow.recover(&self.session.client).await?;
                 self.reconcile(out).await?;
-                break; // The rest lies behind the hole, and comes again.
             }
-            self.show(numbered.event, out).await?;
+            if self.follow.takes(number, &event) {
+                self.show(event, out).await?;
+            }
         }
         out.flush()
     }
 
     async fn show(&mut self, event: Event, out: &mut Out) -> Result<(), Failure> {
         match event {
-            Event::Entry { room, cursor, entry } => self.entry(room, cursor, &entry, out),
-            Event::Gap {
-                room,
-                cursor,
-                from,
-                to,
-                ..
-            } if self.follow.note(room, cursor) => self.remark(
+            Event::Entry { entry, .. } => self.entry(&entry, out),
+            Event::Gap { from, to, .. } => self.remark(
                 out,
                 &format!("-- entries {from} to {to}: quipu history {}", self.room.label),
             ),
@@ -271,11 +265,7 @@ impl<'a> Chat<'a> {
                 )
             }
             Event::State(state) => self.state(state, out),
-            Event::RoomEnded {
-                room,
-                reason,
-                refusal,
-            } if room == self.room.id => Err(match refusal {
+            Event::RoomEnded { reason, refusal, .. } => Err(match refusal {
                 Some(refusal) => Failure::Client(refusal.into()),
                 None => Failure::NotAllowed(format!(
                     "{} ended: {}",
@@ -290,10 +280,7 @@ impl<'a> Chat<'a> {
         }
     }
 
-    fn entry(&mut self, room: RoomId, cursor: Cursor, entry: &Entry, out: &mut Out) -> Result<(), Failure> {
-        if !self.follow.note(room, cursor) {
-            return Ok(());
-        }
+    fn entry(&mut self, entry: &Entry, out: &mut Out) -> Result<(), Failure> {
         self.shown_to = entry.seq;
         let day = self.context.time.day(entry.at_ms);
         if day != self.day {
@@ -332,13 +319,14 @@ impl<'a> Chat<'a> {
 
     /// Outcomes may have been among the events that were lost: asks for each.
     async fn reconcile(&mut self, out: &mut Out) -> Result<(), Failure> {
+        let client = self.session.client.clone();
         for id in self.waiting.ids() {
             match self.session.client.wait_sent(id, Duration::ZERO).await {
                 Ok(sent) => {
                     self.waiting.remove(id);
                     self.sent_to = self.sent_to.max(sent.at.seq);
                 }
-                Err(error) if error.code == quipu_client::ErrorCode::Timeout => {}
+                Err(error) if is_undecided(&client, &error) => {}
                 Err(error) => {
                     let what = self.waiting.remove(id).unwrap_or_default();
                     let _ = self.session.client.cancel_send(id).await;

@@ -144,6 +144,7 @@ fn of_code(code: ErrorCode) -> u8 {
         ErrorCode::Version => WRONG_VERSION,
         ErrorCode::Refused(code) => of_refusal(code),
         ErrorCode::NicknameTaken
+        | ErrorCode::NotStarted
         | ErrorCode::Clock
         | ErrorCode::Replaced
         | ErrorCode::Protocol
@@ -169,7 +170,7 @@ fn of_refusal(code: Code) -> u8 {
 /// The exit code for a check of `doctor` that failed.
 fn of_check(name: &str) -> u8 {
     match name {
-        "resolve" | "udp" | "handshake" => UNREACHABLE,
+        "resolve" | "handshake" => UNREACHABLE,
         "alpn" => WRONG_VERSION,
         "pin" => WRONG_KEY,
         "auth" => NOT_ALLOWED,
@@ -224,6 +225,7 @@ mod tests {
         (ErrorCode::Usage, 2),
         (ErrorCode::LinkDamaged, 2),
         (ErrorCode::NotJoined, 4),
+        (ErrorCode::NotStarted, 1),
         (ErrorCode::AlreadyJoined, 2),
         (ErrorCode::NotFound, 3),
         (ErrorCode::Forbidden, 4),
@@ -298,7 +300,6 @@ mod tests {
         assert_eq!(Failure::OutputClosed.exit_code(), 0);
         let checks = [
             ("resolve", 5),
-            ("udp", 5),
             ("handshake", 5),
             ("alpn", 7),
             ("pin", 6),

@@ -120,21 +120,31 @@ async fn outcome(client: &Client, id: MessageId, patience: Duration) -> Result<S
         Ok(sent) => return Ok(sent),
         Err(error) => error,
     };
-    if error.code != ErrorCode::Timeout {
+    if !is_undecided(client, &error) {
         // Nobody will retry it, and in the outbox it would stand in the way of the same id.
         let _ = client.cancel_send(id).await;
         return Err(error.into());
     }
-    Err(match client.state() {
+    Err(undecided(client, 1))
+}
+
+/// Whether a message may still be sent: nobody refused it, and it is in the outbox.
+pub(crate) fn is_undecided(client: &Client, error: &Error) -> bool {
+    error.code == ErrorCode::Timeout || matches!(client.state(), ConnState::Stopped { .. })
+}
+
+/// How a command ends that leaves messages in the outbox.
+fn undecided(client: &Client, waiting: u64) -> Failure {
+    match client.state() {
         ConnState::Stopped { why } => Failure::After {
-            before: "kept in the outbox".into(),
+            before: format!("{} kept in the outbox", count(waiting, "message")),
             error: why,
         },
         state => Failure::Queued {
-            count: 1,
+            count: waiting,
             why: trouble(&state),
         },
-    })
+    }
 }
 
 async fn many(context: &Context, out: &mut Out, args: Send, source: Source) -> Result<(), Failure> {
@@ -271,15 +281,9 @@ impl Pipeline {
                 }
                 Ok(())
             }
-            Err(error) if error.code == ErrorCode::Timeout => {
+            Err(error) if is_undecided(&self.client, &error) => {
                 self.tally.queued = still_waiting;
-                Err(match self.client.state() {
-                    ConnState::Stopped { why } => self.stopped(&[number], why),
-                    state => Failure::Queued {
-                        count: still_waiting,
-                        why: trouble(&state),
-                    },
-                })
+                Err(undecided(&self.client, still_waiting))
             }
             Err(error) => {
                 self.tally.queued = still_waiting - 1;

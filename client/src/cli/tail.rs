@@ -11,7 +11,7 @@ use quipu_client::protocol::limits::ROOMS_OPEN_MAX;
 use quipu_client::protocol::request::MembershipState;
 use quipu_client::protocol::room::{EndReason, GapReason};
 use quipu_client::protocol::{Cursor, Refusal, RoomId, Seq};
-use quipu_client::{Client, ConnState, Event, OpenFrom, Security};
+use quipu_client::{Client, ConnState, Event, Numbered, OpenFrom, Security};
 
 use super::args::Tail;
 use super::context::{Context, Session, now_ms};
@@ -136,14 +136,11 @@ impl<'a> Tailing<'a> {
                 _ => None,
             });
             entry::fetch_names(&mut self.names, &self.session.client, entries).await;
-            for numbered in events {
-                if matches!(numbered.event, Event::Lagged { .. }) {
-                    for event in self.follow.recover(&self.session.client).await? {
-                        self.show(event, out)?;
-                    }
-                    break; // The rest lies behind the hole, and comes again.
+            for Numbered { number, event } in events {
+                if matches!(event, Event::Lagged { .. }) {
+                    self.follow.recover(&self.session.client).await?;
                 }
-                if self.show(numbered.event, out)? == Next::Done {
+                if self.follow.takes(number, &event) && self.show(event, out)? == Next::Done {
                     return out.flush();
                 }
             }
@@ -206,9 +203,6 @@ impl<'a> Tailing<'a> {
     }
 
     fn entry(&mut self, room: RoomId, cursor: Cursor, entry: &Entry, out: &mut Out) -> Result<Next, Failure> {
-        if !self.follow.note(room, cursor) {
-            return Ok(Next::Go);
-        }
         if entry.user == Some(self.session.me) && entry.kind == Kind::TEXT && !self.args.own {
             self.own_left_out += 1;
             return Ok(Next::Go);
@@ -250,7 +244,7 @@ impl<'a> Tailing<'a> {
         // Whoever says nothing asked for the newest few: that there are older ones is no news.
         let asked_for =
             self.args.since.is_none() && self.behind.contains(&room) && reason == GapReason::BACKLOG;
-        if !self.follow.note(room, cursor) || asked_for {
+        if asked_for {
             return Ok(());
         }
         if out.is_json() {
@@ -293,9 +287,7 @@ impl<'a> Tailing<'a> {
         let Some(shown) = self.rooms.get(&room) else {
             return Ok(Next::Go);
         };
-        if !self.follow.end(room) {
-            return Ok(Next::Go);
-        }
+        self.follow.end(room);
         let why = refusal.as_ref().map_or_else(
             || reason.map_or("unknown", record::end_word).to_owned(),
             ToString::to_string,
