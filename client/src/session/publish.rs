@@ -82,7 +82,8 @@ impl<'a> Pipe<'a> {
     async fn run(&self, link: &Link) -> Result<Never, Ending> {
         // No stream before there is something to say.
         let first = self.queued(0).await?;
-        let (mut writer, mut reader) = open(&link.connection, BidiType::Publish, priority::PUBLISH, &[]).await?;
+        let (mut writer, mut reader) =
+            open(&link.connection, BidiType::Publish, priority::PUBLISH, &[]).await?;
         // Both live until one fails, so neither is ever cancelled in between.
         tokio::select! {
             biased;
@@ -99,7 +100,11 @@ impl<'a> Pipe<'a> {
     async fn queued(&self, after: i64) -> Result<Vec<Queued>, Ending> {
         let mut changed = self.core.outbox.subscribe();
         loop {
-            let queued = self.core.store.run(move |db| outbox::next(db, after, BATCH)).await?;
+            let queued = self
+                .core
+                .store
+                .run(move |db| outbox::next(db, after, BATCH))
+                .await?;
             if !queued.is_empty() {
                 return Ok(queued);
             }
@@ -161,7 +166,12 @@ impl<'a> Pipe<'a> {
 
     async fn read(&self, reader: &mut FrameReader) -> Result<Never, Ending> {
         loop {
-            let mut frame = Some(reader.next().await?.ok_or(Ending::Finished("the stream of answers"))?);
+            let mut frame = Some(
+                reader
+                    .next()
+                    .await?
+                    .ok_or(Ending::Finished("the stream of answers"))?,
+            );
             let mut acks = Vec::new();
             while let Some(next) = frame {
                 match self.answer(&next)? {
@@ -199,13 +209,15 @@ impl<'a> Pipe<'a> {
         }
         let kept = acks.clone();
         self.core.store.run(move |db| outbox::acked(db, &kept)).await?;
-        self.core.events.push(acks.into_iter().map(|(room, ack)| Event::Sent {
-            id: ack.message,
-            room,
-            at: ack.at,
-            at_ms: ack.at_ms,
-            duplicate: ack.duplicate,
-        }));
+        self.core
+            .events
+            .push(acks.into_iter().map(|(room, ack)| Event::Sent {
+                id: ack.message,
+                room,
+                at: ack.at,
+                at_ms: ack.at_ms,
+                duplicate: ack.duplicate,
+            }));
         self.core.outbox_changed();
         Ok(())
     }
@@ -220,7 +232,10 @@ impl<'a> Pipe<'a> {
 
     async fn refuse(&self, id: MessageId, room: RoomId, refusal: Refusal) -> Result<(), Ending> {
         let kept = refusal.clone();
-        self.core.store.run(move |db| outbox::refused(db, id, &kept)).await?;
+        self.core
+            .store
+            .run(move |db| outbox::refused(db, id, &kept))
+            .await?;
         self.core.events.push([Event::Refused { id, room, refusal }]);
         self.core.outbox_changed();
         Ok(())
