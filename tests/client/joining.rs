@@ -137,5 +137,6 @@ async fn a_revoked_device_stops_and_says_so() {
     phone.is(stopped).await;
     assert_eq!(phone.client.wait_online(PATIENCE).await.unwrap_err().code, ErrorCode::Revoked);
     phone.client.start().await.unwrap();
-    assert!(phone.client.wait_online(PATIENCE).await.is_err(), "and does not get in again");
+    let again = phone.client.wait_online(PATIENCE).await.unwrap_err();
+    assert_eq!(again.retry, quipu_client::Retry::Never, "and does not get in again: {again:?}");
 }

@@ -89,3 +89,47 @@ async fn start_and_stop_may_be_said_twice() {
     }
     assert!(ada.client.start().await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ended_or_useless_token_is_renewed_by_itself() {
+    let world = World::new().await;
+    let ada = world.ada().await;
+    ada.client.shutdown().await;
+    let profile = || rusqlite::Connection::open(ada.folder.path().join("profile.db")).unwrap();
+    for damage in ["UPDATE account SET expires_ms = 1", "UPDATE account SET token = x'00'"] {
+        profile().execute(damage, []).unwrap();
+        let client = Client::open(Config::new(ada.folder.path())).await.unwrap();
+        client.start().await.unwrap();
+        client.wait_online(PATIENCE).await.unwrap();
+        client.shutdown().await;
+    }
+    let life_ms: i64 = profile().query_row("SELECT expires_ms FROM account", [], |row| row.get(0)).unwrap();
+    assert!(life_ms > 1, "and kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_the_server_replays_is_told_without_a_hole() {
+    let mut world = World::new().await;
+    let ada = world.ada().await;
+    let bob = ada.brings("bob").await;
+    bob.opens(OpenFrom::Start).await;
+    ada.says("before").await;
+    let before = bob.hears_until("before").await.last().unwrap().0;
+    bob.client.stop().await;
+    for half in 0..2 {
+        let drafts = (0..3_000).map(|n| Draft::text(format!("{half} {n}"))).collect();
+        let ids = ada.client.send_all(ada.lobby, drafts).await.unwrap();
+        ada.client.wait_sent(*ids.last().unwrap(), PATIENCE).await.unwrap();
+        if half == 0 {
+            // A restart in the middle, so that the profile of the server is what is read.
+            world.stop().await;
+            world.start().await;
+        }
+    }
+    ada.says("after").await;
+    bob.client.start().await.unwrap();
+    let heard = bob.hears_until("after").await;
+    let seqs: Vec<u64> = heard.iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(seqs, (before + 1..=before + 6_001).collect::<Vec<_>>());
+    assert_eq!((heard[0].1.as_str(), heard[5_999].1.as_str()), ("0 0", "1 2999"));
+}
