@@ -4,7 +4,7 @@
 //!   main ─▶ server ─▶ transport ─▶ room ─▶ store ─▶ quipu-protocol
 //! ```
 //!
-//! No arrow points back; `auth`, `rate` and `metrics` serve transport and server.
+//! No arrow points back; `auth` and `rate` serve transport and server.
 
 pub mod auth;
 pub mod config;

@@ -126,7 +126,9 @@ impl Core {
                 return Ok(link);
             }
             match &*state.borrow_and_update() {
-                ConnState::Idle => return Err(Error::never(ErrorCode::NotStarted, "the client was not started")),
+                ConnState::Idle => {
+                    return Err(Error::never(ErrorCode::NotStarted, "the client was not started"));
+                }
                 ConnState::Stopped { why } => return Err(why.clone()),
                 _ => {}
             }
@@ -139,7 +141,11 @@ impl Core {
     fn why_offline(&self) -> Error {
         match &*self.state.borrow() {
             ConnState::Waiting { why, .. } | ConnState::Stopped { why } => why.clone(),
-            _ => Error::new(ErrorCode::Unreachable, Retry::WhenOnline, "there is no connection yet"),
+            _ => Error::new(
+                ErrorCode::Unreachable,
+                Retry::WhenOnline,
+                "there is no connection yet",
+            ),
         }
     }
 

@@ -148,7 +148,7 @@ pub fn host_and_port(authority: &str) -> Result<(String, u16), LinkError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(LinkError::Host)?;
-            host.parse::<std::net::Ipv6Addr>().map_err(|_| LinkError::Host)?;
+            host.parse::<core::net::Ipv6Addr>().map_err(|_| LinkError::Host)?;
             (
                 host,
                 port.strip_prefix(':')

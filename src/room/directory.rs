@@ -1,242 +1,20 @@
-//! Rooms and people as lists: making, finding, joining, leaving, inviting, sending out.
-//!
-//! Whatever changes a membership is an entry of the room's log, written in the same transaction as the row.
+//! Rooms and people as lists: what there is, and how it stands.
 
-use quipu_protocol::entry::{Change, Created, MemberChange};
 use quipu_protocol::inbox::{Head, HeadExt};
 use quipu_protocol::limits::ROWS_MAX;
 use quipu_protocol::request::{
-    CreateRoom, Direct, InviteMember, ListMembers, ListRooms, LookUp, MemberInfo, Members, MembershipState,
-    RemoveMember, RoomInfo, RoomRole, Rooms as RoomList, UserInfo, Users, Visibility,
+    ListMembers, ListRooms, LookUp, MemberInfo, Members, MembershipState, RoomInfo, RoomRole,
+    Rooms as RoomList, UserInfo, Users,
 };
-use quipu_protocol::{
-    Blob, Code, Cursor, Ext, Incarnation, Kind, List, Refusal, RoomId, RoomName, Seq, Topic, UserId, cbor,
-};
+use quipu_protocol::{Code, List, Refusal, RoomId, UserId};
 
 use super::chat::Rooms;
 use super::rules;
 use crate::auth::Authenticated;
 use crate::limits::ROOMS_PER_USER_MAX;
-use crate::store::{MemberRow, MemberState, NewEntry, Reads, RoomRow, StoreError, WriteError, Writes};
+use crate::store::{MemberRow, Reads, RoomRow, StoreError, WriteError};
 
 impl Rooms {
-    /// Makes the first room of a server, unless it is there.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn ensure_lobby(&self, name: RoomName, topic: Topic) -> Result<RoomId, WriteError> {
-        let (room, now_ms) = (RoomId::from_bytes(self.random_id()), self.now_ms());
-        let row = RoomRow {
-            topic: Some(topic),
-            ..blank(room, Some(name.clone()), Visibility::PUBLIC, now_ms)
-        };
-        let row = RoomRow {
-            head: self.log_start(),
-            ..row
-        };
-        let job = self
-            .storage()
-            .write(move |store| match store.room_by_name(&name)? {
-                Some(lobby) => Ok(lobby.room),
-                None => make(store, &row, None).map(|()| row.room),
-            });
-        job.await
-    }
-
-    /// Makes a room with the asker as its owner; asking again with the same id gives the same room.
-    ///
-    /// # Errors
-    /// [`Code::CONFLICT`] when the name is taken, [`Code::QUOTA`] when the asker is in too many rooms.
-    pub async fn create(&self, who: &Authenticated, ask: CreateRoom) -> Result<RoomInfo, Refusal> {
-        rules::may_create(who, ask.visibility)?;
-        let blank = blank(ask.room, Some(ask.name.clone()), ask.visibility, self.now_ms());
-        let row = RoomRow {
-            topic: ask.topic,
-            creator: Some(who.user()),
-            head: self.log_start(),
-            ..blank
-        };
-        let who = who.clone();
-        let job = self.storage().write(move |store| {
-            match store.room(row.room)? {
-                Some(old) if old.creator == Some(who.user()) && old.name == row.name => {}
-                Some(_) => return Err(Refusal::because(Code::CONFLICT, "the room id is taken").into()),
-                None => {
-                    if store.room_by_name(&ask.name)?.is_some() {
-                        return Err(Refusal::because(Code::CONFLICT, "the name is taken").into());
-                    }
-                    may_be_in_another(&*store, who.user())?;
-                    make(store, &row, Some(&who))?;
-                }
-            }
-            info_of(&*store, who.user(), row.room)
-        });
-        job.await.map_err(WriteError::refusal)
-    }
-
-    /// The direct room of the asker and somebody, made when there is none.
-    ///
-    /// # Errors
-    /// [`Code::NOT_FOUND`] when there is no such account.
-    pub async fn direct(&self, who: &Authenticated, ask: Direct) -> Result<RoomInfo, Refusal> {
-        let pair = (who.user().min(ask.user), who.user().max(ask.user));
-        if pair.0 == pair.1 {
-            return Err(Refusal::because(Code::BAD_REQUEST, "a direct room is for two"));
-        }
-        let blank = blank(
-            RoomId::from_bytes(self.random_id()),
-            None,
-            Visibility::DIRECT,
-            self.now_ms(),
-        );
-        let row = RoomRow {
-            direct: Some(pair),
-            creator: Some(who.user()),
-            head: self.log_start(),
-            ..blank
-        };
-        let (who, other) = (who.clone(), ask.user);
-        let job = self.storage().write(move |store| {
-            if let Some(room) = store.direct_room(pair.0, pair.1)? {
-                return info_of(&*store, who.user(), room.room);
-            }
-            let other = store.user(other)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-            make(store, &row, Some(&who))?;
-            let change = MemberChange {
-                user: other.user,
-                change: Change::JOINED,
-                nickname: other.nickname,
-                role: RoomRole::OWNER.0,
-            };
-            note_member(
-                store,
-                row.room,
-                row.created_ms,
-                Some(&who),
-                change,
-                Some(rules::joined(RoomRole::OWNER)),
-            )?;
-            info_of(&*store, who.user(), row.room)
-        });
-        job.await.map_err(WriteError::refusal)
-    }
-
-    /// Makes the asker a member. Being one already is no error.
-    ///
-    /// # Errors
-    /// [`Code::NOT_FOUND`] when the room is not there or not to be seen, [`Code::ROOM_FULL`], [`Code::QUOTA`].
-    pub async fn join(&self, who: &Authenticated, room: RoomId) -> Result<RoomInfo, Refusal> {
-        let (who, now_ms) = (who.clone(), self.now_ms());
-        let job = self.storage().write(move |store| {
-            let (row, member) = room_and_member(&*store, room, who.user())?;
-            if let Some(state) = rules::join(&who, &row, member.as_ref())? {
-                enter(store, &who, room, state, now_ms)?;
-            }
-            info_of(&*store, who.user(), room)
-        });
-        job.await.map_err(WriteError::refusal)
-    }
-
-    /// Lets a newcomer into the room their invite leads to, hidden or not.
-    ///
-    /// # Errors
-    /// As [`Rooms::join`].
-    pub async fn admit(&self, who: &Authenticated, room: RoomId) -> Result<(), Refusal> {
-        let (who, now_ms) = (who.clone(), self.now_ms());
-        let job = self.storage().write(move |store| {
-            let (_, member) = room_and_member(&*store, room, who.user())?;
-            if member.is_none_or(|member| member.state.membership != MembershipState::JOINED) {
-                enter(store, &who, room, rules::joined(RoomRole::MEMBER), now_ms)?;
-            }
-            Ok(())
-        });
-        job.await.map_err(WriteError::refusal)
-    }
-
-    /// Ends the asker's membership or invitation.
-    ///
-    /// # Errors
-    /// [`Code::CONFLICT`] for the last owner and for direct rooms.
-    pub async fn leave(&self, who: &Authenticated, room: RoomId) -> Result<RoomInfo, Refusal> {
-        let (who, now_ms) = (who.clone(), self.now_ms());
-        let job = self.storage().write(move |store| {
-            let (row, member) = room_and_member(&*store, room, who.user())?;
-            let owners = store.members_with_role(room, RoomRole::OWNER.0)?;
-            let leaves = rules::leave(&who, &row, member.as_ref(), owners)?;
-            let seen = info_of(&*store, who.user(), room)?;
-            if leaves {
-                let nickname = who.nickname().clone();
-                let change = MemberChange {
-                    user: who.user(),
-                    change: Change::LEFT,
-                    nickname,
-                    role: 0,
-                };
-                note_member(store, room, now_ms, Some(&who), change, None)?;
-            }
-            Ok(RoomInfo {
-                membership: MembershipState::NONE,
-                role: RoomRole::READER,
-                ..seen
-            })
-        });
-        job.await.map_err(WriteError::refusal)
-    }
-
-    /// Allows somebody into a room.
-    ///
-    /// # Errors
-    /// [`Code::NOT_FOUND`] for the room or the account, [`Code::FORBIDDEN`].
-    pub async fn invite_member(&self, who: &Authenticated, ask: InviteMember) -> Result<(), Refusal> {
-        let (who, now_ms) = (who.clone(), self.now_ms());
-        let job = self.storage().write(move |store| {
-            let (row, member) = room_and_member(&*store, ask.room, who.user())?;
-            let target = store.member(ask.room, ask.user)?;
-            if !rules::invite(&who, &row, member.as_ref(), target.as_ref())? {
-                return Ok(());
-            }
-            let user = store
-                .user(ask.user)?
-                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-            let state = rules::invited();
-            let change = MemberChange {
-                user: user.user,
-                change: Change::INVITED,
-                nickname: user.nickname,
-                role: state.role.0,
-            };
-            note_member(store, ask.room, now_ms, Some(&who), change, Some(state))
-        });
-        job.await.map_err(WriteError::refusal)
-    }
-
-    /// Sends somebody out of a room, or takes an invitation back.
-    ///
-    /// # Errors
-    /// [`Code::FORBIDDEN`] below a moderator, or towards somebody whose role is not below the asker's.
-    pub async fn remove_member(&self, who: &Authenticated, ask: RemoveMember) -> Result<(), Refusal> {
-        let (who, now_ms) = (who.clone(), self.now_ms());
-        let job = self.storage().write(move |store| {
-            let (row, member) = room_and_member(&*store, ask.room, who.user())?;
-            let target = store.member(ask.room, ask.user)?;
-            let target = target.as_ref().map(|target| (ask.user, target));
-            let Some(change) = rules::remove(&who, &row, member.as_ref(), target)? else {
-                return Ok(());
-            };
-            let user = store
-                .user(ask.user)?
-                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-            let change = MemberChange {
-                user: user.user,
-                change,
-                nickname: user.nickname,
-                role: 0,
-            };
-            note_member(store, ask.room, now_ms, Some(&who), change, None)
-        });
-        job.await.map_err(WriteError::refusal)
-    }
-
     /// Rooms the asker may see, a page by id.
     ///
     /// # Errors
@@ -379,16 +157,6 @@ impl Rooms {
         };
         self.storage().read(question).await
     }
-
-    /// Where a new log begins: a life of its own, nothing in it.
-    fn log_start(&self) -> Cursor {
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(&self.random_id()[..4]);
-        Cursor {
-            incarnation: Incarnation(u64::from(u32::from_be_bytes(bytes)) + 1),
-            seq: Seq::ZERO,
-        }
-    }
 }
 
 /// A room as one account sees it.
@@ -419,12 +187,12 @@ pub(super) fn info(
     })
 }
 
-fn info_of(store: &dyn Reads, user: UserId, room: RoomId) -> Result<RoomInfo, WriteError> {
+pub(super) fn info_of(store: &dyn Reads, user: UserId, room: RoomId) -> Result<RoomInfo, WriteError> {
     let (row, member) = room_and_member(store, room, user)?;
     Ok(info(store, user, &row, member.as_ref())?)
 }
 
-fn room_and_member(
+pub(super) fn room_and_member(
     store: &dyn Reads,
     room: RoomId,
     user: UserId,
@@ -432,112 +200,4 @@ fn room_and_member(
     let row = store.room(room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
     let member = store.member(room, user)?;
     Ok((row, member))
-}
-
-fn blank(room: RoomId, name: Option<RoomName>, visibility: Visibility, created_ms: u64) -> RoomRow {
-    RoomRow {
-        room,
-        name,
-        visibility,
-        topic: None,
-        direct: None,
-        head: Cursor::default(),
-        floor: Seq(1),
-        members: 0,
-        creator: None,
-        created_ms,
-    }
-}
-
-fn may_be_in_another(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {
-    if store.rooms_of(user, None, ROOMS_PER_USER_MAX)?.len() < ROOMS_PER_USER_MAX {
-        return Ok(());
-    }
-    Err(Refusal::because(
-        Code::QUOTA,
-        format!("an account is in at most {ROOMS_PER_USER_MAX} rooms"),
-    )
-    .into())
-}
-
-/// Writes a room, its first entry, and its maker's membership.
-fn make(store: &mut dyn Writes, row: &RoomRow, owner: Option<&Authenticated>) -> Result<(), WriteError> {
-    store.insert_room(row)?;
-    let body = cbor::encode(&Created {
-        name: row.name.clone(),
-        visibility: row.visibility.0,
-        topic: row.topic.clone(),
-    });
-    note(store, row.room, row.created_ms, owner, Kind::CREATED, body, None)?;
-    let Some(owner) = owner else { return Ok(()) };
-    enter(
-        store,
-        owner,
-        row.room,
-        rules::joined(RoomRole::OWNER),
-        row.created_ms,
-    )
-}
-
-fn enter(
-    store: &mut dyn Writes,
-    who: &Authenticated,
-    room: RoomId,
-    state: MemberState,
-    now_ms: u64,
-) -> Result<(), WriteError> {
-    may_be_in_another(&*store, who.user())?;
-    let nickname = who.nickname().clone();
-    let change = MemberChange {
-        user: who.user(),
-        change: Change::JOINED,
-        nickname,
-        role: state.role.0,
-    };
-    note_member(store, room, now_ms, Some(who), change, Some(state))
-}
-
-fn note_member(
-    store: &mut dyn Writes,
-    room: RoomId,
-    now_ms: u64,
-    who: Option<&Authenticated>,
-    change: MemberChange,
-    state: Option<MemberState>,
-) -> Result<(), WriteError> {
-    let membership = Some((change.user, state));
-    note(
-        store,
-        room,
-        now_ms,
-        who,
-        Kind::MEMBER,
-        cbor::encode(&change),
-        membership,
-    )
-}
-
-fn note(
-    store: &mut dyn Writes,
-    room: RoomId,
-    now_ms: u64,
-    who: Option<&Authenticated>,
-    kind: Kind,
-    body: Vec<u8>,
-    membership: Option<(UserId, Option<MemberState>)>,
-) -> Result<(), WriteError> {
-    let body = Blob::new(body).expect("names and topics are far below the limit of a body");
-    let author = who.map(|who| (who.user(), who.device()));
-    let entry = NewEntry {
-        room,
-        now_ms,
-        author,
-        message: None,
-        kind,
-        body,
-        ext: Ext::default(),
-        membership,
-    };
-    store.append(entry)?;
-    Ok(())
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quipu_protocol::datagram::Typing;
 use quipu_protocol::request::MembershipState;
+use quipu_protocol::room::EndReason;
 use quipu_protocol::{RoomId, Seq, UserId};
 use tokio::sync::{broadcast, watch};
 
@@ -48,13 +49,13 @@ pub(super) struct State {
 #[derive(Default)]
 struct Reader {
     subscriptions: usize,
-    gone_at: Option<Seq>,
+    gone: Option<(Seq, EndReason)>,
 }
 
 impl State {
-    /// Where this account ceased to be a member, if it did since it began to read.
-    pub(super) fn gone_at(&self, user: UserId) -> Option<Seq> {
-        self.readers.get(&user).and_then(|reader| reader.gone_at)
+    /// Where and how this account ceased to be a member, if it did since it began to read.
+    pub(super) fn gone(&self, user: UserId) -> Option<(Seq, EndReason)> {
+        self.readers.get(&user).and_then(|reader| reader.gone)
     }
 }
 
@@ -149,6 +150,11 @@ impl Live {
         }
     }
 
+    /// Rooms that have readers.
+    pub fn open_rooms(&self) -> usize {
+        lock(&self.rooms).len()
+    }
+
     /// An account's own state of a room changed: its marker moved.
     pub fn marked(&self, user: UserId, room: RoomId) {
         for inbox in lock(&self.people).inboxes.get(&user).into_iter().flatten() {
@@ -235,7 +241,12 @@ impl LiveRoom {
             };
             let gone = membership.is_none_or(|state| state.membership != MembershipState::JOINED);
             if let Some(reader) = state.readers.get_mut(&user).filter(|_| gone) {
-                reader.gone_at = Some(entry.seq);
+                let reason = if entry.author == Some(user) {
+                    EndReason::LEFT
+                } else {
+                    EndReason::REMOVED
+                };
+                reader.gone = Some((entry.seq, reason));
             }
         }
         let last = state.tail.last();

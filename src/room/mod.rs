@@ -13,10 +13,14 @@ mod chat;
 mod directory;
 mod inbox;
 mod live;
+mod making;
+mod membership;
 mod pages;
 mod rules;
 mod subscription;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 pub use chat::{OpenedRoom, Rooms};
 pub use inbox::{Inbox, News};

@@ -177,3 +177,128 @@ pub(super) fn remove(
 fn role(member: Option<&MemberRow>) -> RoomRole {
     member.map_or(RoomRole::READER, |member| member.state.role)
 }
+
+#[cfg(test)]
+mod tests {
+    use quipu_protocol::{Cursor, RoomId, Seq};
+
+    use super::*;
+
+    fn who(role: ServerRole) -> Authenticated {
+        Authenticated::for_test(UserId::from_bytes([1; 16]), "ada", role)
+    }
+
+    fn room(visibility: Visibility) -> RoomRow {
+        RoomRow {
+            room: RoomId::from_bytes([9; 16]),
+            name: None,
+            visibility,
+            topic: None,
+            direct: None,
+            head: Cursor::default(),
+            floor: Seq(1),
+            members: 2,
+            creator: None,
+            created_ms: 0,
+        }
+    }
+
+    fn member(state: MemberState) -> MemberRow {
+        MemberRow {
+            state,
+            marker: Seq::ZERO,
+        }
+    }
+
+    fn code<T>(outcome: Result<T, Refusal>) -> Option<Code> {
+        outcome.err().map(|refusal| refusal.code)
+    }
+
+    /// Seeing, reading and publishing, for every kind of asker and room.
+    #[test]
+    fn what_each_may_do_with_a_room() {
+        const OK: Option<Code> = None;
+        const NOT: Option<Code> = Some(Code::NOT_FOUND);
+        const NO: Option<Code> = Some(Code::FORBIDDEN);
+        let (public, private) = (Visibility::PUBLIC, Visibility::PRIVATE);
+        let (reader, speaker) = (joined(RoomRole::READER), joined(RoomRole::MEMBER));
+        for (role, visibility, state, see, read, publish) in [
+            (ServerRole::MEMBER, public, None, OK, NO, NO),
+            (ServerRole::GUEST, public, None, NOT, NOT, NOT),
+            (ServerRole::GUEST, public, Some(speaker), OK, OK, OK),
+            (ServerRole::OWNER, private, None, NOT, NOT, NOT),
+            (ServerRole::MEMBER, private, Some(invited()), OK, NO, NO),
+            (ServerRole::MEMBER, private, Some(reader), OK, OK, NO),
+            (ServerRole::BOT, private, Some(speaker), OK, OK, OK),
+        ] {
+            let (who, room, member) = (who(role), room(visibility), state.map(member));
+            let member = member.as_ref();
+            let case = format!("{role:?} {visibility:?} {state:?}");
+            assert_eq!(code(may_see(&who, &room, member)), see, "see: {case}");
+            assert_eq!(code(may_read(&who, &room, member)), read, "read: {case}");
+            assert_eq!(code(may_publish(&who, &room, member)), publish, "publish: {case}");
+        }
+    }
+
+    #[test]
+    fn the_last_owner_stays_while_others_are_there() {
+        let (who, owner) = (who(ServerRole::MEMBER), member(joined(RoomRole::OWNER)));
+        let shared = room(Visibility::PUBLIC);
+        assert_eq!(code(leave(&who, &shared, Some(&owner), 1)), Some(Code::CONFLICT));
+        assert_eq!(leave(&who, &shared, Some(&owner), 2), Ok(true));
+        let alone = RoomRow {
+            members: 1,
+            ..room(Visibility::PUBLIC)
+        };
+        assert_eq!(leave(&who, &alone, Some(&owner), 1), Ok(true));
+        assert_eq!(
+            code(leave(&who, &room(Visibility::DIRECT), Some(&owner), 2)),
+            Some(Code::CONFLICT)
+        );
+    }
+
+    #[test]
+    fn only_a_higher_role_sends_out() {
+        let (who, room) = (who(ServerRole::MEMBER), room(Visibility::PRIVATE));
+        let other = UserId::from_bytes([2; 16]);
+        let [speaker, moderator, owner] =
+            [RoomRole::MEMBER, RoomRole::MODERATOR, RoomRole::OWNER].map(|role| member(joined(role)));
+        assert_eq!(
+            code(remove(&who, &room, Some(&speaker), Some((other, &speaker)))),
+            Some(Code::FORBIDDEN)
+        );
+        assert_eq!(
+            code(remove(&who, &room, Some(&moderator), Some((other, &moderator)))),
+            Some(Code::FORBIDDEN)
+        );
+        assert_eq!(
+            remove(&who, &room, Some(&owner), Some((other, &moderator))),
+            Ok(Some(Change::REMOVED))
+        );
+        assert_eq!(remove(&who, &room, Some(&owner), None), Ok(None));
+        assert_eq!(
+            code(remove(&who, &room, Some(&owner), Some((who.user(), &owner)))),
+            Some(Code::BAD_REQUEST)
+        );
+    }
+
+    #[test]
+    fn a_full_room_takes_nobody_and_joining_twice_is_once() {
+        let (who, full) = (
+            who(ServerRole::MEMBER),
+            RoomRow {
+                members: MEMBERS_MAX,
+                ..room(Visibility::PUBLIC)
+            },
+        );
+        assert_eq!(code(join(&who, &full, None)), Some(Code::ROOM_FULL));
+        assert_eq!(
+            join(&who, &full, Some(&member(joined(RoomRole::OWNER)))),
+            Ok(None)
+        );
+        assert_eq!(
+            join(&who, &room(Visibility::PRIVATE), Some(&member(invited()))),
+            Ok(Some(joined(RoomRole::MEMBER)))
+        );
+    }
+}

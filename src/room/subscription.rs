@@ -119,14 +119,13 @@ impl Subscription {
             if let Some((from, to, reason)) = self.gap.take() {
                 return Ok(Next::Gap(from, to, reason));
             }
-            let (found, last, gone_at) = self.look();
-            if let Some(gone) = gone_at.filter(|gone| self.cursor >= *gone) {
-                self.cursor = self.cursor.max(gone);
-                return Ok(Next::End(EndReason::LEFT));
+            let (found, last, gone) = self.look();
+            if let Some((_, reason)) = gone.filter(|(seq, _)| self.cursor >= *seq) {
+                return Ok(Next::End(reason));
             }
             match found {
                 Found::Frames(frames) => {
-                    let frames = self.up_to(frames, gone_at);
+                    let frames = self.up_to(frames, gone);
                     self.cursor = Seq(self.cursor.0 + frames.len() as u64);
                     return Ok(Next::Entries(frames));
                 }
@@ -137,7 +136,7 @@ impl Subscription {
                 }
                 Found::Older => {
                     let frames = self.older().await?;
-                    let frames = self.up_to(frames, gone_at);
+                    let frames = self.up_to(frames, gone);
                     self.cursor = Seq(self.cursor.0 + frames.len() as u64);
                     return Ok(Next::Entries(frames));
                 }
@@ -159,16 +158,16 @@ impl Subscription {
         Typists(self.room.typing.subscribe())
     }
 
-    fn look(&self) -> (Found, Seq, Option<Seq>) {
+    fn look(&self) -> (Found, Seq, Option<(Seq, EndReason)>) {
         let state = lock(&self.room.state);
-        let gone_at = state.gone_at(self.user).filter(|gone| *gone > self.checked_at);
-        (state.tail.read(self.cursor), state.tail.last(), gone_at)
+        let gone = state.gone(self.user).filter(|(seq, _)| *seq > self.checked_at);
+        (state.tail.read(self.cursor), state.tail.last(), gone)
     }
 
     /// A member who goes still reads the entry that says so, and nothing after it.
-    fn up_to(&self, mut frames: Vec<Bytes>, gone_at: Option<Seq>) -> Vec<Bytes> {
-        if let Some(gone) = gone_at {
-            frames.truncate(gone.0.saturating_sub(self.cursor.0) as usize);
+    fn up_to(&self, mut frames: Vec<Bytes>, gone: Option<(Seq, EndReason)>) -> Vec<Bytes> {
+        if let Some((seq, _)) = gone {
+            frames.truncate(seq.0.saturating_sub(self.cursor.0) as usize);
         }
         frames
     }

@@ -12,6 +12,8 @@
 //! Invariant: a job's answer is given after its batch is durable, and after the observer has seen its entries.
 
 mod common;
+#[cfg(test)]
+mod conformance;
 mod readers;
 mod refusal;
 mod storage;
@@ -188,6 +190,8 @@ pub struct Fresh {
     pub seq: Seq,
     /// The whole Entry frame, in a buffer of its own.
     pub frame: Bytes,
+    /// Who wrote it; nobody when the server did.
+    pub author: Option<UserId>,
     /// Whose membership it changed, and to what.
     pub membership: Option<(UserId, Option<MemberState>)>,
 }

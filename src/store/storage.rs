@@ -77,6 +77,9 @@ impl Storage {
     ///
     /// # Errors
     /// When the readers cannot be opened.
+    ///
+    /// # Panics
+    /// Outside a runtime.
     pub fn start(
         store: Box<dyn Store>,
         blocking: Blocking,

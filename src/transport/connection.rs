@@ -27,9 +27,10 @@ async fn run(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
     };
     match protocol(&connection).as_deref() {
         Some(ALPN_QUIPU) => chat(connection, shared, pass).await,
+        // Nobody says who they are here, so the place among strangers is kept to the end.
         Some(ALPN_HEALTH) => {
-            drop(pass);
             health::serve(&connection, &shared.stopping).await;
+            drop(pass);
         }
         // TLS agrees on nothing we did not offer.
         _ => close(&connection, CloseCode::Protocol),

@@ -7,10 +7,12 @@ use quinn::Connection;
 use quipu_protocol::control::{
     Auth, Authenticated as AuthenticatedFrame, Goaway, Hello, Limits, Redeem, Refresh,
 };
-use quipu_protocol::limits::{BODY_BYTES_MAX, FRAME_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX, ROOMS_OPEN_MAX};
+use quipu_protocol::limits::{
+    BODY_BYTES_MAX, CLOCK_SKEW_MS, FRAME_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX, ROOMS_OPEN_MAX,
+};
 use quipu_protocol::token::{EXPORTER_BYTES, EXPORTER_LABEL};
 use quipu_protocol::{BidiType, CloseCode, Code, Frame, List, MINOR, Refusal, Text};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::Shared;
@@ -27,6 +29,8 @@ const REFUSAL_DELIVERY: Duration = Duration::from_millis(500);
 pub(super) struct Greeted {
     pub(super) who: Authenticated,
     pub(super) control: Control,
+    /// When the token ends that was shown, unix milliseconds.
+    pub(super) expires_ms: u64,
 }
 
 /// The CONTROL stream after the greeting.
@@ -104,15 +108,16 @@ pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Resu
                 .map(|()| None),
             frame if frame.is::<Refresh>() => refresh(frame, connection, shared, &mut writer)
                 .await
-                .map(|()| None),
+                .map(|_| None),
             frame if frame.ty.is_critical() => return Err(StreamError::from(frame.unexpected()).into()),
             _ => continue,
         };
         match answered {
-            Ok(Some(who)) => {
+            Ok(Some((who, expires_ms))) => {
                 return Ok(Greeted {
                     who,
                     control: Control { reader, writer },
+                    expires_ms,
                 });
             }
             Ok(None) => {}
@@ -156,12 +161,12 @@ async fn authenticate(
     connection: &Connection,
     shared: &Shared,
     writer: &mut FrameWriter,
-) -> Result<Option<Authenticated>, No> {
+) -> Result<Option<(Authenticated, u64)>, No> {
     let auth: Auth = frame.decode()?;
     match shared.auth.authenticate(&auth, &exporter(connection)).await {
         Ok((who, expires_ms)) => {
             writer.send(&granted(&who, expires_ms, shared)).await?;
-            Ok(Some(who))
+            Ok(Some((who, expires_ms)))
         }
         Err(error) => {
             warn!(%error, "authentication refused");
@@ -206,10 +211,13 @@ async fn refresh(
     connection: &Connection,
     shared: &Shared,
     writer: &mut FrameWriter,
-) -> Result<(), No> {
+) -> Result<u64, No> {
     let refresh: Refresh = frame.decode()?;
     match shared.auth.refresh(&refresh, &exporter(connection)).await {
-        Ok(token) => Ok(writer.send(&token).await?),
+        Ok(token) => {
+            writer.send(&token).await?;
+            Ok(token.expires_ms)
+        }
         Err(error) => {
             warn!(%error, "refresh refused");
             Err(No::Refused(error.refusal(), error.close_code()))
@@ -217,30 +225,43 @@ async fn refresh(
     }
 }
 
-/// What follows the greeting: fresh tokens, until the client ends the stream or the server stops.
+/// How CONTROL ended.
+pub(super) enum Attended {
+    /// The client ended it, or the server stops.
+    Over,
+    /// The token ended and no fresh one was asked for.
+    Expired,
+}
+
+/// What follows the greeting: fresh tokens, until the client ends the stream, its token ends, or the server stops.
 pub(super) async fn attend(
     control: Control,
+    mut expires_ms: u64,
     connection: &Connection,
     shared: &Shared,
-) -> Result<(), StreamError> {
+) -> Result<Attended, StreamError> {
     let Control {
         mut reader,
         mut writer,
     } = control;
     loop {
+        let left_ms = (expires_ms + CLOCK_SKEW_MS).saturating_sub(shared.seams.clock.now_ms());
         let frame = tokio::select! {
             biased;
             () = shared.stopping.cancelled() => {
                 writer.send(&Goaway { grace_ms: GRACE.as_millis() as u64, redirect: None }).await?;
                 writer.finish();
-                return Ok(());
+                return Ok(Attended::Over);
             }
             frame = reader.next() => frame?,
+            () = sleep(Duration::from_millis(left_ms)) => return Ok(Attended::Expired),
         };
-        let Some(frame) = frame else { return Ok(()) };
+        let Some(frame) = frame else {
+            return Ok(Attended::Over);
+        };
         if frame.is::<Refresh>() {
             match refresh(&frame, connection, shared, &mut writer).await {
-                Ok(()) => {}
+                Ok(until_ms) => expires_ms = until_ms,
                 Err(No::Refused(refusal, _)) => writer.send(&refusal).await?,
                 Err(No::Broken(error)) => return Err(error),
             }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info};
 
-use super::control::{self, Greeted};
+use super::control::{self, Attended, Greeted};
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::sessions::close;
 use super::{Shared, datagrams, inbox_stream, publish, request};
@@ -48,7 +48,11 @@ pub(super) struct Session {
 
 /// Serves a connection from its authentication to its end.
 pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Greeted) {
-    let Greeted { who, control } = greeted;
+    let Greeted {
+        who,
+        control,
+        expires_ms,
+    } = greeted;
     let device = who.device();
     let number = shared.sessions.add(device, &connection);
     info!(user = %who.user(), %device, "session");
@@ -61,7 +65,7 @@ pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Gr
     session.spawn({
         let session = Arc::clone(&session);
         async move {
-            let attended = control::attend(control, &session.connection, &session.shared).await;
+            let attended = control::attend(control, expires_ms, &session.connection, &session.shared).await;
             session.after_control(attended);
         }
     });
@@ -197,10 +201,11 @@ impl Session {
     }
 
     /// The client ended CONTROL, which ends the session, or the server is stopping.
-    fn after_control(&self, attended: Result<(), StreamError>) {
+    fn after_control(&self, attended: Result<Attended, StreamError>) {
         match attended {
-            Ok(()) if self.shared.stopping.is_cancelled() => {}
-            Ok(()) => close(&self.connection, CloseCode::None),
+            Ok(Attended::Expired) => close(&self.connection, CloseCode::AuthFailed),
+            Ok(Attended::Over) if self.shared.stopping.is_cancelled() => {}
+            Ok(Attended::Over) => close(&self.connection, CloseCode::None),
             Err(error) => {
                 debug!(%error, "control failed");
                 close(&self.connection, CloseCode::Protocol);

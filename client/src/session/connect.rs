@@ -43,7 +43,9 @@ pub(crate) async fn sign_in(
         let mut greeting = Greeting::begin(&dialled, &core.config.agent).await?;
         if refresh || !is_current(core, &membership) {
             let exporter = greeting.exporter();
-            let question = credentials.secret.refresh(membership.account.device, credentials.pin, &exporter);
+            let question = credentials
+                .secret
+                .refresh(membership.account.device, credentials.pin, &exporter);
             let token = greeting.refresh(question).await?;
             keep_token(core, &mut membership, &token).await?;
         }
@@ -57,7 +59,15 @@ pub(crate) async fn sign_in(
         Err(ending) => return Err(verdict(&dialled, ending).await),
     };
     let (writer, reader) = greeting.into_parts();
-    Ok(Online { dialler, dialled, writer, reader, granted, credentials, membership })
+    Ok(Online {
+        dialler,
+        dialled,
+        writer,
+        reader,
+        granted,
+        credentials,
+        membership,
+    })
 }
 
 /// Why we were refused: the refusal itself is the same for all reasons, the close that follows is not.
@@ -78,13 +88,24 @@ pub(crate) async fn authenticate(
     membership: &Membership,
 ) -> Result<Authenticated, Ending> {
     let exporter = greeting.exporter();
-    let auth = credentials.secret.auth(&membership.token, credentials.pin, &exporter);
-    let auth = auth.ok_or_else(|| Ending::Store(Error::never(ErrorCode::Storage, "the profile's token is too large")))?;
+    let auth = credentials
+        .secret
+        .auth(&membership.token, credentials.pin, &exporter);
+    let auth = auth.ok_or_else(|| {
+        Ending::Store(Error::never(
+            ErrorCode::Storage,
+            "the profile's token is too large",
+        ))
+    })?;
     greeting.authenticate(auth).await
 }
 
 /// Keeps what the server said about us and about the time.
-pub(crate) async fn note(core: &Core, membership: &mut Membership, granted: &Authenticated) -> Result<(), Error> {
+pub(crate) async fn note(
+    core: &Core,
+    membership: &mut Membership,
+    granted: &Authenticated,
+) -> Result<(), Error> {
     membership.account.nickname = granted.nickname.clone();
     membership.account.role = ServerRole(granted.role);
     membership.skew_ms = i64::try_from(i128::from(granted.now_ms) - i128::from(core.now_ms())).unwrap_or(0);

@@ -80,7 +80,9 @@ async fn step(core: &Core, reader: &mut FrameReader, life: &Life) -> Result<Opti
         return Ok(Some(frame.decode()?));
     } else if frame.is::<Notice>() {
         let notice: Notice = frame.decode()?;
-        core.events.push([Event::Notice { text: notice.text.as_str().to_owned() }]);
+        core.events.push([Event::Notice {
+            text: notice.text.as_str().to_owned(),
+        }]);
     } else if frame.is::<Refusal>() {
         let refusal: Refusal = frame.decode()?;
         tracing::warn!(code = refusal.code.0, "no new token for now");
@@ -112,7 +114,9 @@ pub(super) async fn refresh(
     loop {
         let wait = *remaining.borrow_and_update() * 2 / 3;
         sleep(wait).await;
-        let question = credentials.secret.refresh(life.device, credentials.pin, &exporter(&connection));
+        let question = credentials
+            .secret
+            .refresh(life.device, credentials.pin, &exporter(&connection));
         if frames.send(question.to_frame()).await.is_err() {
             return Ending::Finished("the session");
         }

@@ -82,7 +82,8 @@ impl<'a> Pipe<'a> {
     async fn run(&self, link: &Link) -> Result<Never, Ending> {
         // No stream before there is something to say.
         let first = self.queued(0).await?;
-        let (mut writer, mut reader) = open(&link.connection, BidiType::Publish, priority::PUBLISH, &[]).await?;
+        let (mut writer, mut reader) =
+            open(&link.connection, BidiType::Publish, priority::PUBLISH, &[]).await?;
         // Both live until one fails, so neither is ever cancelled in between.
         tokio::select! {
             biased;
@@ -99,7 +100,11 @@ impl<'a> Pipe<'a> {
     async fn queued(&self, after: i64) -> Result<Vec<Queued>, Ending> {
         let mut changed = self.core.outbox.subscribe();
         loop {
-            let queued = self.core.store.run(move |db| outbox::next(db, after, BATCH)).await?;
+            let queued = self
+                .core
+                .store
+                .run(move |db| outbox::next(db, after, BATCH))
+                .await?;
             if !queued.is_empty() {
                 return Ok(queued);
             }
@@ -161,7 +166,12 @@ impl<'a> Pipe<'a> {
 
     async fn read(&self, reader: &mut FrameReader) -> Result<Never, Ending> {
         loop {
-            let mut frame = Some(reader.next().await?.ok_or(Ending::Finished("the stream of answers"))?);
+            let mut frame = Some(
+                reader
+                    .next()
+                    .await?
+                    .ok_or(Ending::Finished("the stream of answers"))?,
+            );
             let mut acks = Vec::new();
             while let Some(next) = frame {
                 match self.answer(&next)? {

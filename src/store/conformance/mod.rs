@@ -1,0 +1,268 @@
+//! What every store must do, asked through [`Storage`] as the server asks it.
+//!
+//! Each case runs on every store, with its calls on the pool and inline under paused time.
+
+mod directory;
+mod log;
+mod members;
+mod unread;
+
+use std::sync::{Arc, Mutex};
+
+use quipu_protocol::request::{MembershipState, RoomRole, ServerRole, Visibility};
+use quipu_protocol::{
+    Blob, Cursor, DeviceId, Ext, Incarnation, Kind, MessageId, Nickname, RoomId, Seq, UserId,
+};
+use tempfile::TempDir;
+
+use super::memory::MemoryStore;
+use super::sqlite::SqliteStore;
+use super::{
+    Appended, Blocking, Fresh, MemberState, NewEntry, Observer, Placed, RoomRow, Storage, Store, StoredEntry,
+    UserRow, WriteError,
+};
+
+macro_rules! conforms {
+    ($($group:ident: $($case:ident),+;)+) => {
+        conforms! { @on memory_inline, World::memory(Blocking::Inline), true; $($group: $($case),+;)+ }
+        conforms! { @on memory_pool, World::memory(Blocking::Pool), false; $($group: $($case),+;)+ }
+        conforms! { @on sqlite_inline, World::sqlite(Blocking::Inline), true; $($group: $($case),+;)+ }
+        conforms! { @on sqlite_pool, World::sqlite(Blocking::Pool), false; $($group: $($case),+;)+ }
+    };
+    (@on $name:ident, $world:expr, $paused:literal; $($group:ident: $($case:ident),+;)+) => {
+        mod $name {
+            use super::*;
+            $($(
+                #[test]
+                fn $case() {
+                    block_on($paused, async { $group::$case($world).await });
+                }
+            )+)+
+        }
+    };
+}
+
+conforms! {
+    log: order_is_dense_from_one, a_retry_gets_the_first_place, another_content_under_the_id_is_a_conflict,
+        ids_are_the_authors_own, conditions_are_not_kept, time_never_goes_back, a_failed_job_leaves_no_trace,
+        a_panic_harms_only_its_job, a_batch_is_observed_before_it_is_answered, pages_go_both_ways,
+        what_was_answered_outlives_a_restart, a_closed_store_refuses, the_last_handle_finishes_the_queue;
+    members: joining_leaves_nothing_unread, markers_only_move_forward, only_joined_members_count,
+        members_come_in_pages, people_share_rooms;
+    directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
+        invites_are_found_by_hash;
+}
+
+/// Runs a test on one thread with the time driver alone.
+pub(super) fn block_on(paused: bool, test: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime
+        .enable_time()
+        .start_paused(paused)
+        .build()
+        .unwrap()
+        .block_on(test);
+}
+
+/// A store, and what its observer saw.
+pub(super) struct World {
+    pub(super) storage: Storage,
+    pub(super) seen: Arc<Seen>,
+    blocking: Blocking,
+    data: Data,
+}
+
+enum Data {
+    Memory(MemoryStore),
+    Folder(TempDir),
+}
+
+impl Data {
+    fn store(&self) -> Box<dyn Store> {
+        match self {
+            Self::Memory(store) => Box::new(store.clone()),
+            Self::Folder(folder) => Box::new(SqliteStore::open(folder.path()).unwrap()),
+        }
+    }
+}
+
+impl World {
+    pub(super) fn memory(blocking: Blocking) -> Self {
+        Self::with(Data::Memory(MemoryStore::new()), blocking)
+    }
+
+    pub(super) fn sqlite(blocking: Blocking) -> Self {
+        Self::with(Data::Folder(tempfile::tempdir().unwrap()), blocking)
+    }
+
+    fn with(data: Data, blocking: Blocking) -> Self {
+        let seen = Arc::new(Seen::default());
+        let observer = Arc::clone(&seen) as Arc<dyn Observer>;
+        let storage = Storage::start(data.store(), blocking, observer).unwrap();
+        Self {
+            storage,
+            seen,
+            blocking,
+            data,
+        }
+    }
+
+    /// The same data after a stop and a start.
+    pub(super) async fn restarted(self) -> Self {
+        self.storage.close().await;
+        Self::with(self.data, self.blocking)
+    }
+
+    pub(super) async fn create(&self, room: RoomId) {
+        let row = room_row(room);
+        self.storage
+            .write(move |writes| Ok(writes.insert_room(&row)?))
+            .await
+            .unwrap();
+    }
+
+    pub(super) async fn append(&self, new: NewEntry) -> Appended {
+        self.storage
+            .write(move |writes| Ok(writes.append(new)?))
+            .await
+            .unwrap()
+    }
+
+    pub(super) async fn set_member(&self, room: RoomId, user: UserId, member: Option<MemberState>) {
+        self.storage
+            .write(move |writes| Ok(writes.set_member(room, user, member)?))
+            .await
+            .unwrap();
+    }
+
+    pub(super) async fn log(&self, room: RoomId) -> Vec<StoredEntry> {
+        self.storage
+            .read(move |reads| reads.entries_after(room, Seq::ZERO, usize::MAX, usize::MAX))
+            .await
+            .unwrap()
+    }
+
+    /// Unread entries of a joined member.
+    pub(super) async fn unread(&self, room: RoomId, user: UserId) -> Option<u64> {
+        let heads = self
+            .storage
+            .read(move |reads| reads.heads(user, Some(&[room])))
+            .await
+            .unwrap();
+        heads.first().map(|head| head.unread)
+    }
+}
+
+/// Remembers the positions of every batch.
+#[derive(Default)]
+pub(super) struct Seen(Mutex<Vec<(RoomId, Seq)>>);
+
+impl Observer for Seen {
+    fn committed(&self, entries: &[Fresh]) {
+        self.0
+            .lock()
+            .unwrap()
+            .extend(entries.iter().map(|entry| (entry.room, entry.seq)));
+    }
+}
+
+impl Seen {
+    pub(super) fn of(&self, room: RoomId) -> Vec<u64> {
+        let seen = self.0.lock().unwrap();
+        seen.iter()
+            .filter(|(seen, _)| *seen == room)
+            .map(|(_, seq)| seq.0)
+            .collect()
+    }
+}
+
+pub(super) const LOBBY: RoomId = room(1);
+pub(super) const ADA: UserId = user(1);
+pub(super) const BOB: UserId = user(2);
+pub(super) const JOINED: MemberState = MemberState {
+    membership: MembershipState::JOINED,
+    role: RoomRole::MEMBER,
+};
+pub(super) const INVITED: MemberState = MemberState {
+    membership: MembershipState::INVITED,
+    role: RoomRole::READER,
+};
+
+pub(super) const fn room(number: u8) -> RoomId {
+    RoomId::from_bytes([number; 16])
+}
+
+pub(super) const fn user(number: u8) -> UserId {
+    UserId::from_bytes([number; 16])
+}
+
+pub(super) fn message(number: u64) -> MessageId {
+    MessageId::from_bytes(u128::from(number).to_be_bytes())
+}
+
+pub(super) fn room_row(room: RoomId) -> RoomRow {
+    RoomRow {
+        room,
+        name: None,
+        visibility: Visibility::PUBLIC,
+        topic: None,
+        direct: None,
+        head: Cursor {
+            incarnation: Incarnation(u64::MAX - 7),
+            seq: Seq::ZERO,
+        },
+        floor: Seq(1),
+        members: 0,
+        creator: Some(ADA),
+        created_ms: 1_000,
+    }
+}
+
+pub(super) fn user_row(user: UserId, nickname: &str) -> UserRow {
+    UserRow {
+        user,
+        nickname: nickname.parse::<Nickname>().unwrap(),
+        role: ServerRole::MEMBER,
+        epoch: 3,
+        created_ms: 4,
+    }
+}
+
+/// A text of `author`, under the message id with this number.
+pub(super) fn says(author: UserId, number: u64, text: &str) -> NewEntry {
+    NewEntry {
+        room: LOBBY,
+        now_ms: 5_000,
+        author: Some((author, DeviceId::from_bytes([9; 16]))),
+        message: Some(message(number)),
+        kind: Kind::TEXT,
+        body: Blob::new(text.as_bytes().to_vec()).unwrap(),
+        ext: Ext::default(),
+        membership: None,
+    }
+}
+
+/// A note of the server that `user` is `member` now.
+pub(super) fn becomes(user: UserId, member: Option<MemberState>) -> NewEntry {
+    NewEntry {
+        author: None,
+        message: None,
+        kind: Kind::MEMBER,
+        membership: Some((user, member)),
+        ..says(user, 0, "")
+    }
+}
+
+pub(super) fn place(appended: Appended) -> Placed {
+    match appended {
+        Appended::New(place) | Appended::Duplicate(place) => place,
+        Appended::Conflict => panic!("a conflict has no place"),
+    }
+}
+
+pub(super) fn refused<T: std::fmt::Debug>(outcome: Result<T, WriteError>) -> quipu_protocol::Code {
+    match outcome {
+        Err(WriteError::Refused(refusal)) => refusal.code,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}

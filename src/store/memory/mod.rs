@@ -15,8 +15,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use self::state::{Journal, State};
 use super::{CommitError, Fresh, Reads, Store, StoreError, Writes};
 
-/// A store that lives as long as its process. Durable means nothing here.
-#[derive(Default)]
+/// A store that lives as long as its process. Clones share their contents, so that a simulation can stop a server
+/// and start another one on the same data.
+#[derive(Clone, Default)]
 pub struct MemoryStore {
     state: Arc<RwLock<State>>,
 }

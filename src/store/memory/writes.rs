@@ -187,6 +187,7 @@ impl Batch<'_> {
             room: new.room,
             seq,
             frame,
+            author: new.author.map(|(user, _)| user),
             membership: new.membership,
         });
         Ok(Appended::New(place))

@@ -17,6 +17,9 @@ use rusqlite::Connection;
 use super::fault::store_error;
 use crate::store::StoreError;
 
+/// Size of SQLite's pages, the unit of most disks and of the kernel's cache.
+const PAGE_BYTES: u32 = 4_096;
+
 /// A data folder that is ours while this lives.
 pub(super) struct Folder {
     path: PathBuf,
@@ -67,6 +70,19 @@ impl Folder {
         Ok(true)
     }
 
+    /// Refuses a file that ends in the middle of a page: SQLite would read the rest as zeros. With a log beside it
+    /// the file may have been cut short by a crash, and the log has the page.
+    pub(super) fn check_length(&self) -> Result<(), StoreError> {
+        let bytes = self.store_bytes()?;
+        let has_log = fs::metadata(self.path.join("quipu.db-wal")).is_ok_and(|log| log.len() > 0);
+        if bytes.is_multiple_of(u64::from(PAGE_BYTES)) || has_log {
+            return Ok(());
+        }
+        Err(StoreError::Damaged(format!(
+            "quipu.db has {bytes} bytes, which are not whole pages"
+        )))
+    }
+
     /// Makes the store's file: beside its place, on the disk, and only then at its place.
     pub(super) fn create(
         &self,
@@ -80,6 +96,8 @@ impl Folder {
         let file = private_file(&new).map_err(failed)?;
         let mut conn = Connection::open(&new).map_err(store_error)?;
         // No journal on disk: a file that is not finished is thrown away, not repaired.
+        conn.pragma_update(None, "page_size", PAGE_BYTES)
+            .map_err(store_error)?;
         conn.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))
             .map_err(store_error)?;
         fill(&mut conn)?;

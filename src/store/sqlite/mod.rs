@@ -37,9 +37,9 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// Page cache of one reader, in KiB: the inner pages and a few pages of history.
 const READER_CACHE_KIB: i64 = 4 * 1024;
-/// Pages of 4 KiB in the write-ahead log before they are brought into the file: rarely enough that batches do not
-/// feel it, often enough that a start after a crash reads little.
-const WAL_PAGES_MAX: i64 = 2_000;
+/// Pages of 4 KiB in the write-ahead log before they are brought into the file. A page that changes often is
+/// brought there once, and one large batch can dirty 2,000; a start after a crash reads 32 MiB.
+const WAL_PAGES_MAX: i64 = 8_000;
 /// The write-ahead log's file is cut to this after a burst, in bytes.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Largest file that is checked from end to end at every start, in bytes: about a fifth of a second. Damage in a
@@ -77,6 +77,7 @@ impl SqliteStore {
         if folder.is_empty()? {
             folder.create(schema::create)?;
         }
+        folder.check_length()?;
         let mut writer = connect(&folder)?;
         schema::check(&writer)?;
         if folder.store_bytes()? <= CHECKED_BYTES_MAX {
@@ -98,7 +99,12 @@ impl SqliteStore {
         if self.fault.is_some() {
             let writer = connect(&self.folder)?;
             prepare_writer(&writer)?;
-            checkpoint(&writer, "PRAGMA wal_checkpoint(TRUNCATE)")?;
+            let left = checkpoint(&writer, "PRAGMA wal_checkpoint(TRUNCATE)")?;
+            if left > 0 {
+                return Err(StoreError::Failed(format!(
+                    "{left} pages of the write-ahead log are in use"
+                )));
+            }
             self.writer = writer;
             self.fault = None;
         }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::fault::store_error;
 use super::rows::{
-    ROOM_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position, room_row, standing,
+    ROOM_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, number, position, room_row, standing,
     stored_entry, user_row,
 };
 use crate::store::common::Standing;
@@ -367,5 +367,5 @@ fn behind(after: Option<&[u8; 16]>) -> &[u8] {
 }
 
 fn rows_max(limit: usize) -> i64 {
-    kept(limit as u64).max(0)
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }

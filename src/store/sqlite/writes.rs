@@ -201,6 +201,7 @@ impl Batch<'_> {
             room: new.room,
             seq: log.head,
             frame,
+            author: new.author.map(|(user, _)| user),
             membership: new.membership,
         });
         Ok(Appended::New(place))

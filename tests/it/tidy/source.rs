@@ -126,9 +126,12 @@ fn is_word(code: &str, at: usize) -> bool {
         .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }
 
-/// Whether a whole file is tests: `tests.rs` beside what it tests, or in a folder of tests or benches.
+/// Whether a whole file is tests: `tests.rs` beside what it tests, or in a folder of tests, benches, or of the store's conformance suite.
 fn is_test(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/benches/")
+    path.ends_with("/tests.rs")
+        || path.contains("/tests/")
+        || path.contains("/benches/")
+        || path.contains("/conformance/")
 }
 
 /// `text` with comments and quoted text blanked.

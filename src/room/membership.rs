@@ -1,0 +1,206 @@
+//! Membership: joining, leaving, inviting, sending out.
+//!
+//! Whatever changes a membership is an entry of the room's log, written in the same transaction as the row.
+
+use quipu_protocol::entry::{Change, MemberChange};
+use quipu_protocol::request::{InviteMember, MembershipState, RemoveMember, RoomInfo, RoomRole};
+use quipu_protocol::{Blob, Code, Ext, Kind, Refusal, RoomId, UserId, cbor};
+
+use super::chat::Rooms;
+use super::directory::{info_of, room_and_member};
+use super::rules;
+use crate::auth::Authenticated;
+use crate::limits::ROOMS_PER_USER_MAX;
+use crate::store::{MemberState, NewEntry, Reads, WriteError, Writes};
+
+impl Rooms {
+    /// Makes the asker a member. Being one already is no error.
+    ///
+    /// # Errors
+    /// [`Code::NOT_FOUND`] when the room is not there or not to be seen, [`Code::ROOM_FULL`], [`Code::QUOTA`].
+    pub async fn join(&self, who: &Authenticated, room: RoomId) -> Result<RoomInfo, Refusal> {
+        let (who, now_ms) = (who.clone(), self.now_ms());
+        let job = self.storage().write(move |store| {
+            let (row, member) = room_and_member(&*store, room, who.user())?;
+            if let Some(state) = rules::join(&who, &row, member.as_ref())? {
+                enter(store, &who, room, state, now_ms)?;
+            }
+            info_of(&*store, who.user(), room)
+        });
+        job.await.map_err(WriteError::refusal)
+    }
+
+    /// Lets a newcomer into the room their invite leads to, hidden or not.
+    ///
+    /// # Errors
+    /// As [`Rooms::join`].
+    pub async fn admit(&self, who: &Authenticated, room: RoomId) -> Result<(), Refusal> {
+        let (who, now_ms) = (who.clone(), self.now_ms());
+        let job = self.storage().write(move |store| {
+            let (_, member) = room_and_member(&*store, room, who.user())?;
+            if member.is_none_or(|member| member.state.membership != MembershipState::JOINED) {
+                enter(store, &who, room, rules::joined(RoomRole::MEMBER), now_ms)?;
+            }
+            Ok(())
+        });
+        job.await.map_err(WriteError::refusal)
+    }
+
+    /// Ends the asker's membership or invitation.
+    ///
+    /// # Errors
+    /// [`Code::CONFLICT`] for the last owner and for direct rooms.
+    pub async fn leave(&self, who: &Authenticated, room: RoomId) -> Result<RoomInfo, Refusal> {
+        let (who, now_ms) = (who.clone(), self.now_ms());
+        let job = self.storage().write(move |store| {
+            let (row, member) = room_and_member(&*store, room, who.user())?;
+            let owners = store.members_with_role(room, RoomRole::OWNER.0)?;
+            let leaves = rules::leave(&who, &row, member.as_ref(), owners)?;
+            let seen = info_of(&*store, who.user(), room)?;
+            if leaves {
+                let nickname = who.nickname().clone();
+                let change = MemberChange {
+                    user: who.user(),
+                    change: Change::LEFT,
+                    nickname,
+                    role: 0,
+                };
+                note_member(store, room, now_ms, Some(&who), change, None)?;
+            }
+            Ok(RoomInfo {
+                membership: MembershipState::NONE,
+                role: RoomRole::READER,
+                ..seen
+            })
+        });
+        job.await.map_err(WriteError::refusal)
+    }
+
+    /// Allows somebody into a room.
+    ///
+    /// # Errors
+    /// [`Code::NOT_FOUND`] for the room or the account, [`Code::FORBIDDEN`].
+    pub async fn invite_member(&self, who: &Authenticated, ask: InviteMember) -> Result<(), Refusal> {
+        let (who, now_ms) = (who.clone(), self.now_ms());
+        let job = self.storage().write(move |store| {
+            let (row, member) = room_and_member(&*store, ask.room, who.user())?;
+            let target = store.member(ask.room, ask.user)?;
+            if !rules::invite(&who, &row, member.as_ref(), target.as_ref())? {
+                return Ok(());
+            }
+            let user = store
+                .user(ask.user)?
+                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let state = rules::invited();
+            let change = MemberChange {
+                user: user.user,
+                change: Change::INVITED,
+                nickname: user.nickname,
+                role: state.role.0,
+            };
+            note_member(store, ask.room, now_ms, Some(&who), change, Some(state))
+        });
+        job.await.map_err(WriteError::refusal)
+    }
+
+    /// Sends somebody out of a room, or takes an invitation back.
+    ///
+    /// # Errors
+    /// [`Code::FORBIDDEN`] below a moderator, or towards somebody whose role is not below the asker's.
+    pub async fn remove_member(&self, who: &Authenticated, ask: RemoveMember) -> Result<(), Refusal> {
+        let (who, now_ms) = (who.clone(), self.now_ms());
+        let job = self.storage().write(move |store| {
+            let (row, member) = room_and_member(&*store, ask.room, who.user())?;
+            let target = store.member(ask.room, ask.user)?;
+            let target = target.as_ref().map(|target| (ask.user, target));
+            let Some(change) = rules::remove(&who, &row, member.as_ref(), target)? else {
+                return Ok(());
+            };
+            let user = store
+                .user(ask.user)?
+                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let change = MemberChange {
+                user: user.user,
+                change,
+                nickname: user.nickname,
+                role: 0,
+            };
+            note_member(store, ask.room, now_ms, Some(&who), change, None)
+        });
+        job.await.map_err(WriteError::refusal)
+    }
+}
+
+pub(super) fn may_be_in_another(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {
+    if store.rooms_of(user, None, ROOMS_PER_USER_MAX)?.len() < ROOMS_PER_USER_MAX {
+        return Ok(());
+    }
+    Err(Refusal::because(
+        Code::QUOTA,
+        format!("an account is in at most {ROOMS_PER_USER_MAX} rooms"),
+    )
+    .into())
+}
+
+pub(super) fn enter(
+    store: &mut dyn Writes,
+    who: &Authenticated,
+    room: RoomId,
+    state: MemberState,
+    now_ms: u64,
+) -> Result<(), WriteError> {
+    may_be_in_another(&*store, who.user())?;
+    let nickname = who.nickname().clone();
+    let change = MemberChange {
+        user: who.user(),
+        change: Change::JOINED,
+        nickname,
+        role: state.role.0,
+    };
+    note_member(store, room, now_ms, Some(who), change, Some(state))
+}
+
+pub(super) fn note_member(
+    store: &mut dyn Writes,
+    room: RoomId,
+    now_ms: u64,
+    who: Option<&Authenticated>,
+    change: MemberChange,
+    state: Option<MemberState>,
+) -> Result<(), WriteError> {
+    let membership = Some((change.user, state));
+    note(
+        store,
+        room,
+        now_ms,
+        who,
+        Kind::MEMBER,
+        cbor::encode(&change),
+        membership,
+    )
+}
+
+pub(super) fn note(
+    store: &mut dyn Writes,
+    room: RoomId,
+    now_ms: u64,
+    who: Option<&Authenticated>,
+    kind: Kind,
+    body: Vec<u8>,
+    membership: Option<(UserId, Option<MemberState>)>,
+) -> Result<(), WriteError> {
+    let body = Blob::new(body).expect("names and topics are far below the limit of a body");
+    let author = who.map(|who| (who.user(), who.device()));
+    let entry = NewEntry {
+        room,
+        now_ms,
+        author,
+        message: None,
+        kind,
+        body,
+        ext: Ext::default(),
+        membership,
+    };
+    store.append(entry)?;
+    Ok(())
+}
