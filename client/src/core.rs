@@ -16,6 +16,7 @@ use crate::ending::Ending;
 use crate::error::{Error, ErrorCode, Retry};
 use crate::event::Event;
 use crate::event_log::EventLog;
+use crate::limits::HEADS_KEPT_MAX;
 use crate::open::OpenRooms;
 use crate::session::request::Link;
 use crate::state::ConnState;
@@ -104,6 +105,14 @@ impl Core {
     /// How rooms stand, as the inbox told.
     pub(crate) fn heads(&self) -> MutexGuard<'_, BTreeMap<RoomId, Head>> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps how a room stands.
+    pub(crate) fn note_head(&self, head: &Head) {
+        let mut heads = self.heads();
+        if heads.len() < HEADS_KEPT_MAX || heads.contains_key(&head.room) {
+            heads.insert(head.room, head.clone());
+        }
     }
 
     /// The connection, waiting for it until `deadline`.

@@ -126,7 +126,7 @@ impl Client {
         self.done(&MarkRead { room, seq }).await
     }
 
-    /// Tells a room that this person is typing. Best effort: nothing is sent when there is no connection.
+    /// Tells an open room that this person is typing. Best effort: nothing is sent when there is no connection.
     pub fn typing(&self, room: RoomId) {
         if let Some(link) = &*self.core().link.borrow() {
             let typing = Typing {

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use quinn::ConnectionError;
+use quipu_protocol::Code;
 use quipu_protocol::control::{Authenticated, Token};
 use quipu_protocol::request::ServerRole;
+use tokio::time::timeout;
 
 use super::frames::{FrameReader, FrameWriter, in_time};
 use super::greeting::{Credentials, Greeting};
 use crate::core::Core;
 use crate::ending::Ending;
 use crate::error::{Error, ErrorCode};
-use crate::limits::AUTH_TIMEOUT;
+use crate::limits::{AUTH_TIMEOUT, VERDICT_TIMEOUT};
 use crate::net::dial::Dialled;
 use crate::net::endpoint::Dialler;
 use crate::store::identity::{self, Membership};
@@ -50,7 +53,11 @@ pub(crate) async fn sign_in(
         note(core, &mut membership, &granted).await?;
         Ok((greeting, granted))
     };
-    let (greeting, granted) = in_time(AUTH_TIMEOUT, "signing in", signing).await?;
+    let signed = in_time(AUTH_TIMEOUT, "signing in", signing).await;
+    let (greeting, granted) = match signed {
+        Ok(signed) => signed,
+        Err(ending) => return Err(verdict(&dialled, ending).await),
+    };
     let (writer, reader) = greeting.into_parts();
     Ok(Online {
         dialler,
@@ -61,6 +68,17 @@ pub(crate) async fn sign_in(
         credentials,
         membership,
     })
+}
+
+/// Why we were refused: the refusal itself is the same for all reasons, the close that follows is not.
+async fn verdict(dialled: &Dialled, ending: Ending) -> Ending {
+    if matches!(&ending, Ending::Refused(refusal) if refusal.code == Code::UNAUTHENTICATED)
+        && let Ok(reason @ ConnectionError::ApplicationClosed(_)) =
+            timeout(VERDICT_TIMEOUT, dialled.connection.closed()).await
+    {
+        return Ending::Closed(reason);
+    }
+    ending
 }
 
 /// Proves on this connection who we are.
