@@ -1,4 +1,44 @@
-//! The Quipu client library.
+//! `quipu-client`: everything a program needs to take part in a Quipu conversation, and no user interface.
+//!
+//! ```text
+//!   program ──calls──▶ Client ──▶ store (outbox, entries, cursors)
+//!      ▲                 │          ▲
+//!      └─ numbered events┘          │ before anything is told
+//!                        keeper ──▶ session ──▶ one QUIC connection
+//! ```
+//!
+//! [`Client`] is the whole surface: actions return once they are on disk, outcomes come as numbered [`Event`]s.
+//! It is asynchronous wherever it may ever wait, so that bindings for other languages need not change later.
+//! Nothing here prints, asks or depends on a server.
 
+mod account;
+mod auth;
+mod backoff;
+mod client;
+mod config;
+mod core;
+mod diagnose;
+mod ending;
+mod error;
+mod event;
+mod event_log;
+mod keeper;
+mod limits;
+mod net;
+mod open;
 pub mod seams;
+mod session;
+mod state;
+mod store;
 pub mod tls;
+
+pub use account::{Account, InvitePreview};
+pub use client::{Client, Draft, NewInvite, OpenFrom, Page, RoomSummary, Sent};
+pub use config::{Blocking, Config};
+pub use diagnose::{Check, Report, Verdict};
+pub use error::{Error, ErrorCode, Retry};
+pub use event::{Event, Numbered, Security};
+pub use net::transport::{Family, Resolving, SystemTransport, Transport};
+pub use quipu_protocol as protocol;
+pub use seams::Seams;
+pub use state::{AppState, ConnState, Network};

@@ -1,0 +1,200 @@
+//! The client as a program sees it: one value, cheap to clone, safe to use from everywhere.
+//!
+//! Here is its life: open, join, start, events, stop. `messages`, `rooms` and `requests` hold the actions.
+//! Invariant: everything that may ever wait is asynchronous, and cancelling any of it loses nothing.
+
+mod join;
+mod messages;
+mod requests;
+mod rooms;
+mod types;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::account::{Account, InvitePreview};
+use crate::config::Config;
+use crate::core::Core;
+use crate::error::{Error, ErrorCode};
+use crate::event::Numbered;
+use crate::keeper;
+use crate::state::{AppState, ConnState, Network};
+use crate::store::{Store, identity};
+
+pub use types::{Draft, NewInvite, OpenFrom, Page, RoomSummary, Sent};
+
+/// A client of one profile. Clones are the same client. When the last one goes, so does the connection.
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    core: Arc<Core>,
+    life: Mutex<Life>,
+}
+
+/// Whether there is somebody who keeps a connection.
+#[derive(Debug)]
+enum Life {
+    Idle,
+    Running { stop: CancellationToken, keeper: JoinHandle<()> },
+    Shut,
+}
+
+impl Client {
+    /// Opens a profile. No network: what is in the profile can be read offline. The profile is locked until the last
+    /// clone is gone or [`Client::shutdown`] returned.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Locked`] when another process has it, [`ErrorCode::StorageNewer`], [`ErrorCode::Storage`].
+    pub async fn open(config: Config) -> Result<Self, Error> {
+        let store = Store::open(&config.data_dir, config.blocking).await?;
+        let core = Arc::new(Core::new(config, store));
+        Ok(Self { inner: Arc::new(Inner { core, life: Mutex::new(Life::Idle) }) })
+    }
+
+    /// What a link says, without dialling.
+    ///
+    /// # Errors
+    /// [`ErrorCode::LinkDamaged`], [`ErrorCode::Version`].
+    pub fn preview(link: &str) -> Result<InvitePreview, Error> {
+        InvitePreview::of(link)
+    }
+
+    /// Who this profile is, if it joined a server.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`].
+    pub async fn whoami(&self) -> Result<Option<Account>, Error> {
+        let membership = self.core().store.run(identity::membership).await?;
+        Ok(membership.map(|membership| membership.account))
+    }
+
+    /// Connects, and stays connected until [`Client::stop`]. Returns at once; calling it twice is calling it once.
+    /// After [`ConnState::Stopped`] it tries again.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotJoined`], [`ErrorCode::Stopped`] after a shutdown.
+    pub async fn start(&self) -> Result<(), Error> {
+        if self.whoami().await?.is_none() {
+            return Err(Error::never(ErrorCode::NotJoined, "this profile has not joined a server yet"));
+        }
+        let mut life = self.life();
+        match &*life {
+            Life::Running { keeper, .. } if !keeper.is_finished() => return Ok(()),
+            Life::Shut => return Err(Error::never(ErrorCode::Stopped, "the client was shut down")),
+            _ => {}
+        }
+        // Said here already, so that whoever waits for a connection right after this waits.
+        self.core().set_state(ConnState::Connecting { attempt: 1 });
+        let stop = CancellationToken::new();
+        let keeper = tokio::spawn(keeper::run(Arc::clone(self.core()), stop.clone()));
+        *life = Life::Running { stop, keeper };
+        Ok(())
+    }
+
+    /// Disconnects. What is in the outbox stays there. Idempotent.
+    pub async fn stop(&self) {
+        self.end(Life::Idle).await;
+    }
+
+    /// Stops, and gives the profile free. Idempotent; afterwards every action fails with [`ErrorCode::Stopped`].
+    pub async fn shutdown(&self) {
+        self.end(Life::Shut).await;
+        self.core().store.close().await;
+    }
+
+    async fn end(&self, next: Life) {
+        let before = {
+            let mut life = self.life();
+            if matches!(*life, Life::Shut) {
+                return;
+            }
+            std::mem::replace(&mut *life, next)
+        };
+        if let Life::Running { stop, keeper } = before {
+            stop.cancel();
+            // It ends by itself; a panic in it was logged by the runtime.
+            let _ = keeper.await;
+        }
+        self.core().set_state(ConnState::Idle);
+    }
+
+    /// How the connection stands.
+    pub fn state(&self) -> ConnState {
+        self.core().state.borrow().clone()
+    }
+
+    /// Waits until there is a connection.
+    ///
+    /// # Errors
+    /// At once what makes trying pointless; after `wait` why it did not work so far.
+    pub async fn wait_online(&self, wait: Duration) -> Result<(), Error> {
+        self.core().connected(Instant::now() + wait).await.map(|_| ())
+    }
+
+    /// The next events, at most `max`, waiting for the first at most `wait`; empty when none came. Every event is
+    /// given once, in order. Cancelling loses nothing.
+    pub async fn next_events(&self, max: usize, wait: Duration) -> Vec<Numbered> {
+        self.core().events.take(max, wait).await
+    }
+
+    /// Events after number `after`, without waiting and without moving [`Client::next_events`]. Begins with a
+    /// [`crate::Event::Lagged`] when some are gone.
+    pub async fn events_after(&self, after: u64, max: usize) -> Vec<Numbered> {
+        self.core().events.after(after, max)
+    }
+
+    /// What the platform says about the network.
+    pub async fn network(&self, network: Network) {
+        self.core().platform.send_modify(|platform| {
+            platform.lost = network == Network::Lost;
+            if network != Network::Lost {
+                platform.moved += 1;
+                platform.wake += 1;
+            }
+        });
+    }
+
+    /// What the platform says about the program.
+    pub async fn app_state(&self, state: AppState) {
+        let now_ms = self.core().now_ms();
+        self.core().platform.send_modify(|platform| match state {
+            AppState::Background => {}
+            AppState::Suspending => platform.suspended_ms = Some(now_ms),
+            AppState::Foreground => {
+                let slept_ms = platform.suspended_ms.take().map_or(0, |since| now_ms.saturating_sub(since));
+                platform.wake += 1;
+                if slept_ms >= quipu_protocol::limits::IDLE_TIMEOUT_MS {
+                    platform.slept += 1;
+                } else if slept_ms > 0 {
+                    platform.moved += 1;
+                }
+            }
+        });
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.inner.core
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.inner.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client that is dropped without a stop leaves without a word, as after a crash.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let life = self.life.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Life::Running { keeper, .. } = life {
+            keeper.abort();
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Questions to the server, one each. All of them may be asked twice, so a lost connection is no reason to fail
+//! before the patience is over.
+
+use quipu_protocol::frame::Message;
+use quipu_protocol::request::{
+    CreateInvite, CreateRoom, Devices, Direct, Done, DeviceInfo, InviteAnswer, InviteInfo, InviteMember, Invites,
+    Join, Leave, ListDevices, ListInvites, ListMembers, ListRooms, LookUp, MemberInfo, Members, RemoveMember,
+    RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo, Rooms, UserInfo, Users, Visibility,
+};
+use quipu_protocol::{DeviceId, InviteId, InviteLink, List, Nickname, RoomId, RoomName, Topic, UserId};
+
+use super::{Client, NewInvite, RoomSummary};
+use crate::error::{Error, ErrorCode};
+
+/// Pages asked for at most when a list is asked for whole.
+const PAGES_MAX: usize = 64;
+
+impl Client {
+    /// Rooms: `mine` those joined or invited to, else the public ones as well.
+    ///
+    /// # Errors
+    /// A refusal, or why there is no connection; the same for all requests below.
+    pub async fn rooms(&self, mine: bool) -> Result<Vec<RoomSummary>, Error> {
+        let mut rooms: Vec<RoomInfo> = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let after = rooms.last().map(|room| room.room);
+            let page: Rooms = self.ask(&ListRooms { mine, after, name: None }).await?;
+            rooms.extend(page.rooms.into_vec());
+            if !page.more {
+                break;
+            }
+        }
+        let heads = self.core().heads();
+        let summary = |info: RoomInfo| {
+            let head = heads.get(&info.room);
+            RoomSummary { unread: head.map(|head| head.unread), marker: head.map(|head| head.marker), info }
+        };
+        Ok(rooms.into_iter().map(summary).collect())
+    }
+
+    /// The room with this name.
+    pub async fn room_named(&self, name: &RoomName) -> Result<RoomInfo, Error> {
+        let question = ListRooms { mine: false, after: None, name: Some(name.clone()) };
+        let rooms: Rooms = self.ask(&question).await?;
+        let missing = || Error::never(ErrorCode::NotFound, format!("there is no room {name}, or it is not for you"));
+        rooms.rooms.into_vec().into_iter().find(|room| room.name.as_ref() == Some(name)).ok_or_else(missing)
+    }
+
+    /// Who is in a room.
+    pub async fn members(&self, room: RoomId) -> Result<Vec<MemberInfo>, Error> {
+        let mut members: Vec<MemberInfo> = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let after = members.last().map(|member| member.user);
+            let page: Members = self.ask(&ListMembers { room, after }).await?;
+            members.extend(page.members.into_vec());
+            if !page.more {
+                break;
+            }
+        }
+        Ok(members)
+    }
+
+    /// Who has this nickname.
+    pub async fn lookup(&self, nickname: &Nickname) -> Result<UserInfo, Error> {
+        let question = LookUp { users: List::default(), nickname: Some(nickname.clone()) };
+        let users: Users = self.ask(&question).await?;
+        let missing = || Error::never(ErrorCode::NotFound, format!("there is nobody called {nickname}"));
+        users.users.into_vec().into_iter().next().ok_or_else(missing)
+    }
+
+    /// Who these accounts are; unknown ones are left out.
+    pub async fn users(&self, users: &[UserId]) -> Result<Vec<UserInfo>, Error> {
+        let mut known = Vec::new();
+        for some in users.chunks(quipu_protocol::limits::ROWS_MAX) {
+            let answer: Users = self.ask(&LookUp { users: List::first(some.to_vec()), nickname: None }).await?;
+            known.extend(answer.users.into_vec());
+        }
+        Ok(known)
+    }
+
+    /// Makes a room.
+    pub async fn create_room(
+        &self,
+        name: RoomName,
+        visibility: Visibility,
+        topic: Option<Topic>,
+    ) -> Result<RoomInfo, Error> {
+        let room = RoomId::from_bytes(self.core().random_id());
+        self.room(&CreateRoom { room, name, visibility, topic }).await
+    }
+
+    /// Becomes a member.
+    pub async fn join_room(&self, room: RoomId) -> Result<RoomInfo, Error> {
+        self.room(&Join { room }).await
+    }
+
+    /// Is a member no longer.
+    pub async fn leave_room(&self, room: RoomId) -> Result<RoomInfo, Error> {
+        self.room(&Leave { room }).await
+    }
+
+    /// Allows somebody into a room.
+    pub async fn invite_member(&self, room: RoomId, user: UserId) -> Result<(), Error> {
+        self.done(&InviteMember { room, user }).await
+    }
+
+    /// Sends somebody out of a room, or takes an invitation back.
+    pub async fn remove_member(&self, room: RoomId, user: UserId) -> Result<(), Error> {
+        self.done(&RemoveMember { room, user }).await
+    }
+
+    /// The direct room with somebody; made when there is none.
+    pub async fn direct(&self, user: UserId) -> Result<RoomInfo, Error> {
+        self.room(&Direct { user }).await
+    }
+
+    /// Makes an invite to the server. The link is shown once and kept nowhere.
+    pub async fn create_invite(&self, invite: NewInvite) -> Result<(InviteId, InviteLink), Error> {
+        let not_joined = || Error::never(ErrorCode::NotJoined, "this profile has not joined a server yet");
+        let account = self.whoami().await?.ok_or_else(not_joined)?;
+        let question = CreateInvite {
+            uses: invite.uses,
+            life_ms: u64::try_from(invite.life.as_millis()).unwrap_or(u64::MAX),
+            room: invite.room,
+            role: invite.role,
+            own_device: invite.own_device.then_some(true),
+        };
+        let answer: InviteAnswer = self.ask(&question).await?;
+        let broken = || Error::never(ErrorCode::Protocol, "the server sent an impossible invite");
+        let link = InviteLink {
+            host: account.host,
+            port: account.port,
+            pin: account.pin,
+            secret: answer.secret[..].try_into().map_err(|_| broken())?,
+            expires_s: u32::try_from(answer.expires_ms / 1_000).map_err(|_| broken())?,
+        };
+        Ok((answer.invite, link))
+    }
+
+    /// Invites this account made; an admin sees all.
+    pub async fn invites(&self) -> Result<Vec<InviteInfo>, Error> {
+        let mut invites: Vec<InviteInfo> = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let after = invites.last().map(|invite| invite.invite);
+            let page: Invites = self.ask(&ListInvites { after }).await?;
+            invites.extend(page.invites.into_vec());
+            if !page.more {
+                break;
+            }
+        }
+        Ok(invites)
+    }
+
+    /// Takes an invite back.
+    pub async fn revoke_invite(&self, invite: InviteId) -> Result<(), Error> {
+        self.done(&RevokeInvite { invite }).await
+    }
+
+    /// This account's devices.
+    pub async fn devices(&self) -> Result<Vec<DeviceInfo>, Error> {
+        Ok(self.ask::<_, Devices>(&ListDevices {}).await?.devices.into_vec())
+    }
+
+    /// Shuts a device of this account out: its connections close at once.
+    pub async fn revoke_device(&self, device: DeviceId) -> Result<(), Error> {
+        self.done(&RevokeDevice { device }).await
+    }
+
+    async fn room<Q: Message + Sync>(&self, question: &Q) -> Result<RoomInfo, Error> {
+        Ok(self.ask::<Q, RoomAnswer>(question).await?.info)
+    }
+
+    pub(super) async fn done<Q: Message + Sync>(&self, question: &Q) -> Result<(), Error> {
+        self.ask::<Q, Done>(question).await.map(|Done {}| ())
+    }
+
+    async fn ask<Q: Message + Sync, A: Message + Send>(&self, question: &Q) -> Result<A, Error> {
+        let patience = self.core().config.patience;
+        self.core().ask(patience, async |link| link.ask::<Q, A>(question, patience).await).await
+    }
+}

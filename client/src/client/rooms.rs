@@ -1,0 +1,126 @@
+//! Rooms a person looks at: opening, closing, history, typing.
+
+use quipu_protocol::datagram::Typing;
+use quipu_protocol::frame::Message as _;
+use quipu_protocol::limits::{BACKLOG_ENTRIES_MAX, PAGE_ENTRIES_MAX, TYPING_TTL_MS};
+use quipu_protocol::request::{Anchor, AnchorKind, History, MarkRead};
+use quipu_protocol::{RoomId, Seq};
+
+use super::{Client, OpenFrom, Page};
+use crate::error::{Error, ErrorCode};
+use crate::limits::FIRST_LOOK_ENTRIES;
+use crate::open::Begin;
+use crate::store::log;
+
+impl Client {
+    /// Opens a room: its entries come as events from here on, through every reconnection, until
+    /// [`Client::close_room`]. Opening an open room starts it over: events of the room whose number is not above the
+    /// one returned belong to the earlier opening.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Usage`] beyond 32 rooms. A refusal by the server comes as [`crate::Event::RoomEnded`].
+    pub async fn open_room(&self, room: RoomId, from: OpenFrom) -> Result<u64, Error> {
+        let (begin, told, fill) = match from {
+            OpenFrom::Cursor(cursor) => (Begin::Start, Some(cursor), true),
+            OpenFrom::Start => (Begin::Start, None, true),
+            OpenFrom::Since(ms) => (Begin::Since(ms), None, true),
+            OpenFrom::Latest(newest) => (Begin::Latest(newest.min(BACKLOG_ENTRIES_MAX)), None, false),
+            OpenFrom::Resume => match self.core().store.run(move |db| log::cursor(db, room)).await? {
+                Some(cursor) => (Begin::Start, Some(cursor), true),
+                None => (Begin::Latest(FIRST_LOOK_ENTRIES), None, true),
+            },
+        };
+        self.core().rooms.open(room, begin, told, fill, || self.core().events.last())
+    }
+
+    /// Closes a room. Idempotent.
+    pub async fn close_room(&self, room: RoomId) {
+        self.core().rooms.close(room);
+    }
+
+    /// A page of a room's log, from the server, or from the profile when there is no connection. What the profile
+    /// has may have holes.
+    ///
+    /// # Errors
+    /// A refusal; or why there is no connection, when the profile has nothing either.
+    pub async fn history(&self, room: RoomId, anchor: Anchor, limit: u64) -> Result<Page, Error> {
+        let limit = limit.clamp(1, PAGE_ENTRIES_MAX as u64);
+        let question = History { room, anchor: anchor.clone(), limit };
+        let patience = self.core().config.patience;
+        let asked = self.core().ask(patience, async |link| link.page(&question, patience).await).await;
+        match asked {
+            Ok((page, entries)) => Ok(Page {
+                entries: entries.into_iter().map(|(entry, _)| entry).collect(),
+                incarnation: page.incarnation,
+                floor: page.floor,
+                head: page.head,
+                more_before: page.more_before,
+                more_after: page.more_after,
+                from_cache: false,
+            }),
+            Err(error) if is_offline(&error) => self.cached(room, &anchor, limit).await?.ok_or(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same from the profile alone, without asking anybody; none when it has nothing there.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`].
+    pub async fn cached(&self, room: RoomId, anchor: &Anchor, limit: u64) -> Result<Option<Page>, Error> {
+        const END: Seq = Seq(u64::MAX);
+        let half = limit.div_ceil(2);
+        let before = |seq: Seq| Seq(seq.0.saturating_sub(1));
+        // Ranges between two exclusive positions, and whether their newest entries are wanted.
+        let ranges = match anchor.kind {
+            AnchorKind::BEFORE => vec![((Seq::ZERO, anchor.seq), true, limit)],
+            AnchorKind::AFTER => vec![((anchor.seq, END), false, limit)],
+            AnchorKind::BETWEEN => vec![((anchor.seq, anchor.to), false, limit)],
+            AnchorKind::AROUND => {
+                vec![((Seq::ZERO, anchor.seq), true, limit - half), ((before(anchor.seq), END), false, half)]
+            }
+            _ => vec![((Seq::ZERO, END), true, limit)],
+        };
+        let found = self.core().store.run(move |db| {
+            let Some(cursor) = log::cursor(db, room)? else { return Ok(None) };
+            let mut entries = Vec::new();
+            for (range, newest, limit) in ranges {
+                entries.extend(log::between(db, room, range, newest, limit)?);
+            }
+            let floor = log::between(db, room, (Seq::ZERO, END), false, 1)?;
+            Ok(Some((cursor, entries, floor.first().map(|entry| entry.seq))))
+        });
+        let Some((cursor, entries, Some(floor))) = found.await? else { return Ok(None) };
+        Ok(Some(Page {
+            incarnation: cursor.incarnation,
+            floor,
+            head: cursor.seq,
+            more_before: entries.first().is_some_and(|first| first.seq > floor),
+            more_after: entries.last().is_some_and(|last| last.seq < cursor.seq),
+            entries,
+            from_cache: true,
+        }))
+    }
+
+    /// "I have read up to here." Markers only move forward.
+    ///
+    /// # Errors
+    /// A refusal, or why there is no connection.
+    pub async fn mark_read(&self, room: RoomId, seq: Seq) -> Result<(), Error> {
+        self.done(&MarkRead { room, seq }).await
+    }
+
+    /// Tells a room that this person is typing. Best effort: nothing is sent when there is no connection.
+    pub fn typing(&self, room: RoomId) {
+        if let Some(link) = &*self.core().link.borrow() {
+            let typing = Typing { room, user: None, ttl_ms: TYPING_TTL_MS };
+            // A lost one does no harm.
+            let _ = link.connection.send_datagram(typing.to_frame());
+        }
+    }
+}
+
+fn is_offline(error: &Error) -> bool {
+    use ErrorCode as E;
+    matches!(error.code, E::Unresolved | E::Unreachable | E::Timeout | E::Disconnected | E::Busy | E::NotStarted)
+}

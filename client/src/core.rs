@@ -1,0 +1,161 @@
+//! What the client's parts share: the profile, the events, and a few values that many watch.
+//!
+//! Invariant: locks here are held for a few lines and never across an await.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quipu_protocol::RoomId;
+use quipu_protocol::inbox::Head;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::Config;
+use crate::ending::Ending;
+use crate::error::{Error, ErrorCode, Retry};
+use crate::event::Event;
+use crate::event_log::EventLog;
+use crate::open::OpenRooms;
+use crate::session::request::Link;
+use crate::state::ConnState;
+use crate::store::Store;
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) events: EventLog,
+    pub(crate) state: watch::Sender<ConnState>,
+    /// The authenticated connection, while there is one.
+    pub(crate) link: watch::Sender<Option<Link>>,
+    /// Moves whenever the outbox changed.
+    pub(crate) outbox: watch::Sender<u64>,
+    pub(crate) rooms: OpenRooms,
+    /// What the platform said.
+    pub(crate) platform: watch::Sender<Platform>,
+    heads: Mutex<BTreeMap<RoomId, Head>>,
+}
+
+/// What the platform said so far, as counters: whoever watches sees that something happened since it last looked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Platform {
+    /// The network may be another one.
+    pub(crate) moved: u64,
+    /// The connection has surely died in its sleep.
+    pub(crate) slept: u64,
+    /// A good moment to dial.
+    pub(crate) wake: u64,
+    /// There is no network.
+    pub(crate) lost: bool,
+    /// When the program was suspended, unix milliseconds.
+    pub(crate) suspended_ms: Option<u64>,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config, store: Store) -> Self {
+        Self {
+            config,
+            store,
+            events: EventLog::default(),
+            state: watch::Sender::new(ConnState::Idle),
+            link: watch::Sender::new(None),
+            outbox: watch::Sender::new(0),
+            rooms: OpenRooms::default(),
+            platform: watch::Sender::new(Platform::default()),
+            heads: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.config.seams.clock.now_ms()
+    }
+
+    /// Sixteen random bytes.
+    pub(crate) fn random_id(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.config.seams.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    pub(crate) fn random_u32(&self) -> u32 {
+        let mut bytes = [0; 4];
+        self.config.seams.entropy.fill(&mut bytes);
+        u32::from_be_bytes(bytes)
+    }
+
+    /// Says how the connection stands, if that is news.
+    pub(crate) fn set_state(&self, state: ConnState) {
+        let news = self.state.send_if_modified(|now| {
+            let news = *now != state;
+            now.clone_from(&state);
+            news
+        });
+        if news {
+            self.events.push([Event::State(state)]);
+        }
+    }
+
+    /// Says that the outbox changed.
+    pub(crate) fn outbox_changed(&self) {
+        self.outbox.send_modify(|version| *version += 1);
+    }
+
+    /// How rooms stand, as the inbox told.
+    pub(crate) fn heads(&self) -> MutexGuard<'_, BTreeMap<RoomId, Head>> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection, waiting for it until `deadline`.
+    ///
+    /// # Errors
+    /// At once what makes waiting pointless; at the deadline why there is none.
+    pub(crate) async fn connected(&self, deadline: Instant) -> Result<Link, Error> {
+        let mut state = self.state.subscribe();
+        loop {
+            if let Some(link) = self.link.borrow().clone() {
+                return Ok(link);
+            }
+            match &*state.borrow_and_update() {
+                ConnState::Idle => return Err(Error::never(ErrorCode::NotStarted, "the client was not started")),
+                ConnState::Stopped { why } => return Err(why.clone()),
+                _ => {}
+            }
+            if timeout_at(deadline, state.changed()).await.is_err() {
+                return Err(self.why_offline());
+            }
+        }
+    }
+
+    fn why_offline(&self) -> Error {
+        match &*self.state.borrow() {
+            ConnState::Waiting { why, .. } | ConnState::Stopped { why } => why.clone(),
+            _ => Error::new(ErrorCode::Unreachable, Retry::WhenOnline, "there is no connection yet"),
+        }
+    }
+
+    /// Asks the server, on this connection or on the next, until `wait` is over. Only for questions that may be
+    /// asked twice, and all of ours may.
+    pub(crate) async fn ask<T>(
+        &self,
+        wait: Duration,
+        question: impl AsyncFn(Link) -> Result<T, Ending>,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let link = self.connected(deadline).await?;
+            let mut links = self.link.subscribe();
+            match timeout_at(deadline, question(link)).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(ending)) if ending.is_disconnection() => {
+                    // The session notices in its own time; asking the dead link again would only spin.
+                    if timeout_at(deadline, links.changed()).await.is_err() {
+                        return Err(ending.error());
+                    }
+                }
+                Ok(Err(ending)) => return Err(ending.error()),
+                Err(_) => return Err(Ending::Late("the question").error()),
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What the server sends on its own: the streams it opens, and datagrams.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Connection, RecvStream};
+use quipu_protocol::datagram::{self, Typing};
+use quipu_protocol::inbox::{Heads, InboxReady, Membership, Presence};
+use quipu_protocol::room::Opened;
+use quipu_protocol::{Frame, ResetCode, UniType};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::frames::{FrameReader, in_time};
+use crate::core::Core;
+use crate::ending::Ending;
+use crate::event::Event;
+use crate::limits::STREAM_TIMEOUT;
+
+/// A ROOM stream, as far as its first frame.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) opened: Opened,
+    pub(super) reader: FrameReader,
+}
+
+/// Takes the streams the server opens. Each is a task of its own, so that none holds up another.
+pub(super) async fn accept(core: Arc<Core>, connection: Connection, rooms: mpsc::Sender<Arrival>) -> Ending {
+    let mut streams: JoinSet<Result<(), Ending>> = JoinSet::new();
+    loop {
+        // Biased, so that a simulation replays.
+        tokio::select! {
+            biased;
+            Some(ended) = streams.join_next() => match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(ending)) => return ending,
+                Err(error) => return super::of_panic(&error),
+            },
+            stream = connection.accept_uni() => match stream {
+                Ok(stream) => { streams.spawn(take(Arc::clone(&core), stream, rooms.clone())); }
+                Err(error) => return error.into(),
+            },
+        }
+    }
+}
+
+/// Finds out what a stream is. What goes wrong before that hurts this stream alone.
+async fn take(core: Arc<Core>, stream: RecvStream, rooms: mpsc::Sender<Arrival>) -> Result<(), Ending> {
+    let mut reader = FrameReader::new(stream);
+    let Ok(ty) = in_time(STREAM_TIMEOUT, "a stream's type", reader.stream_type()).await else { return Ok(()) };
+    match UniType::from_number(ty) {
+        Some(UniType::Inbox) => follow(&core, reader).await,
+        Some(UniType::Room) => {
+            if let Ok(opened) = in_time(STREAM_TIMEOUT, "a room's head", first(&mut reader)).await {
+                // Nobody takes it any more when the session ends.
+                let _ = rooms.send(Arrival { opened, reader }).await;
+            }
+            Ok(())
+        }
+        None => {
+            reader.stop(ResetCode::UnknownStream);
+            Ok(())
+        }
+    }
+}
+
+async fn first(reader: &mut FrameReader) -> Result<Opened, Ending> {
+    loop {
+        let frame = reader.next().await?.ok_or(Ending::Finished("a room before it began"))?;
+        if frame.is::<Opened>() {
+            return Ok(frame.decode()?);
+        } else if frame.ty.is_critical() {
+            return Err(frame.unexpected().into());
+        }
+    }
+}
+
+async fn follow(core: &Core, mut reader: FrameReader) -> Result<(), Ending> {
+    // A stopping server ends this stream first; answers to publishes may still come.
+    const LATER: Duration = Duration::from_secs(5);
+    while let Some(frame) = reader.next().await? {
+        tell(core, &frame)?;
+    }
+    sleep(LATER).await;
+    Err(Ending::Finished("the inbox"))
+}
+
+fn tell(core: &Core, frame: &Frame) -> Result<(), Ending> {
+    if frame.is::<Heads>() {
+        let heads: Heads = frame.decode()?;
+        for head in heads.rooms.into_vec() {
+            core.heads().insert(head.room, head.clone());
+            core.events.push([Event::Head(head)]);
+        }
+    } else if frame.is::<Membership>() {
+        core.events.push([Event::Membership { info: frame.decode::<Membership>()?.info }]);
+    } else if frame.is::<Presence>() {
+        let presence: Presence = frame.decode()?;
+        let people = presence.people.into_vec().into_iter();
+        core.events.push(people.map(|person| Event::Presence { user: person.user, state: person.state }));
+    } else if frame.is::<InboxReady>() {
+        core.events.push([Event::InboxReady { rooms: frame.decode::<InboxReady>()?.rooms }]);
+    } else if frame.ty.is_critical() {
+        return Err(frame.unexpected().into());
+    }
+    Ok(())
+}
+
+/// Takes datagrams. A bad one is as good as a lost one.
+pub(super) async fn typing(core: Arc<Core>, connection: Connection) -> Ending {
+    loop {
+        let datagram = match connection.read_datagram().await {
+            Ok(datagram) => datagram,
+            Err(error) => return error.into(),
+        };
+        let notice = datagram::decode(&datagram).and_then(|frame| frame.decode::<Typing>());
+        if let Ok(Typing { room, user: Some(user), ttl_ms }) = notice {
+            core.events.push([Event::Typing { room, user, ttl_ms }]);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! PUBLISH: the outbox goes out in order and pipelined, and every answer is on disk before it is told.
+//!
+//! ```text
+//!   outbox ──write──▶ stream ──▶ server
+//!      ▲    in flight: front … back    │
+//!      └────── read ◀── Ack, Refused ◀─┘     answers come in the order of the questions
+//! ```
+//!
+//! When the stream breaks, what is in flight has an unknown outcome: it is still in the outbox, and goes out again
+//! under the same ids.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use quipu_protocol::entry::Draft;
+use quipu_protocol::frame::{Message as _, seal};
+use quipu_protocol::limits::RETRY_MS;
+use quipu_protocol::publish::{Ack, Refused};
+use quipu_protocol::{BidiType, Code, Frame, MessageId, Refusal, RoomId};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
+
+use super::frames::{FrameReader, FrameWriter, open, priority};
+use super::request::Link;
+use crate::backoff::Backoff;
+use crate::core::Core;
+use crate::ending::Ending;
+use crate::event::Event;
+use crate::limits::IN_FLIGHT_MAX;
+use crate::store::outbox::{self, Queued};
+
+/// Messages taken from the outbox at once.
+const BATCH: usize = 32;
+
+/// Sends the outbox for as long as the session lasts.
+pub(super) async fn run(core: Arc<Core>, link: Link, in_flight: watch::Sender<usize>) -> Ending {
+    let mut backoff = Backoff::default();
+    loop {
+        let pipe = Pipe::new(&core, &link, &in_flight);
+        let ending = match pipe.run(&link).await {
+            Ok(never) => match never {},
+            Err(ending) => ending,
+        };
+        in_flight.send_replace(0);
+        if pipe.answered() {
+            backoff.reset();
+        }
+        let wait = match &ending {
+            Ending::Refused(refusal) => Duration::from_millis(refusal.retry_after_ms.unwrap_or(0)),
+            Ending::Reset(_) | Ending::Finished(_) | Ending::Late(_) => Duration::ZERO,
+            _ => return ending,
+        };
+        sleep(wait.max(backoff.wait(core.random_u32()))).await;
+    }
+}
+
+/// One PUBLISH stream.
+struct Pipe<'a> {
+    core: &'a Core,
+    flying: Mutex<VecDeque<(MessageId, RoomId)>>,
+    permits: Semaphore,
+    in_flight: &'a watch::Sender<usize>,
+    answers: Mutex<u64>,
+}
+
+/// A type without values: the pipe never ends well.
+enum Never {}
+
+impl<'a> Pipe<'a> {
+    fn new(core: &'a Core, link: &Link, in_flight: &'a watch::Sender<usize>) -> Self {
+        let granted = usize::try_from(link.limits.publishes_in_flight).unwrap_or(usize::MAX);
+        Self {
+            core,
+            flying: Mutex::default(),
+            permits: Semaphore::new(granted.clamp(1, IN_FLIGHT_MAX)),
+            in_flight,
+            answers: Mutex::new(0),
+        }
+    }
+
+    async fn run(&self, link: &Link) -> Result<Never, Ending> {
+        // No stream before there is something to say.
+        let first = self.queued(0).await?;
+        let (mut writer, mut reader) = open(&link.connection, BidiType::Publish, priority::PUBLISH, &[]).await?;
+        // Both live until one fails, so neither is ever cancelled in between.
+        tokio::select! {
+            biased;
+            ended = self.read(&mut reader) => ended,
+            ended = self.write(&mut writer, first) => ended,
+        }
+    }
+
+    fn answered(&self) -> bool {
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) > 0
+    }
+
+    /// The next messages behind a place, waiting for them.
+    async fn queued(&self, after: i64) -> Result<Vec<Queued>, Ending> {
+        let mut changed = self.core.outbox.subscribe();
+        loop {
+            let queued = self.core.store.run(move |db| outbox::next(db, after, BATCH)).await?;
+            if !queued.is_empty() {
+                return Ok(queued);
+            }
+            if changed.changed().await.is_err() {
+                return Err(Ending::Stopped);
+            }
+        }
+    }
+
+    async fn write(&self, writer: &mut FrameWriter, first: Vec<Queued>) -> Result<Never, Ending> {
+        let mut queued = first;
+        loop {
+            let mut place = 0;
+            let mut frames = Vec::new();
+            for message in queued {
+                place = message.place;
+                if self.is_too_old(&message) {
+                    let refusal = Refusal::because(Code::EXPIRED, "it could not be sent for a day");
+                    self.refuse(message.message, message.room, refusal).await?;
+                    continue;
+                }
+                if self.permits.available_permits() == 0 {
+                    writer.send(&mut frames).await?;
+                    frames.clear();
+                }
+                self.launch(&message).await;
+                frames.push(seal(Draft::TYPE, &message.payload));
+            }
+            writer.send(&mut frames).await?;
+            queued = self.queued(place).await?;
+        }
+    }
+
+    fn is_too_old(&self, message: &Queued) -> bool {
+        self.core.now_ms().saturating_sub(message.created_ms) > RETRY_MS
+    }
+
+    async fn launch(&self, message: &Queued) {
+        let permit = self.permits.acquire().await;
+        permit.expect("the semaphore is never closed").forget();
+        let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
+        flying.push_back((message.message, message.room));
+        self.in_flight.send_replace(flying.len());
+    }
+
+    /// The message this answer is about: the one that waits longest.
+    fn land(&self, message: MessageId) -> Result<RoomId, Ending> {
+        let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
+        match flying.pop_front() {
+            Some((first, room)) if first == message => {
+                self.in_flight.send_replace(flying.len());
+                self.permits.add_permits(1);
+                *self.answers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                Ok(room)
+            }
+            _ => Err(Ending::Order("an answer to another message than the oldest")),
+        }
+    }
+
+    async fn read(&self, reader: &mut FrameReader) -> Result<Never, Ending> {
+        loop {
+            let mut frame = Some(reader.next().await?.ok_or(Ending::Finished("the stream of answers"))?);
+            let mut acks = Vec::new();
+            while let Some(next) = frame {
+                match self.answer(&next)? {
+                    Some(Answer::Ack(room, ack)) => acks.push((room, ack)),
+                    Some(Answer::Refused(room, refused)) => {
+                        self.acked(std::mem::take(&mut acks)).await?;
+                        self.refused(room, refused).await?;
+                    }
+                    None => {}
+                }
+                frame = reader.ready()?;
+            }
+            self.acked(acks).await?;
+        }
+    }
+
+    fn answer(&self, frame: &Frame) -> Result<Option<Answer>, Ending> {
+        if frame.is::<Ack>() {
+            let ack: Ack = frame.decode()?;
+            Ok(Some(Answer::Ack(self.land(ack.message)?, ack)))
+        } else if frame.is::<Refused>() {
+            let refused: Refused = frame.decode()?;
+            Ok(Some(Answer::Refused(self.land(refused.message)?, refused)))
+        } else if frame.ty.is_critical() {
+            Err(frame.unexpected().into())
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// On disk first, then told.
+    async fn acked(&self, acks: Vec<(RoomId, Ack)>) -> Result<(), Ending> {
+        if acks.is_empty() {
+            return Ok(());
+        }
+        let kept = acks.clone();
+        self.core.store.run(move |db| outbox::acked(db, &kept)).await?;
+        self.core.events.push(acks.into_iter().map(|(room, ack)| Event::Sent {
+            id: ack.message,
+            room,
+            at: ack.at,
+            at_ms: ack.at_ms,
+            duplicate: ack.duplicate,
+        }));
+        self.core.outbox_changed();
+        Ok(())
+    }
+
+    async fn refused(&self, room: RoomId, refused: Refused) -> Result<(), Ending> {
+        if refused.refusal.code.retryable() {
+            // What follows it in the pipe must not overtake it for good: begin again with the oldest.
+            return Err(Ending::Refused(refused.refusal));
+        }
+        self.refuse(refused.message, room, refused.refusal).await
+    }
+
+    async fn refuse(&self, id: MessageId, room: RoomId, refusal: Refusal) -> Result<(), Ending> {
+        let kept = refusal.clone();
+        self.core.store.run(move |db| outbox::refused(db, id, &kept)).await?;
+        self.core.events.push([Event::Refused { id, room, refusal }]);
+        self.core.outbox_changed();
+        Ok(())
+    }
+}
+
+enum Answer {
+    Ack(RoomId, Ack),
+    Refused(RoomId, Refused),
+}

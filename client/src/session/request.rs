@@ -1,0 +1,73 @@
+//! REQUEST: one question on a stream of its own, and its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::Connection;
+use quipu_protocol::control::Limits;
+use quipu_protocol::entry::Entry;
+use quipu_protocol::request::{History, Page};
+use quipu_protocol::{BidiType, Frame, Message, Refusal};
+
+use super::frames::{FrameReader, in_time, open, priority};
+use crate::ending::Ending;
+
+/// An authenticated connection, as far as asking questions goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) connection: Connection,
+    pub(crate) limits: Arc<Limits>,
+}
+
+impl Link {
+    /// Asks, and gives the answer.
+    ///
+    /// # Errors
+    /// [`Ending::Refused`]; else why there is no answer.
+    pub(crate) async fn ask<Q: Message, A: Message>(&self, question: &Q, wait: Duration) -> Result<A, Ending> {
+        in_time(wait, Q::NAME, async { Ok(self.put::<Q, A>(question).await?.0) }).await
+    }
+
+    /// Asks for a page, and gives it with its entries and their frames.
+    ///
+    /// # Errors
+    /// As [`Link::ask`].
+    pub(crate) async fn page(
+        &self,
+        question: &History,
+        wait: Duration,
+    ) -> Result<(Page, Vec<(Entry, Frame)>), Ending> {
+        let asking = async {
+            let (page, mut reader) = self.put::<History, Page>(question).await?;
+            let mut entries = Vec::new();
+            // By what comes, not by what was announced: nothing is reserved on the server's word.
+            while (entries.len() as u64) < page.entries.min(question.limit) {
+                let frame = reader.next().await?.ok_or(Ending::Finished("a page before its last entry"))?;
+                if frame.is::<Entry>() {
+                    entries.push((frame.decode()?, frame));
+                } else if frame.ty.is_critical() {
+                    return Err(frame.unexpected().into());
+                }
+            }
+            Ok((page, entries))
+        };
+        in_time(wait, "a question about history", asking).await
+    }
+
+    async fn put<Q: Message, A: Message>(&self, question: &Q) -> Result<(A, FrameReader), Ending> {
+        let frame = question.to_frame();
+        let (mut writer, mut reader) =
+            open(&self.connection, BidiType::Request, priority::REQUEST, &[frame]).await?;
+        writer.finish();
+        loop {
+            let frame = reader.next().await?.ok_or(Ending::Finished("a question without answering it"))?;
+            if frame.is::<A>() {
+                return Ok((frame.decode()?, reader));
+            } else if frame.is::<Refusal>() {
+                return Err(frame.decode::<Refusal>()?.into());
+            } else if frame.ty.is_critical() {
+                return Err(frame.unexpected().into());
+            }
+        }
+    }
+}

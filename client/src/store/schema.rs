@@ -1,0 +1,127 @@
+//! The profile's files: made private, locked, versioned.
+//!
+//! Invariant: a database of a later version is never written to.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::error::{Error, ErrorCode};
+
+const VERSION: i64 = 1;
+
+/// Version 1. Later ones are steps from one version to the next, each in a transaction.
+const TABLES: &str = "
+CREATE TABLE identity (
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    seed        BLOB NOT NULL,
+    invite      BLOB NOT NULL
+) STRICT;
+CREATE TABLE account (
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    host        TEXT NOT NULL,
+    port        INTEGER NOT NULL,
+    pin         BLOB NOT NULL,
+    user        BLOB NOT NULL,
+    device      BLOB NOT NULL,
+    nickname    TEXT NOT NULL,
+    device_name TEXT NOT NULL,
+    role        INTEGER NOT NULL,
+    invite      BLOB NOT NULL,
+    token       BLOB NOT NULL,
+    expires_ms  INTEGER NOT NULL,
+    skew_ms     INTEGER NOT NULL
+) STRICT;
+CREATE TABLE cursor (
+    room        BLOB PRIMARY KEY,
+    incarnation INTEGER NOT NULL,
+    seq         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE entry (
+    room        BLOB NOT NULL,
+    incarnation INTEGER NOT NULL,
+    seq         INTEGER NOT NULL,
+    payload     BLOB NOT NULL,
+    PRIMARY KEY (room, incarnation, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outbox (
+    place       INTEGER PRIMARY KEY AUTOINCREMENT,
+    message     BLOB NOT NULL UNIQUE,
+    room        BLOB NOT NULL,
+    payload     BLOB NOT NULL,
+    created_ms  INTEGER NOT NULL,
+    code        INTEGER,
+    text        TEXT
+) STRICT;
+CREATE TABLE sent (
+    place       INTEGER PRIMARY KEY AUTOINCREMENT,
+    message     BLOB NOT NULL UNIQUE,
+    room        BLOB NOT NULL,
+    digest      BLOB NOT NULL,
+    incarnation INTEGER NOT NULL,
+    seq         INTEGER NOT NULL,
+    at_ms       INTEGER NOT NULL,
+    duplicate   INTEGER NOT NULL
+) STRICT;
+";
+
+/// Makes the folder, for its owner alone.
+pub(super) fn prepare(folder: &Path) -> Result<(), Error> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|error| Error::storage(format_args!("{}: {error}", folder.display())))
+}
+
+/// Takes the profile for this process, until the file is closed.
+pub(super) fn lock(folder: &Path) -> Result<File, Error> {
+    let file = private(&folder.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::never(
+            ErrorCode::Locked,
+            format!("another process uses the profile in {}", folder.display()),
+        )),
+        Err(TryLockError::Error(error)) => Err(Error::storage(error)),
+    }
+}
+
+/// Opens the database, and brings it to this version.
+pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
+    let path = folder.join("profile.db");
+    // Made by us first, because SQLite gives its other files the mode of this one.
+    drop(private(&path)?);
+    let mut db = Connection::open(&path)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "secure_delete", "ON")?;
+    migrate(&mut db)?;
+    Ok(db)
+}
+
+fn migrate(db: &mut Connection) -> Result<(), Error> {
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match version {
+        VERSION => Ok(()),
+        0 => {
+            let step = db.transaction()?;
+            step.execute_batch(TABLES)?;
+            step.pragma_update(None, "user_version", VERSION)?;
+            Ok(step.commit()?)
+        }
+        later => Err(Error::never(
+            ErrorCode::StorageNewer,
+            format!("the profile is of version {later}, and this program knows {VERSION}; update it"),
+        )),
+    }
+}
+
+fn private(path: &Path) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| Error::storage(format_args!("{}: {error}", path.display())))
+}
