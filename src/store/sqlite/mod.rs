@@ -37,9 +37,9 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// Page cache of one reader, in KiB: the inner pages and a few pages of history.
 const READER_CACHE_KIB: i64 = 4 * 1024;
-/// Pages of 4 KiB in the write-ahead log before they are brought into the file: rarely enough that batches do not
-/// feel it, often enough that a start after a crash reads little.
-const WAL_PAGES_MAX: i64 = 2_000;
+/// Pages of 4 KiB in the write-ahead log before they are brought into the file. A page that changes often is
+/// brought there once, and one large batch can dirty 2,000; a start after a crash reads 32 MiB.
+const WAL_PAGES_MAX: i64 = 8_000;
 /// The write-ahead log's file is cut to this after a burst, in bytes.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Largest file that is checked from end to end at every start, in bytes: about a fifth of a second. Damage in a

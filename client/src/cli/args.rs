@@ -1,0 +1,380 @@
+//! The words of the command line, and nothing of what they do.
+//!
+//! Values are parsed here, so that a mistake is told before a profile is opened or a socket exists.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use quipu_client::protocol::request::ServerRole;
+use quipu_client::protocol::{DeviceId, InviteId, Nickname, RoomName, Topic};
+
+use super::parse::{self, Key, RoomRef, Since};
+
+/// Talk with others over a Quipu server.
+#[derive(Debug, Parser)]
+#[command(name = "quipu", version, about, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Which profile: one account on one server
+    #[arg(long, global = true, env = "QUIPU_PROFILE", value_name = "NAME", default_value = "default", value_parser = parse::profile)]
+    pub(crate) profile: String,
+    /// Folder of the profiles [default: quipu in the user's data folder]
+    #[arg(long, global = true, env = "QUIPU_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print one JSON object per line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show times in UTC instead of local time
+    #[arg(long, global = true)]
+    pub(crate) utc: bool,
+    /// How long to wait for the server
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = parse::duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Redeem an invite: make this profile an account's device
+    Join(Join),
+    /// List your rooms, and what is unread in them
+    Rooms(Rooms),
+    /// Make a room
+    Create(Create),
+    /// Become a member of a room that is public, or that you were invited to
+    Enter(OneRoom),
+    /// Be a member of a room no longer
+    Leave(OneRoom),
+    /// Allow somebody into a room
+    Add(RoomAndPerson),
+    /// Send somebody out of a room, or take an invitation back
+    Remove(RoomAndPerson),
+    /// List who is in a room
+    #[command(visible_alias = "who")]
+    Members(OneRoom),
+    /// Say something
+    Send(Send),
+    /// Follow rooms
+    Tail(Tail),
+    /// Read back in a room
+    History(History),
+    /// Talk in a room, line by line
+    Chat(OneRoom),
+    /// Invites to the server, and for your other devices
+    #[command(subcommand)]
+    Invite(Invite),
+    /// List your devices, or shut one out
+    Devices(Devices),
+    /// Show who this profile is; works offline
+    Whoami,
+    /// Try each step of connecting, one by one
+    Doctor(Doctor),
+    /// Print a completion script
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Join {
+    /// The invite, or `-` to read it from standard input
+    #[arg(value_name = "LINK")]
+    pub(crate) link: String,
+    /// What people shall call you; asked for on a terminal
+    #[arg(long, value_name = "NAME", value_parser = parse::nickname)]
+    pub(crate) nick: Option<Nickname>,
+    /// What this device shall be called [default: the machine's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) device_name: Option<quipu_client::protocol::DeviceName>,
+    /// Do not ask whether the server is the right one
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rooms {
+    /// Also public rooms you are not in
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// Lowercase letters, digits and `-`
+    #[arg(value_name = "NAME", value_parser = room_name)]
+    pub(crate) name: RoomName,
+    /// Only those who are added see it
+    #[arg(long)]
+    pub(crate) private: bool,
+    /// What it is about
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) topic: Option<Topic>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneRoom {
+    /// `name`, `#name`, `@nickname` or an id
+    pub(crate) room: RoomRef,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RoomAndPerson {
+    /// `name`, `#name` or an id
+    pub(crate) room: RoomRef,
+    /// Who
+    #[arg(value_name = "NICKNAME", value_parser = parse::nickname)]
+    pub(crate) person: Nickname,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// `name`, `#name`, `@nickname` or an id
+    pub(crate) room: RoomRef,
+    /// What to say; `-` alone: all of standard input is one message
+    #[arg(value_name = "TEXT", required_unless_present_any = ["each_line", "file"])]
+    pub(crate) text: Vec<String>,
+    /// Every line of standard input (or of --file) is a message of its own
+    #[arg(long)]
+    pub(crate) each_line: bool,
+    /// Send the text in a file instead
+    #[arg(long, value_name = "PATH", conflicts_with = "text")]
+    pub(crate) file: Option<PathBuf>,
+    /// Your own name for the message: the same again is sent once
+    #[arg(long, value_name = "KEY")]
+    pub(crate) id: Option<Key>,
+    /// The message this one answers
+    #[arg(long, value_name = "SEQ", conflicts_with = "each_line", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) reply_to: Option<u64>,
+    /// Until when to wait
+    #[arg(long, value_enum, default_value = "ack")]
+    pub(crate) wait: Wait,
+}
+
+/// When `send` is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wait {
+    /// When the server has it on stable storage
+    Ack,
+    /// When the outbox of this machine has it
+    Queued,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// Which rooms [default: all you are in]
+    #[arg(value_name = "ROOM")]
+    pub(crate) rooms: Vec<RoomRef>,
+    /// Where to begin: 1h, a cursor, a time, `start` or `resume` [default: the newest 10]
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) since: Option<Since>,
+    /// Stop when everything there is was shown
+    #[arg(long)]
+    pub(crate) until_caught_up: bool,
+    /// Stop after so many messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// Also messages of your own account
+    #[arg(long)]
+    pub(crate) own: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// `name`, `#name`, `@nickname` or an id
+    pub(crate) room: RoomRef,
+    /// Just before this entry
+    #[arg(long, value_name = "SEQ", conflicts_with = "after")]
+    pub(crate) before: Option<u64>,
+    /// Just after this entry
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) after: Option<u64>,
+    /// How many entries
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=HISTORY_ENTRIES_MAX))]
+    pub(crate) limit: u64,
+}
+
+/// What to do with invites.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Invite {
+    /// Make an invite and print its link
+    New(InviteNew),
+    /// List the invites you made
+    List,
+    /// Take an invite back
+    Revoke {
+        /// Its id, as `quipu invite list` shows it
+        invite: InviteId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InviteNew {
+    /// How often it may be redeemed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) uses: u64,
+    /// How long it may be redeemed [default: 48h, 10m with --device]
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) expires: Option<Duration>,
+    /// A room the newcomer is in at once
+    #[arg(long, value_name = "ROOM")]
+    pub(crate) room: Option<RoomRef>,
+    /// Role of the newcomer: guest, bot, member or admin
+    #[arg(long, value_name = "ROLE", value_parser = parse::role)]
+    pub(crate) role: Option<ServerRole>,
+    /// Another device for your own account instead of a newcomer
+    #[arg(long, conflicts_with_all = ["uses", "room", "role"])]
+    pub(crate) device: bool,
+    /// Also draw the link as a QR code
+    #[arg(long)]
+    pub(crate) qr: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Devices {
+    #[command(subcommand)]
+    pub(crate) command: Option<DeviceCommand>,
+}
+
+/// What to do with devices.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Shut a device out, at once and for ever
+    Revoke {
+        /// Its id, as `quipu devices` shows it
+        device: DeviceId,
+        /// Yes, even this very device
+        #[arg(long)]
+        this: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// An invite to try instead of this profile's server, or `-` to read it from standard input
+    pub(crate) link: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// For which shell
+    pub(crate) shell: Shell,
+}
+
+fn room_name(text: &str) -> Result<RoomName, quipu_client::protocol::name::NameError> {
+    text.strip_prefix('#').unwrap_or(text).parse()
+}
+
+/// Entries `history` shows at most: it keeps them all in memory to print them in order.
+pub(crate) const HISTORY_ENTRIES_MAX: u64 = 5_000;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 other failure, 2 usage, 3 not found, 4 not allowed, 5 not reachable,
+6 the server's key does not match, 7 no common version, 8 kept in the outbox and not yet
+acknowledged, 130 interrupted. Data goes to standard output, everything else to standard error.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    const MANUAL: &str = include_str!("../../../docs/CLI.md");
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_manual_names_every_command_and_every_option() {
+        fn check(command: &clap::Command, path: &str) {
+            assert!(
+                MANUAL.contains(&format!("`{path}")),
+                "docs/CLI.md does not explain `{path}`"
+            );
+            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+                if !["help", "version"].contains(&option) {
+                    assert!(
+                        MANUAL.contains(&format!("`--{option}")),
+                        "docs/CLI.md does not explain --{option}"
+                    );
+                }
+            }
+            for inner in command
+                .get_subcommands()
+                .filter(|inner| inner.get_name() != "help")
+            {
+                check(inner, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        check(&Cli::command(), "quipu");
+    }
+
+    #[test]
+    fn commands_are_understood() {
+        for good in [
+            "quipu join quipu://a/#x --nick maria --device-name laptop --yes",
+            "quipu join -",
+            "quipu send lobby hello world",
+            "quipu send #lobby -",
+            "quipu send @maria --each-line",
+            "quipu send lobby --file notes.txt --each-line --id import",
+            "quipu send lobby - --reply-to 4 --wait queued --timeout 3s",
+            "quipu tail",
+            "quipu tail lobby @maria --json --since 1.42 --until-caught-up --limit 3 --own",
+            "quipu history lobby --before 9 --limit 500",
+            "quipu who lobby --json",
+            "quipu invite new --uses 3 --expires 48h --room lobby --role guest --qr",
+            "quipu invite new --device",
+            "quipu devices",
+            "quipu devices revoke 00112233445566778899aabbccddeeff",
+            "quipu --profile work --data-dir d whoami",
+            "quipu doctor - --json",
+            "quipu completions bash",
+        ] {
+            assert!(
+                parse(good).is_ok(),
+                "{good}: {:?}",
+                parse(good).err().map(|error| error.to_string())
+            );
+        }
+    }
+
+    #[test]
+    fn mistakes_end_with_the_usage_code() {
+        for bad in [
+            "quipu",
+            "quipu dance",
+            "quipu send lobby",
+            "quipu send Lobby hello",
+            "quipu send lobby hello --file f",
+            "quipu send lobby --each-line --reply-to 3",
+            "quipu send lobby hi --timeout 10",
+            "quipu tail --since yesterday",
+            "quipu tail --limit 0",
+            "quipu history lobby --before 3 --after 1",
+            "quipu history lobby --limit 5001",
+            "quipu invite new --device --room lobby",
+            "quipu invite new --role owner",
+            "quipu devices revoke 12",
+            "quipu whoami --profile ../x",
+        ] {
+            assert_eq!(
+                parse(bad).map(|_| ()).map_err(|error| error.exit_code()),
+                Err(2),
+                "{bad}"
+            );
+        }
+    }
+}

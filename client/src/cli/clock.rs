@@ -1,0 +1,105 @@
+//! Times as people and programs read them.
+//!
+//! Local time needs the machine's offset, which may be asked only while the program has one thread: `main` asks
+//! once, before anything else runs, for every time shown. A time from the other half of the year is therefore
+//! shown with today's offset; JSON always says UTC.
+
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+/// How times are shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimeView {
+    offset: UtcOffset,
+}
+
+impl TimeView {
+    /// Local time, or UTC when `utc` is wished or the machine's offset cannot be found out. Call it before there
+    /// is a second thread.
+    pub(crate) fn new(utc: bool) -> Self {
+        let local = || UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
+        Self {
+            offset: if utc { UtcOffset::UTC } else { local() },
+        }
+    }
+
+    /// `09:15`.
+    pub(crate) fn minute(self, at_ms: u64) -> String {
+        let at = self.at(at_ms);
+        format!("{:02}:{:02}", at.hour(), at.minute())
+    }
+
+    /// `2026-11-23`.
+    pub(crate) fn day(self, at_ms: u64) -> String {
+        let at = self.at(at_ms);
+        format!("{:04}-{:02}-{:02}", at.year(), u8::from(at.month()), at.day())
+    }
+
+    /// `2026-11-23 09:15`.
+    pub(crate) fn day_and_minute(self, at_ms: u64) -> String {
+        format!("{} {}", self.day(at_ms), self.minute(at_ms))
+    }
+
+    fn at(self, at_ms: u64) -> OffsetDateTime {
+        utc(at_ms).to_offset(self.offset)
+    }
+}
+
+/// `2026-11-23T09:15:04.123Z`.
+pub(crate) fn rfc3339(at_ms: u64) -> String {
+    utc(at_ms).format(&Rfc3339).unwrap_or_else(|_| at_ms.to_string())
+}
+
+/// How far away a moment is: `in 2 days`, `3 hours ago`.
+pub(crate) fn distance(at_ms: u64, now_ms: u64) -> String {
+    let seconds = at_ms.abs_diff(now_ms) / 1_000;
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7_200 => (seconds / 60, "minute"),
+        7_200..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let text = super::render::count(number, unit);
+    if at_ms >= now_ms {
+        format!("in {text}")
+    } else {
+        format!("{text} ago")
+    }
+}
+
+/// A moment, or the last one that can be written when a peer's number is absurd. A day of room is left for offsets.
+fn utc(at_ms: u64) -> OffsetDateTime {
+    const AT_MS_MAX: u64 = 253_402_214_400_000; // 9999-12-31T00:00Z
+    let nanos = i128::from(at_ms.min(AT_MS_MAX)) * 1_000_000;
+    OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_for_people_and_for_programs() {
+        let view = TimeView::new(true);
+        let at_ms = 1_795_425_304_123; // 2026-11-23T09:15:04.123Z
+        assert_eq!(view.day_and_minute(at_ms), "2026-11-23 09:15");
+        assert_eq!(rfc3339(at_ms), "2026-11-23T09:15:04.123Z");
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn an_absurd_time_from_a_peer_is_no_panic() {
+        let view = TimeView {
+            offset: UtcOffset::from_hms(23, 0, 0).unwrap(),
+        };
+        assert_eq!(rfc3339(u64::MAX), "9999-12-31T00:00:00Z");
+        assert_eq!(view.day(u64::MAX), "9999-12-31");
+    }
+
+    #[test]
+    fn distances_are_rounded_down() {
+        assert_eq!(distance(172_800_000, 0), "in 2 days");
+        assert_eq!(distance(0, 7_199_000), "119 minutes ago");
+        assert_eq!(distance(1_000, 0), "in 1 second");
+    }
+}

@@ -1,0 +1,270 @@
+//! An entry of a room's log, as a line for people and as an object for programs.
+//!
+//! What a later version of the protocol says is shown as unsupported, never left out: a log without holes should
+//! look like one.
+
+use quipu_client::protocol::cbor;
+use quipu_client::protocol::entry::{Change, Created, Entry, Kind, MemberChange};
+use quipu_client::protocol::request::{RoomRole, Visibility};
+use quipu_client::protocol::{Cursor, UserId};
+use serde_json::Value;
+
+use super::record::Record;
+use super::render;
+use super::room::{Names, Room};
+
+/// What an entry says, taken apart once.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Said<'a> {
+    /// A message.
+    Text(&'a str),
+    /// Somebody came, went, was invited or removed.
+    Member(MemberChange),
+    /// The room came to be.
+    Created(Created),
+    /// Something this version does not know.
+    Unsupported,
+}
+
+impl<'a> Said<'a> {
+    /// Reads an entry.
+    pub(crate) fn of(entry: &'a Entry) -> Self {
+        let decoded = match entry.kind {
+            Kind::TEXT => entry.text().map(Self::Text),
+            Kind::MEMBER => cbor::decode(&entry.body, "MemberChange").ok().map(Self::Member),
+            Kind::CREATED => cbor::decode(&entry.body, "Created").ok().map(Self::Created),
+            _ => None,
+        };
+        decoded.unwrap_or(Self::Unsupported)
+    }
+}
+
+/// Remembers the names of everyone the entries are about.
+pub(crate) async fn fetch_names<'a>(
+    names: &mut Names,
+    client: &quipu_client::Client,
+    entries: impl Iterator<Item = &'a Entry>,
+) {
+    let mut users = Vec::new();
+    for entry in entries {
+        if let Said::Member(change) = Said::of(entry) {
+            names.learn(change.user, change.nickname);
+        }
+        users.extend(entry.user);
+    }
+    names.fetch(client, users).await;
+}
+
+/// `maria: hello`, or `* maria joined`. In one line or, as a person reads it, in several.
+pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
+    let who = |user: Option<UserId>| user.map_or_else(|| "the server".to_owned(), |user| names.label(user));
+    let author = who(entry.user);
+    match Said::of(entry) {
+        Said::Text(text) => {
+            let reply = entry
+                .ext
+                .reply_to
+                .map(|seq| format!(" (to {seq})"))
+                .unwrap_or_default();
+            let text = match lines {
+                Lines::One => render::line(text).into_owned(),
+                Lines::Many => render::block(text),
+            };
+            format!("{author}{reply}: {text}")
+        }
+        Said::Member(change) => format!("* {}", happened(&change, entry.user, &author)),
+        Said::Created(_) => format!("* {author} made the room"),
+        Said::Unsupported => {
+            format!(
+                "* {author}: an entry of kind {}, which this version cannot show",
+                entry.kind.0
+            )
+        }
+    }
+}
+
+/// How a message with several lines is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// On one, with `\n` where they were: one line of output is one entry.
+    One,
+    /// On several, the later ones indented.
+    Many,
+}
+
+fn happened(change: &MemberChange, author: Option<UserId>, author_name: &str) -> String {
+    let whom = &change.nickname;
+    let by_themselves = author == Some(change.user);
+    match change.change {
+        Change::JOINED => format!("{whom} joined"),
+        Change::LEFT => format!("{whom} left"),
+        Change::INVITED => format!("{author_name} invited {whom}"),
+        Change::REMOVED if by_themselves => format!("{whom} left"),
+        Change::REMOVED => format!("{author_name} removed {whom}"),
+        Change(number) => format!("{whom}: membership change {number}, which this version cannot show"),
+    }
+}
+
+/// `message`, `member`, `created` or `unsupported`.
+pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, me: UserId) -> Record {
+    let said = Said::of(entry);
+    let kind = match said {
+        Said::Text(_) => "message",
+        Said::Member(_) => "member-change",
+        Said::Created(_) => "created",
+        Said::Unsupported => "unsupported",
+    };
+    let record = Record::at(kind, room, cursor)
+        .moment(entry.at_ms)
+        .maybe("user", entry.user.map(|user| user.to_string()))
+        .maybe("nickname", entry.user.and_then(|user| names.get(user)))
+        .maybe("device", entry.device.map(|device| device.to_string()))
+        .maybe("id", entry.message.map(|message| message.to_string()))
+        .with("own", entry.user == Some(me));
+    let record = match said {
+        Said::Text(text) => record.with("text", text),
+        Said::Member(change) => record
+            .with("change", change_word(change.change))
+            .with("whom", change.user.to_string())
+            .with("whom_nickname", change.nickname.as_str())
+            .with("role", RoomRole(change.role).word()),
+        Said::Created(created) => record
+            .with("visibility", Visibility(created.visibility).word())
+            .maybe("topic", created.topic.as_ref().map(|topic| topic.as_str())),
+        Said::Unsupported => record
+            .with("kind", entry.kind.0)
+            .with("body_hex", hex(&entry.body)),
+    };
+    let mentions = entry.ext.mentions.as_ref().filter(|list| !list.is_empty());
+    let mentions = mentions.map(|list| {
+        list.iter()
+            .map(|user| user.to_string().into())
+            .collect::<Vec<Value>>()
+    });
+    record
+        .maybe("reply_to", entry.ext.reply_to.map(|seq| seq.0))
+        .maybe("mentions", mentions)
+}
+
+fn change_word(change: Change) -> &'static str {
+    match change {
+        Change::JOINED => "joined",
+        Change::LEFT => "left",
+        Change::INVITED => "invited",
+        Change::REMOVED => "removed",
+        _ => "unknown",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quipu_client::protocol::{Blob, DeviceId, Ext, Incarnation, MessageId, RoomId, Seq};
+
+    fn entry(kind: Kind, body: impl Into<Vec<u8>>) -> Entry {
+        Entry {
+            seq: Seq(42),
+            at_ms: 1_000,
+            user: Some(UserId::from_bytes([1; 16])),
+            device: Some(DeviceId::from_bytes([2; 16])),
+            message: Some(MessageId::from_bytes([3; 16])),
+            kind,
+            body: Blob::new(body.into()).unwrap(),
+            ext: Ext::default(),
+        }
+    }
+
+    fn names() -> Names {
+        let mut names = Names::default();
+        names.learn(UserId::from_bytes([1; 16]), "maria".parse().unwrap());
+        names
+    }
+
+    fn json(entry: &Entry) -> String {
+        let room = Room {
+            id: RoomId::from_bytes([9; 16]),
+            name: Some("lobby".into()),
+            label: "#lobby".into(),
+        };
+        let cursor = Cursor {
+            incarnation: Incarnation(7),
+            seq: entry.seq,
+        };
+        serde_json::to_string(&record(
+            &room,
+            cursor,
+            entry,
+            &names(),
+            UserId::from_bytes([8; 16]),
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_message_is_harmless_for_people_and_exact_for_programs() {
+        let entry = entry(Kind::TEXT, "\u{feff}one\ntwo\u{1b}[2J");
+        assert_eq!(
+            text(&entry, &names(), Lines::One),
+            "maria: \\u{feff}one\\ntwo\\u{1b}[2J"
+        );
+        assert_eq!(
+            text(&entry, &names(), Lines::Many),
+            "maria: \\u{feff}one\n    two\\u{1b}[2J"
+        );
+        let expected = concat!(
+            r#"{"v":1,"type":"message","room":"09090909090909090909090909090909","room_name":"lobby","#,
+            r#""seq":42,"cursor":"7.42","at":"1970-01-01T00:00:01Z","at_ms":1000,"#,
+            r#""user":"01010101010101010101010101010101","nickname":"maria","#,
+            r#""device":"02020202020202020202020202020202","id":"03030303030303030303030303030303","#,
+            r#""own":false,"text":""#,
+            "\u{feff}",
+            r#"one\ntwo\u001b[2J"}"#,
+        );
+        assert_eq!(json(&entry), expected);
+    }
+
+    #[test]
+    fn memberships_are_sentences() {
+        let maria = UserId::from_bytes([1; 16]);
+        let ada = UserId::from_bytes([5; 16]);
+        let line = |user, change| {
+            let change = MemberChange {
+                user,
+                change,
+                nickname: "ada".parse().unwrap(),
+                role: 10,
+            };
+            text(&entry(Kind::MEMBER, cbor::encode(&change)), &names(), Lines::One)
+        };
+        assert_eq!(line(ada, Change::JOINED), "* ada joined");
+        assert_eq!(line(ada, Change::INVITED), "* maria invited ada");
+        assert_eq!(line(ada, Change::REMOVED), "* maria removed ada");
+        assert_eq!(line(maria, Change::REMOVED), "* ada left");
+        let body = MemberChange {
+            user: ada,
+            change: Change::JOINED,
+            nickname: "ada".parse().unwrap(),
+            role: 10,
+        };
+        let shown = json(&entry(Kind::MEMBER, cbor::encode(&body)));
+        assert!(shown.contains(r#""type":"member-change""#), "{shown}");
+        assert!(shown.ends_with(r#""change":"joined","whom":"05050505050505050505050505050505","whom_nickname":"ada","role":"member"}"#), "{shown}");
+    }
+
+    #[test]
+    fn what_is_unknown_or_broken_is_shown_as_such() {
+        for entry in [
+            entry(Kind(99), [1, 2]),
+            entry(Kind::TEXT, [0xff, 0xfe]),
+            entry(Kind::MEMBER, [0x80]),
+        ] {
+            assert_eq!(Said::of(&entry), Said::Unsupported);
+            assert!(text(&entry, &names(), Lines::One).contains("cannot show"));
+        }
+        assert!(json(&entry(Kind(99), [1, 0xab])).ends_with(r#""own":false,"kind":99,"body_hex":"01ab"}"#));
+    }
+}

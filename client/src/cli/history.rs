@@ -1,0 +1,129 @@
+//! `history`: a room's log, read back, always printed in ascending order.
+
+use quipu_client::protocol::Seq;
+use quipu_client::protocol::entry::Entry;
+use quipu_client::protocol::limits::PAGE_ENTRIES_MAX;
+use quipu_client::protocol::request::Anchor;
+use quipu_client::protocol::{Cursor, Incarnation};
+use quipu_client::{Client, Page};
+
+use super::args::History;
+use super::context::Context;
+use super::entry::{self, Lines};
+use super::exit::Failure;
+use super::out::{Out, note};
+use super::room::{Names, Room, find};
+
+/// Prints a part of a room's log.
+pub(crate) async fn run(context: &Context, out: &mut Out, args: History) -> Result<(), Failure> {
+    let session = context.start().await?;
+    let room = find(&session.client, &args.room).await?;
+    let read = match (args.before, args.after) {
+        (_, Some(after)) => forwards(&session.client, &room, Seq(after), args.limit).await?,
+        (before, None) => backwards(&session.client, &room, before.map(Seq), args.limit).await?,
+    };
+    if read.from_cache {
+        note("not connected: this is what the profile has");
+    }
+    let mut names = Names::default();
+    entry::fetch_names(&mut names, &session.client, read.entries.iter()).await;
+    for entry in &read.entries {
+        let cursor = Cursor {
+            incarnation: read.incarnation,
+            seq: entry.seq,
+        };
+        out.put(&entry::record(&room, cursor, entry, &names, session.me), || {
+            log_line(context, entry, &names)
+        })?;
+    }
+    if read.more && !out.is_json() {
+        note(hint(&args, &read.entries));
+    }
+    Ok(())
+}
+
+/// `2026-11-23 09:15  [42] maria: hello`, one line whatever it says.
+pub(crate) fn log_line(context: &Context, entry: &Entry, names: &Names) -> String {
+    let at = context.time.day_and_minute(entry.at_ms);
+    format!("{at} [{}] {}", entry.seq, entry::text(entry, names, Lines::One))
+}
+
+fn hint(args: &History, entries: &[Entry]) -> String {
+    let seq = |entry: Option<&Entry>| entry.map_or(0, |entry| entry.seq.0);
+    match args.after {
+        Some(_) => format!("there is more: --after {}", seq(entries.last())),
+        None => format!("there is more: --before {}", seq(entries.first())),
+    }
+}
+
+/// What was read, ascending.
+struct Read {
+    entries: Vec<Entry>,
+    incarnation: Incarnation,
+    more: bool,
+    from_cache: bool,
+}
+
+impl Read {
+    fn of(page: Page, more: bool) -> Self {
+        let Page {
+            entries,
+            incarnation,
+            from_cache,
+            ..
+        } = page;
+        Self {
+            entries,
+            incarnation,
+            more,
+            from_cache,
+        }
+    }
+}
+
+async fn forwards(client: &Client, room: &Room, after: Seq, limit: u64) -> Result<Read, Failure> {
+    let first = client
+        .history(room.id, Anchor::after(after), at_most(limit))
+        .await?;
+    let more = first.more_after;
+    let mut read = Read::of(first, more);
+    while let (true, Some(last), rest @ 1..) =
+        (read.more, read.entries.last(), limit.saturating_sub(read.len()))
+    {
+        let page = client
+            .history(room.id, Anchor::after(last.seq), at_most(rest))
+            .await?;
+        // A page may be empty: everything up to the head is known, or retention overtook us.
+        read.more = page.more_after && !page.entries.is_empty();
+        read.entries.extend(page.entries);
+    }
+    Ok(read)
+}
+
+async fn backwards(client: &Client, room: &Room, before: Option<Seq>, limit: u64) -> Result<Read, Failure> {
+    let anchor = before.map_or(Anchor::LATEST, Anchor::before);
+    let first = client.history(room.id, anchor, at_most(limit)).await?;
+    let more = first.more_before;
+    let mut read = Read::of(first, more);
+    while let (true, Some(oldest), rest @ 1..) =
+        (read.more, read.entries.first(), limit.saturating_sub(read.len()))
+    {
+        let mut page = client
+            .history(room.id, Anchor::before(oldest.seq), at_most(rest))
+            .await?;
+        read.more = page.more_before && !page.entries.is_empty();
+        page.entries.append(&mut read.entries);
+        read.entries = page.entries;
+    }
+    Ok(read)
+}
+
+impl Read {
+    fn len(&self) -> u64 {
+        self.entries.len() as u64
+    }
+}
+
+fn at_most(limit: u64) -> u64 {
+    limit.min(PAGE_ENTRIES_MAX as u64)
+}
