@@ -60,6 +60,7 @@ impl Refused {
         if let Some(writer) = &self.writer {
             let _ = timeout(REFUSAL_DELIVERY, async {
                 tokio::select! {
+                    biased;
                     () = writer.stopped() => {}
                     _ = connection.closed() => {}
                 }
