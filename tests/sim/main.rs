@@ -14,4 +14,5 @@ mod net;
 mod network;
 mod rng;
 mod seeds;
+mod swarm;
 mod world;

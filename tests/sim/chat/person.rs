@@ -252,7 +252,8 @@ impl Person {
         }
     }
 
-    fn note(&self, what: impl std::fmt::Display) {
+    /// Writes down what happens to this person.
+    pub(crate) fn note(&self, what: impl std::fmt::Display) {
         self.chronicle.note(self.name, what);
     }
 }
