@@ -167,6 +167,7 @@ impl Session {
             let Ok((send, recv)) = accepted else { return };
             if let Some(ready_at) = rate.take(Instant::now()) {
                 tokio::select! {
+                    biased;
                     () = sleep_until(ready_at) => {}
                     _ = self.connection.closed() => return,
                 }
