@@ -9,6 +9,7 @@ use quipu_protocol::{RoomId, Seq};
 use super::{Client, OpenFrom, Page};
 use crate::error::{Error, ErrorCode};
 use crate::limits::FIRST_LOOK_ENTRIES;
+use crate::session::request::Link;
 use crate::open::Begin;
 use crate::store::log;
 
@@ -47,7 +48,9 @@ impl Client {
         let limit = limit.clamp(1, PAGE_ENTRIES_MAX as u64);
         let question = History { room, anchor: anchor.clone(), limit };
         let patience = self.core().config.patience;
-        let asked = self.core().ask(patience, async |link| link.page(&question, patience).await).await;
+        let question = &question;
+        let ask = |link: Link| async move { link.page(question, patience).await };
+        let asked = self.core().ask(patience, ask).await;
         match asked {
             Ok((page, entries)) => Ok(Page {
                 entries: entries.into_iter().map(|(entry, _)| entry).collect(),
