@@ -94,13 +94,23 @@ fn welcome(invite: &InviteLink) {
     let link = invite.to_string();
     let mut out = std::io::stdout().lock();
     let code = qr(&link).unwrap_or_default();
+    let quipu = client_command();
     // A closed terminal is no reason not to serve.
     let _ = writeln!(
         out,
-        "\nNobody is here yet. You are the owner: in another terminal, run\n\n  quipu join '{link}'\n\n{code}\n\
+        "\nNobody is here yet. You are the owner: in another terminal, run\n\n  {quipu} join '{link}'\n\n{code}\n\
          The link works once, for seven days. Started again without an owner, the server prints a new one.\n"
     );
     let _ = out.flush();
+}
+
+/// How the client is called from here: through cargo when that is how we were called.
+fn client_command() -> &'static str {
+    match (std::env::var_os("CARGO").is_some(), cfg!(debug_assertions)) {
+        (false, _) => "quipu",
+        (true, false) => "cargo run -qr -p quipu-client --",
+        (true, true) => "cargo run -q -p quipu-client --",
+    }
 }
 
 /// Half blocks in explicit black on white, so that no theme inverts them.

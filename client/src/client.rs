@@ -43,7 +43,10 @@ struct Inner {
 #[derive(Debug)]
 enum Life {
     Idle,
-    Running { stop: CancellationToken, keeper: JoinHandle<()> },
+    Running {
+        stop: CancellationToken,
+        keeper: JoinHandle<()>,
+    },
     Shut,
 }
 
@@ -56,7 +59,12 @@ impl Client {
     pub async fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.data_dir, config.blocking).await?;
         let core = Arc::new(Core::new(config, store));
-        Ok(Self { inner: Arc::new(Inner { core, life: Mutex::new(Life::Idle) }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                core,
+                life: Mutex::new(Life::Idle),
+            }),
+        })
     }
 
     /// What a link says, without dialling.
@@ -83,7 +91,10 @@ impl Client {
     /// [`ErrorCode::NotJoined`], [`ErrorCode::Stopped`] after a shutdown.
     pub async fn start(&self) -> Result<(), Error> {
         if self.whoami().await?.is_none() {
-            return Err(Error::never(ErrorCode::NotJoined, "this profile has not joined a server yet"));
+            return Err(Error::never(
+                ErrorCode::NotJoined,
+                "this profile has not joined a server yet",
+            ));
         }
         let mut life = self.life();
         match &*life {
@@ -169,7 +180,10 @@ impl Client {
             AppState::Background => {}
             AppState::Suspending => platform.suspended_ms = Some(now_ms),
             AppState::Foreground => {
-                let slept_ms = platform.suspended_ms.take().map_or(0, |since| now_ms.saturating_sub(since));
+                let slept_ms = platform
+                    .suspended_ms
+                    .take()
+                    .map_or(0, |since| now_ms.saturating_sub(since));
                 platform.wake += 1;
                 if slept_ms >= quipu_protocol::limits::IDLE_TIMEOUT_MS {
                     platform.slept += 1;

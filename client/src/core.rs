@@ -16,6 +16,7 @@ use crate::ending::Ending;
 use crate::error::{Error, ErrorCode, Retry};
 use crate::event::Event;
 use crate::event_log::EventLog;
+use crate::limits::HEADS_KEPT_MAX;
 use crate::open::OpenRooms;
 use crate::session::request::Link;
 use crate::state::ConnState;
@@ -106,6 +107,14 @@ impl Core {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps how a room stands.
+    pub(crate) fn note_head(&self, head: &Head) {
+        let mut heads = self.heads();
+        if heads.len() < HEADS_KEPT_MAX || heads.contains_key(&head.room) {
+            heads.insert(head.room, head.clone());
+        }
+    }
+
     /// The connection, waiting for it until `deadline`.
     ///
     /// # Errors
@@ -117,7 +126,9 @@ impl Core {
                 return Ok(link);
             }
             match &*state.borrow_and_update() {
-                ConnState::Idle => return Err(Error::never(ErrorCode::NotStarted, "the client was not started")),
+                ConnState::Idle => {
+                    return Err(Error::never(ErrorCode::NotStarted, "the client was not started"));
+                }
                 ConnState::Stopped { why } => return Err(why.clone()),
                 _ => {}
             }
@@ -130,7 +141,11 @@ impl Core {
     fn why_offline(&self) -> Error {
         match &*self.state.borrow() {
             ConnState::Waiting { why, .. } | ConnState::Stopped { why } => why.clone(),
-            _ => Error::new(ErrorCode::Unreachable, Retry::WhenOnline, "there is no connection yet"),
+            _ => Error::new(
+                ErrorCode::Unreachable,
+                Retry::WhenOnline,
+                "there is no connection yet",
+            ),
         }
     }
 

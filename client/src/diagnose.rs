@@ -11,6 +11,7 @@ use std::time::Duration;
 use quipu_protocol::InviteLink;
 use quipu_protocol::limits::{CLOCK_SKEW_MS, DATAGRAM_BYTES_MAX};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::account::fingerprint;
@@ -21,7 +22,7 @@ use crate::error::{Error, ErrorCode};
 use crate::keeper::credentials;
 use crate::net::dial::Dialled;
 use crate::net::endpoint::Dialler;
-use crate::session::connect::{remaining, sign_in};
+use crate::session::connect::{Online, remaining, sign_in};
 use crate::session::{self, survives};
 
 /// What was found out, step by step, in the order of connecting.
@@ -63,7 +64,12 @@ impl Report {
     }
 
     fn note(&mut self, name: &'static str, verdict: Verdict, detail: impl Into<String>, value: Option<i64>) {
-        self.checks.push(Check { name, verdict, detail: detail.into(), value });
+        self.checks.push(Check {
+            name,
+            verdict,
+            detail: detail.into(),
+            value,
+        });
     }
 
     fn bad(&mut self, name: &'static str, error: &Error) {
@@ -85,18 +91,24 @@ impl Client {
             }
             None => {
                 let (membership, _) = credentials(self.core()).await?;
-                (membership.account.host, membership.account.port, membership.account.pin)
+                (
+                    membership.account.host,
+                    membership.account.port,
+                    membership.account.pin,
+                )
             }
         };
         let config = &self.core().config;
         let dialler = Dialler::new(config.transport.clone(), &config.seams, pin)?;
         let mut report = Report::default();
         if let Some(dialled) = reach(&dialler, &host, port, &pin, &mut report).await {
-            if link.is_none() {
-                sign(self.core(), &dialler, &dialled, &mut report).await;
-            }
+            // Kept until the end: a server closes a connection whose session is over.
+            let online = match link {
+                None => sign(self.core(), &dialler, &dialled, &mut report).await,
+                Some(_) => None,
+            };
             datagrams(&dialled, &mut report);
-            rebind(&dialler, &dialled, &mut report).await;
+            rebind(&dialler, &dialled, online, &mut report).await;
             session::close(&dialled, &Ending::Stopped).await;
         }
         Ok(report)
@@ -114,7 +126,12 @@ async fn reach(
     match dialler.resolve(host, port).await {
         Ok(addresses) => {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            report.note("resolve", Verdict::Good, addresses.join(", "), millis(began.elapsed()));
+            report.note(
+                "resolve",
+                Verdict::Good,
+                addresses.join(", "),
+                millis(began.elapsed()),
+            );
         }
         Err(ending) => {
             report.bad("resolve", &ending.error());
@@ -125,9 +142,17 @@ async fn reach(
     match dialler.dial(host, port).await {
         Ok(dialled) => {
             let remote = dialled.connection.remote_address();
-            let detail = format!("QUIC with {remote}, round trip {} ms", dialled.connection.rtt().as_millis());
+            let detail = format!(
+                "QUIC with {remote}, round trip {} ms",
+                dialled.connection.rtt().as_millis()
+            );
             report.note("handshake", Verdict::Good, detail, millis(began.elapsed()));
-            report.note("alpn", Verdict::Good, String::from_utf8_lossy(quipu_protocol::ALPN), None);
+            report.note(
+                "alpn",
+                Verdict::Good,
+                String::from_utf8_lossy(quipu_protocol::ALPN),
+                None,
+            );
             report.note("pin", Verdict::Good, fingerprint(pin), None);
             Some(dialled)
         }
@@ -144,48 +169,87 @@ async fn reach(
     }
 }
 
-async fn sign(core: &Core, dialler: &Dialler, dialled: &Dialled, report: &mut Report) {
+async fn sign(core: &Core, dialler: &Dialler, dialled: &Dialled, report: &mut Report) -> Option<Online> {
     let began = Instant::now();
     let signed = match credentials(core).await {
         Ok((membership, credentials)) => {
-            sign_in(core, dialler.clone(), dialled.clone(), credentials, membership, false).await
+            sign_in(
+                core,
+                dialler.clone(),
+                dialled.clone(),
+                credentials,
+                membership,
+                false,
+            )
+            .await
         }
         Err(error) => Err(error.into()),
     };
-    match signed {
+    match &signed {
         Ok(online) => {
             let hours = remaining(core, &online.membership).as_secs() / 3_600;
             let detail = format!("as {}, the token holds for {hours} h", online.granted.nickname);
             report.note("auth", Verdict::Good, detail, millis(began.elapsed()));
             let skew_ms = online.membership.skew_ms;
-            let verdict = if skew_ms.unsigned_abs() > CLOCK_SKEW_MS { Verdict::Doubtful } else { Verdict::Good };
-            report.note("clock", verdict, format!("the server's clock differs by {skew_ms} ms"), Some(skew_ms));
+            let verdict = if skew_ms.unsigned_abs() > CLOCK_SKEW_MS {
+                Verdict::Doubtful
+            } else {
+                Verdict::Good
+            };
+            report.note(
+                "clock",
+                verdict,
+                format!("the server's clock differs by {skew_ms} ms"),
+                Some(skew_ms),
+            );
         }
-        Err(ending) => report.bad("auth", &ending.error()),
+        Err(ending) => {
+            report.bad("auth", &ending.error());
+            return None;
+        }
     }
+    signed.ok()
 }
 
 fn datagrams(dialled: &Dialled, report: &mut Report) {
     match dialled.connection.max_datagram_size() {
         Some(bytes) if bytes >= DATAGRAM_BYTES_MAX => {
-            report.note("datagram", Verdict::Good, format!("up to {bytes} bytes"), i64::try_from(bytes).ok());
+            report.note(
+                "datagram",
+                Verdict::Good,
+                format!("up to {bytes} bytes"),
+                i64::try_from(bytes).ok(),
+            );
         }
         Some(bytes) => {
             let detail = format!("only up to {bytes} bytes: the path is narrow");
             report.note("datagram", Verdict::Doubtful, detail, i64::try_from(bytes).ok());
         }
-        None => report.note("datagram", Verdict::Doubtful, "the server takes none: nobody sees you typing", None),
+        None => report.note(
+            "datagram",
+            Verdict::Doubtful,
+            "the server takes none: nobody sees you typing",
+            None,
+        ),
     }
 }
 
-async fn rebind(dialler: &Dialler, dialled: &Dialled, report: &mut Report) {
+async fn rebind(dialler: &Dialler, dialled: &Dialled, online: Option<Online>, report: &mut Report) {
     let began = Instant::now();
-    // Nobody takes these frames: after a move quinn itself says something.
-    let (frames, _unused) = mpsc::channel(1);
+    let (frames, outgoing) = mpsc::channel(1);
+    // The session's own way of speaking after a move, as long as there is a session.
+    let mut speaking = JoinSet::new();
+    let _held = online.map(|online| {
+        speaking.spawn(session::speak(online.writer, outgoing));
+        online.reader
+    });
     let (verdict, detail) = if survives(dialler, dialled, &frames).await {
         (Verdict::Good, "the connection moves to another socket")
     } else {
-        (Verdict::Doubtful, "the connection does not move: a change of network costs a reconnection")
+        (
+            Verdict::Doubtful,
+            "the connection does not move: a change of network costs a reconnection",
+        )
     };
     report.note("rebind", verdict, detail, millis(began.elapsed()));
 }

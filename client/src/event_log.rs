@@ -97,10 +97,15 @@ impl EventLog {
 impl Ring {
     fn push(&mut self, event: Event) {
         self.bytes += weight(&event);
-        self.events.push_back(Numbered { number: self.next, event });
+        self.events.push_back(Numbered {
+            number: self.next,
+            event,
+        });
         self.next += 1;
         while self.events.len() > EVENTS_MAX || self.bytes > EVENT_BYTES_MAX {
-            let Some(oldest) = self.events.pop_front() else { return };
+            let Some(oldest) = self.events.pop_front() else {
+                return;
+            };
             self.bytes -= weight(&oldest.event);
         }
     }
@@ -118,8 +123,14 @@ impl Ring {
         let first = self.next - self.events.len() as u64;
         let mut events = Vec::new();
         if max > 0 && number + 1 < first {
-            let lagged = Event::Lagged { from: number + 1, to: first - 1 };
-            events.push(Numbered { number: first - 1, event: lagged });
+            let lagged = Event::Lagged {
+                from: number + 1,
+                to: first - 1,
+            };
+            events.push(Numbered {
+                number: first - 1,
+                event: lagged,
+            });
         }
         let skip = usize::try_from((number + 1).saturating_sub(first)).unwrap_or(usize::MAX);
         let room = max - events.len();
@@ -134,7 +145,13 @@ impl Ring {
 
 impl Default for Ring {
     fn default() -> Self {
-        Self { events: VecDeque::new(), bytes: 0, next: 1, taken: 0, deserted: false }
+        Self {
+            events: VecDeque::new(),
+            bytes: 0,
+            next: 1,
+            taken: 0,
+            deserted: false,
+        }
     }
 }
 
@@ -183,7 +200,13 @@ mod tests {
         let log = EventLog::default();
         log.push((0..EVENTS_MAX as u64 + 7).map(ready));
         let events = log.take(2, Duration::ZERO).await;
-        assert_eq!(events[0], Numbered { number: 7, event: Event::Lagged { from: 1, to: 7 } });
+        assert_eq!(
+            events[0],
+            Numbered {
+                number: 7,
+                event: Event::Lagged { from: 1, to: 7 }
+            }
+        );
         assert_eq!(numbers(&events), [7, 8]);
         assert_eq!(numbers(&log.take(1, Duration::ZERO).await), [9]);
     }
@@ -203,6 +226,10 @@ mod tests {
         log.has_room().await;
         assert_eq!(began.elapsed().as_secs(), 1 + EVENTS_PATIENCE.as_secs());
         log.has_room().await;
-        assert_eq!(began.elapsed().as_secs(), 1 + EVENTS_PATIENCE.as_secs(), "not a second time");
+        assert_eq!(
+            began.elapsed().as_secs(),
+            1 + EVENTS_PATIENCE.as_secs(),
+            "not a second time"
+        );
     }
 }

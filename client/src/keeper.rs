@@ -21,9 +21,9 @@ use crate::error::{Error, ErrorCode};
 use crate::event::{Event, Security};
 use crate::limits::{BACKOFF_MAX, GOOD_CONNECTION, PROTOCOL_ERRORS_MAX};
 use crate::net::endpoint::Dialler;
+use crate::session;
 use crate::session::connect::{Online, sign_in};
 use crate::session::greeting::Credentials;
-use crate::session;
 use crate::state::ConnState;
 use crate::store::identity::{self, Membership};
 
@@ -54,7 +54,9 @@ struct Keeper {
 impl Keeper {
     async fn run(&mut self, stop: &CancellationToken) -> ConnState {
         loop {
-            self.core.set_state(ConnState::Connecting { attempt: self.backoff.failures() + 1 });
+            self.core.set_state(ConnState::Connecting {
+                attempt: self.backoff.failures() + 1,
+            });
             let connected = tokio::select! {
                 biased;
                 () = stop.cancelled() => return ConnState::Idle,
@@ -69,7 +71,9 @@ impl Keeper {
             }
             let why = ending.error();
             tracing::debug!(code = why.code.word(), "{why}");
-            let Some(wait) = self.react(&ending).await else { return ConnState::Stopped { why } };
+            let Some(wait) = self.react(&ending).await else {
+                return ConnState::Stopped { why };
+            };
             if !self.wait(wait, why, stop).await {
                 return ConnState::Idle;
             }
@@ -86,8 +90,18 @@ impl Keeper {
                 self.dialler.insert(dialler).clone()
             }
         };
-        let dialled = dialler.dial(&membership.account.host, membership.account.port).await?;
-        sign_in(&self.core, dialler, dialled, credentials, membership, self.refresh).await
+        let dialled = dialler
+            .dial(&membership.account.host, membership.account.port)
+            .await?;
+        sign_in(
+            &self.core,
+            dialler,
+            dialled,
+            credentials,
+            membership,
+            self.refresh,
+        )
+        .await
     }
 
     async fn session(&mut self, online: Online, stop: &CancellationToken) -> Ending {
@@ -127,7 +141,9 @@ impl Keeper {
         let error = ending.error();
         match error.code {
             ErrorCode::PinMismatch => {
-                self.core.events.push([Event::Security(Security::PinMismatch { detail: error.message })]);
+                self.core.events.push([Event::Security(Security::PinMismatch {
+                    detail: error.message,
+                })]);
             }
             ErrorCode::Revoked => {
                 self.core.events.push([Event::Security(Security::Revoked)]);
@@ -148,7 +164,11 @@ impl Keeper {
         let before = *platform.borrow_and_update();
         let wait = if before.lost { wait.max(BACKOFF_MAX) } else { wait };
         let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        self.core.set_state(ConnState::Waiting { attempt: self.backoff.failures(), retry_ms, why });
+        self.core.set_state(ConnState::Waiting {
+            attempt: self.backoff.failures(),
+            retry_ms,
+            why,
+        });
         tokio::select! {
             biased;
             () = stop.cancelled() => false,
@@ -164,8 +184,13 @@ impl Keeper {
 /// Who this profile is, and what proves it.
 pub(crate) async fn credentials(core: &Core) -> Result<(Membership, Credentials), Error> {
     let not_joined = || Error::never(ErrorCode::NotJoined, "this profile has not joined a server yet");
-    let known = core.store.run(|db| Ok((identity::membership(db)?, identity::seed(db)?))).await?;
-    let (Some(membership), Some(seed)) = known else { return Err(not_joined()) };
+    let known = core
+        .store
+        .run(|db| Ok((identity::membership(db)?, identity::seed(db)?)))
+        .await?;
+    let (Some(membership), Some(seed)) = known else {
+        return Err(not_joined());
+    };
     let secret = DeviceSecret::from_seed(&seed)?;
     let pin = membership.account.pin;
     Ok((membership, Credentials { secret, pin }))

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
 use quipu_protocol::limits::{PUBLISH_STREAMS_MAX, ROOMS_OPEN_MAX};
 use quipu_protocol::{BidiType, CloseCode, ResetCode, RoomId};
 use tokio::sync::Semaphore;
@@ -206,6 +206,11 @@ impl Session {
             Ok(Attended::Expired) => close(&self.connection, CloseCode::AuthFailed),
             Ok(Attended::Over) if self.shared.stopping.is_cancelled() => {}
             Ok(Attended::Over) => close(&self.connection, CloseCode::None),
+            // The connection is gone, and has its own reason.
+            Err(
+                StreamError::Read(ReadError::ConnectionLost(_))
+                | StreamError::Write(WriteError::ConnectionLost(_)),
+            ) => {}
             Err(error) => {
                 debug!(%error, "control failed");
                 close(&self.connection, CloseCode::Protocol);

@@ -17,8 +17,8 @@ mod verdict;
 
 use std::time::Duration;
 
-use quipu_client::protocol::{RoomId, Seq};
 use quipu_client::NewInvite;
+use quipu_client::protocol::{RoomId, Seq};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
@@ -111,7 +111,10 @@ async fn kills_under_load_lose_double_and_reorder_nothing() {
          they were sent again"
     );
     // Otherwise no kill fell between a commit and its acknowledgement, and the half of this test was asleep.
-    assert!(repeated > 0 || cycles < CYCLES, "no retry met its own first attempt");
+    assert!(
+        repeated > 0 || cycles < CYCLES,
+        "no retry met its own first attempt"
+    );
 }
 
 /// The lobby, and a joined and connected client for each author and reader and one more.
@@ -165,7 +168,9 @@ fn integrity(server: &ServerProcess) -> String {
 /// A number from the environment.
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
-        Ok(text) => text.parse().unwrap_or_else(|error| panic!("{variable}={text}: {error}")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|error| panic!("{variable}={text}: {error}")),
         Err(_) => default,
     }
 }

@@ -3,9 +3,9 @@
 
 use quipu_protocol::frame::Message;
 use quipu_protocol::request::{
-    CreateInvite, CreateRoom, Devices, Direct, Done, DeviceInfo, InviteAnswer, InviteInfo, InviteMember, Invites,
-    Join, Leave, ListDevices, ListInvites, ListMembers, ListRooms, LookUp, MemberInfo, Members, RemoveMember,
-    RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo, Rooms, UserInfo, Users, Visibility,
+    CreateInvite, CreateRoom, DeviceInfo, Devices, Direct, Done, InviteAnswer, InviteInfo, InviteMember,
+    Invites, Join, Leave, ListDevices, ListInvites, ListMembers, ListRooms, LookUp, MemberInfo, Members,
+    RemoveMember, RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo, Rooms, UserInfo, Users, Visibility,
 };
 use quipu_protocol::{DeviceId, InviteId, InviteLink, List, Nickname, RoomId, RoomName, Topic, UserId};
 
@@ -25,7 +25,13 @@ impl Client {
         let mut rooms: Vec<RoomInfo> = Vec::new();
         for _ in 0..PAGES_MAX {
             let after = rooms.last().map(|room| room.room);
-            let page: Rooms = self.ask(&ListRooms { mine, after, name: None }).await?;
+            let page: Rooms = self
+                .ask(&ListRooms {
+                    mine,
+                    after,
+                    name: None,
+                })
+                .await?;
             rooms.extend(page.rooms.into_vec());
             if !page.more {
                 break;
@@ -34,17 +40,35 @@ impl Client {
         let heads = self.core().heads();
         let summary = |info: RoomInfo| {
             let head = heads.get(&info.room);
-            RoomSummary { unread: head.map(|head| head.unread), marker: head.map(|head| head.marker), info }
+            RoomSummary {
+                unread: head.map(|head| head.unread),
+                marker: head.map(|head| head.marker),
+                info,
+            }
         };
         Ok(rooms.into_iter().map(summary).collect())
     }
 
     /// The room with this name.
     pub async fn room_named(&self, name: &RoomName) -> Result<RoomInfo, Error> {
-        let question = ListRooms { mine: false, after: None, name: Some(name.clone()) };
+        let question = ListRooms {
+            mine: false,
+            after: None,
+            name: Some(name.clone()),
+        };
         let rooms: Rooms = self.ask(&question).await?;
-        let missing = || Error::never(ErrorCode::NotFound, format!("there is no room {name}, or it is not for you"));
-        rooms.rooms.into_vec().into_iter().find(|room| room.name.as_ref() == Some(name)).ok_or_else(missing)
+        let missing = || {
+            Error::never(
+                ErrorCode::NotFound,
+                format!("there is no room {name}, or it is not for you"),
+            )
+        };
+        rooms
+            .rooms
+            .into_vec()
+            .into_iter()
+            .find(|room| room.name.as_ref() == Some(name))
+            .ok_or_else(missing)
     }
 
     /// Who is in a room.
@@ -63,7 +87,10 @@ impl Client {
 
     /// Who has this nickname.
     pub async fn lookup(&self, nickname: &Nickname) -> Result<UserInfo, Error> {
-        let question = LookUp { users: List::default(), nickname: Some(nickname.clone()) };
+        let question = LookUp {
+            users: List::default(),
+            nickname: Some(nickname.clone()),
+        };
         let users: Users = self.ask(&question).await?;
         let missing = || Error::never(ErrorCode::NotFound, format!("there is nobody called {nickname}"));
         users.users.into_vec().into_iter().next().ok_or_else(missing)
@@ -73,7 +100,12 @@ impl Client {
     pub async fn users(&self, users: &[UserId]) -> Result<Vec<UserInfo>, Error> {
         let mut known = Vec::new();
         for some in users.chunks(quipu_protocol::limits::ROWS_MAX) {
-            let answer: Users = self.ask(&LookUp { users: List::first(some.to_vec()), nickname: None }).await?;
+            let answer: Users = self
+                .ask(&LookUp {
+                    users: List::first(some.to_vec()),
+                    nickname: None,
+                })
+                .await?;
             known.extend(answer.users.into_vec());
         }
         Ok(known)
@@ -87,7 +119,13 @@ impl Client {
         topic: Option<Topic>,
     ) -> Result<RoomInfo, Error> {
         let room = RoomId::from_bytes(self.core().random_id());
-        self.room(&CreateRoom { room, name, visibility, topic }).await
+        self.room(&CreateRoom {
+            room,
+            name,
+            visibility,
+            topic,
+        })
+        .await
     }
 
     /// Becomes a member.

@@ -9,8 +9,8 @@ use quipu_protocol::{RoomId, Seq};
 use super::{Client, OpenFrom, Page};
 use crate::error::{Error, ErrorCode};
 use crate::limits::FIRST_LOOK_ENTRIES;
-use crate::session::request::Link;
 use crate::open::Begin;
+use crate::session::request::Link;
 use crate::store::log;
 
 impl Client {
@@ -31,7 +31,9 @@ impl Client {
                 None => (Begin::Latest(FIRST_LOOK_ENTRIES), None, true),
             },
         };
-        self.core().rooms.open(room, begin, told, fill, || self.core().events.last())
+        self.core()
+            .rooms
+            .open(room, begin, told, fill, || self.core().events.last())
     }
 
     /// Closes a room. Idempotent.
@@ -46,7 +48,11 @@ impl Client {
     /// A refusal; or why there is no connection, when the profile has nothing either.
     pub async fn history(&self, room: RoomId, anchor: Anchor, limit: u64) -> Result<Page, Error> {
         let limit = limit.clamp(1, PAGE_ENTRIES_MAX as u64);
-        let question = History { room, anchor: anchor.clone(), limit };
+        let question = History {
+            room,
+            anchor: anchor.clone(),
+            limit,
+        };
         let patience = self.core().config.patience;
         let question = &question;
         let ask = |link: Link| async move { link.page(question, patience).await };
@@ -80,12 +86,17 @@ impl Client {
             AnchorKind::AFTER => vec![((anchor.seq, END), false, limit)],
             AnchorKind::BETWEEN => vec![((anchor.seq, anchor.to), false, limit)],
             AnchorKind::AROUND => {
-                vec![((Seq::ZERO, anchor.seq), true, limit - half), ((before(anchor.seq), END), false, half)]
+                vec![
+                    ((Seq::ZERO, anchor.seq), true, limit - half),
+                    ((before(anchor.seq), END), false, half),
+                ]
             }
             _ => vec![((Seq::ZERO, END), true, limit)],
         };
         let found = self.core().store.run(move |db| {
-            let Some(cursor) = log::cursor(db, room)? else { return Ok(None) };
+            let Some(cursor) = log::cursor(db, room)? else {
+                return Ok(None);
+            };
             let mut entries = Vec::new();
             for (range, newest, limit) in ranges {
                 entries.extend(log::between(db, room, range, newest, limit)?);
@@ -93,7 +104,9 @@ impl Client {
             let floor = log::between(db, room, (Seq::ZERO, END), false, 1)?;
             Ok(Some((cursor, entries, floor.first().map(|entry| entry.seq))))
         });
-        let Some((cursor, entries, Some(floor))) = found.await? else { return Ok(None) };
+        let Some((cursor, entries, Some(floor))) = found.await? else {
+            return Ok(None);
+        };
         Ok(Some(Page {
             incarnation: cursor.incarnation,
             floor,
@@ -113,10 +126,14 @@ impl Client {
         self.done(&MarkRead { room, seq }).await
     }
 
-    /// Tells a room that this person is typing. Best effort: nothing is sent when there is no connection.
+    /// Tells an open room that this person is typing. Best effort: nothing is sent when there is no connection.
     pub fn typing(&self, room: RoomId) {
         if let Some(link) = &*self.core().link.borrow() {
-            let typing = Typing { room, user: None, ttl_ms: TYPING_TTL_MS };
+            let typing = Typing {
+                room,
+                user: None,
+                ttl_ms: TYPING_TTL_MS,
+            };
             // A lost one does no harm.
             let _ = link.connection.send_datagram(typing.to_frame());
         }
@@ -125,5 +142,8 @@ impl Client {
 
 fn is_offline(error: &Error) -> bool {
     use ErrorCode as E;
-    matches!(error.code, E::Unresolved | E::Unreachable | E::Timeout | E::Disconnected | E::Busy | E::NotStarted)
+    matches!(
+        error.code,
+        E::Unresolved | E::Unreachable | E::Timeout | E::Disconnected | E::Busy | E::NotStarted
+    )
 }

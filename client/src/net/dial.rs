@@ -31,7 +31,8 @@ const NO_APPLICATION_PROTOCOL: u8 = 120;
 impl Dialler {
     /// The addresses of a server, in the order they are tried.
     pub(crate) async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Ending> {
-        let unresolved = |what: &dyn std::fmt::Display| Ending::Unresolved(format!("cannot find {host}: {what}"));
+        let unresolved =
+            |what: &dyn std::fmt::Display| Ending::Unresolved(format!("cannot find {host}: {what}"));
         let resolving = timeout(DIAL_TIMEOUT, self.transport.resolve(host, port));
         let addresses = match resolving.await {
             Err(_) => return Err(unresolved(&"no answer from the name service")),
@@ -58,10 +59,18 @@ impl Dialler {
         Ok(Dialled { endpoint, connection })
     }
 
-    async fn race(&self, endpoint: &Endpoint, host: &str, addresses: &[SocketAddr]) -> Result<Connection, Ending> {
+    async fn race(
+        &self,
+        endpoint: &Endpoint,
+        host: &str,
+        addresses: &[SocketAddr],
+    ) -> Result<Connection, Ending> {
         let starts = (0_u32..).map(|n| DIAL_STAGGER * n);
-        let mut attempts: FuturesUnordered<_> =
-            addresses.iter().zip(starts).map(|(address, start)| self.attempt(endpoint, host, *address, start)).collect();
+        let mut attempts: FuturesUnordered<_> = addresses
+            .iter()
+            .zip(starts)
+            .map(|(address, start)| self.attempt(endpoint, host, *address, start))
+            .collect();
         attempts.push(self.attempt(endpoint, host, addresses[0], DIAL_AGAIN));
         let mut worst: Option<Ending> = None;
         while let Some(result) = attempts.next().await {
@@ -88,7 +97,9 @@ impl Dialler {
         let connecting = endpoint
             .connect_with(self.config.clone(), address, host)
             .map_err(|error| of_connect(&error, address))?;
-        connecting.await.map_err(|error| self.of_handshake(error, address))
+        connecting
+            .await
+            .map_err(|error| self.of_handshake(error, address))
     }
 
     fn of_handshake(&self, error: ConnectionError, address: SocketAddr) -> Ending {
@@ -134,8 +145,10 @@ fn silence(host: &str, port: u16) -> Ending {
 fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(SocketAddr::is_ipv6);
     let longest = v6.len().max(v4.len());
-    let mut order: Vec<SocketAddr> =
-        (0..longest).flat_map(|n| v6.get(n).into_iter().chain(v4.get(n))).copied().collect();
+    let mut order: Vec<SocketAddr> = (0..longest)
+        .flat_map(|n| v6.get(n).into_iter().chain(v4.get(n)))
+        .copied()
+        .collect();
     order.dedup();
     order.truncate(DIAL_ADDRESSES_MAX);
     order
@@ -148,7 +161,11 @@ mod tests {
     #[test]
     fn families_alternate_and_are_bounded() {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let (a, b, c) = (address("10.0.0.1:1"), address("10.0.0.2:1"), address("10.0.0.3:1"));
+        let (a, b, c) = (
+            address("10.0.0.1:1"),
+            address("10.0.0.2:1"),
+            address("10.0.0.3:1"),
+        );
         let x = address("[fd00::1]:1");
         assert_eq!(interleaved(vec![a, b, x]), [x, a, b]);
         assert_eq!(interleaved(vec![a, a]), [a]);

@@ -31,12 +31,17 @@ impl Dialler {
     /// [`ErrorCode::Internal`] when our own TLS settings contradict each other.
     pub(crate) fn new(transport: Arc<dyn Transport>, seams: &Seams, pin: [u8; 32]) -> Result<Self, Error> {
         let internal = |error: &dyn std::fmt::Display| Error::never(ErrorCode::Internal, error.to_string());
-        let tls = tls::client_crypto(vec![pin], Arc::clone(&seams.clock)).map_err(|error| internal(&error))?;
+        let tls =
+            tls::client_crypto(vec![pin], Arc::clone(&seams.clock)).map_err(|error| internal(&error))?;
         let crypto = QuicClientConfig::try_from(tls.config).map_err(|error| internal(&error))?;
         let mut config = ClientConfig::new(Arc::new(crypto));
         config.transport_config(Arc::new(settings()));
         transport.tune(&mut config);
-        Ok(Self { transport, config, verifier: tls.verifier })
+        Ok(Self {
+            transport,
+            config,
+            verifier: tls.verifier,
+        })
     }
 
     /// A fresh endpoint on a fresh socket: dual-stack, or IPv4 where there is no IPv6.
@@ -49,7 +54,11 @@ impl Dialler {
 
     /// Moves an endpoint to a fresh socket of the same family.
     pub(crate) fn rebind(&self, endpoint: &Endpoint) -> io::Result<()> {
-        let family = if endpoint.local_addr()?.is_ipv6() { Family::Dual } else { Family::V4 };
+        let family = if endpoint.local_addr()?.is_ipv6() {
+            Family::Dual
+        } else {
+            Family::V4
+        };
         endpoint.rebind_abstract(self.transport.bind(family)?)
     }
 }
@@ -72,7 +81,10 @@ fn settings() -> TransportConfig {
         .datagram_send_buffer_size(DATAGRAM_BYTES)
         // The default takes the median handshake at 30 % loss to a second.
         .initial_rtt(Duration::from_millis(100))
-        .max_idle_timeout(Some(idle.try_into().expect("a minute is within a varint of milliseconds")))
+        .max_idle_timeout(Some(
+            idle.try_into()
+                .expect("a minute is within a varint of milliseconds"),
+        ))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .allow_spin(false);
     settings

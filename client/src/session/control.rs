@@ -47,7 +47,7 @@ impl Life {
 }
 
 /// Sends what the session's tasks have to say on CONTROL.
-pub(super) async fn write(mut writer: FrameWriter, mut frames: mpsc::Receiver<Bytes>) -> Ending {
+pub(crate) async fn write(mut writer: FrameWriter, mut frames: mpsc::Receiver<Bytes>) -> Ending {
     while let Some(frame) = frames.recv().await {
         if let Err(ending) = writer.send(&mut [frame]).await {
             return ending;
@@ -80,7 +80,9 @@ async fn step(core: &Core, reader: &mut FrameReader, life: &Life) -> Result<Opti
         return Ok(Some(frame.decode()?));
     } else if frame.is::<Notice>() {
         let notice: Notice = frame.decode()?;
-        core.events.push([Event::Notice { text: notice.text.as_str().to_owned() }]);
+        core.events.push([Event::Notice {
+            text: notice.text.as_str().to_owned(),
+        }]);
     } else if frame.is::<Refusal>() {
         let refusal: Refusal = frame.decode()?;
         tracing::warn!(code = refusal.code.0, "no new token for now");
@@ -112,7 +114,9 @@ pub(super) async fn refresh(
     loop {
         let wait = *remaining.borrow_and_update() * 2 / 3;
         sleep(wait).await;
-        let question = credentials.secret.refresh(life.device, credentials.pin, &exporter(&connection));
+        let question = credentials
+            .secret
+            .refresh(life.device, credentials.pin, &exporter(&connection));
         if frames.send(question.to_frame()).await.is_err() {
             return Ending::Finished("the session");
         }

@@ -25,10 +25,19 @@ impl Greeting {
     /// Opens CONTROL and says hello. The server's own hello is read together with its first answer.
     pub(crate) async fn begin(dialled: &Dialled, agent: &str) -> Result<Self, Ending> {
         let agent = Some(Text::cut(agent.to_owned()));
-        let hello = Hello { minor: MINOR, features: List::default(), agent }.to_frame();
+        let hello = Hello {
+            minor: MINOR,
+            features: List::default(),
+            agent,
+        }
+        .to_frame();
         let connection = dialled.connection.clone();
         let (writer, reader) = open(&connection, BidiType::Control, priority::CONTROL, &[hello]).await?;
-        Ok(Self { connection, writer, reader })
+        Ok(Self {
+            connection,
+            writer,
+            reader,
+        })
     }
 
     /// Redeems an invite.
@@ -73,7 +82,10 @@ impl Greeting {
     }
 
     async fn next(&mut self) -> Result<Frame, Ending> {
-        self.reader.next().await?.ok_or(Ending::Finished("the session while signing in"))
+        self.reader
+            .next()
+            .await?
+            .ok_or(Ending::Finished("the session while signing in"))
     }
 }
 
@@ -95,7 +107,9 @@ pub(crate) fn exporter(
 pub(crate) fn of_invite(ending: &Ending) -> crate::error::Error {
     use crate::error::{Error, ErrorCode as E};
     use quipu_protocol::Code;
-    let Ending::Refused(refusal) = ending else { return ending.error() };
+    let Ending::Refused(refusal) = ending else {
+        return ending.error();
+    };
     let mut error = Error::from(refusal.clone());
     error.code = match refusal.code {
         Code::EXPIRED => E::InviteExpired,

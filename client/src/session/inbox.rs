@@ -6,6 +6,7 @@ use std::time::Duration;
 use quinn::{Connection, RecvStream};
 use quipu_protocol::datagram::{self, Typing};
 use quipu_protocol::inbox::{Heads, InboxReady, Membership, Presence};
+use quipu_protocol::request::MembershipState;
 use quipu_protocol::room::Opened;
 use quipu_protocol::{Frame, ResetCode, UniType};
 use tokio::sync::mpsc;
@@ -48,7 +49,9 @@ pub(super) async fn accept(core: Arc<Core>, connection: Connection, rooms: mpsc:
 /// Finds out what a stream is. What goes wrong before that hurts this stream alone.
 async fn take(core: Arc<Core>, stream: RecvStream, rooms: mpsc::Sender<Arrival>) -> Result<(), Ending> {
     let mut reader = FrameReader::new(stream);
-    let Ok(ty) = in_time(STREAM_TIMEOUT, "a stream's type", reader.stream_type()).await else { return Ok(()) };
+    let Ok(ty) = in_time(STREAM_TIMEOUT, "a stream's type", reader.stream_type()).await else {
+        return Ok(());
+    };
     match UniType::from_number(ty) {
         Some(UniType::Inbox) => follow(&core, reader).await,
         Some(UniType::Room) => {
@@ -67,7 +70,10 @@ async fn take(core: Arc<Core>, stream: RecvStream, rooms: mpsc::Sender<Arrival>)
 
 async fn first(reader: &mut FrameReader) -> Result<Opened, Ending> {
     loop {
-        let frame = reader.next().await?.ok_or(Ending::Finished("a room before it began"))?;
+        let frame = reader
+            .next()
+            .await?
+            .ok_or(Ending::Finished("a room before it began"))?;
         if frame.is::<Opened>() {
             return Ok(frame.decode()?);
         } else if frame.ty.is_critical() {
@@ -90,17 +96,26 @@ fn tell(core: &Core, frame: &Frame) -> Result<(), Ending> {
     if frame.is::<Heads>() {
         let heads: Heads = frame.decode()?;
         for head in heads.rooms.into_vec() {
-            core.heads().insert(head.room, head.clone());
+            core.note_head(&head);
             core.events.push([Event::Head(head)]);
         }
     } else if frame.is::<Membership>() {
-        core.events.push([Event::Membership { info: frame.decode::<Membership>()?.info }]);
+        let Membership { info } = frame.decode()?;
+        if info.membership != MembershipState::JOINED {
+            core.heads().remove(&info.room);
+        }
+        core.events.push([Event::Membership { info }]);
     } else if frame.is::<Presence>() {
         let presence: Presence = frame.decode()?;
         let people = presence.people.into_vec().into_iter();
-        core.events.push(people.map(|person| Event::Presence { user: person.user, state: person.state }));
+        core.events.push(people.map(|person| Event::Presence {
+            user: person.user,
+            state: person.state,
+        }));
     } else if frame.is::<InboxReady>() {
-        core.events.push([Event::InboxReady { rooms: frame.decode::<InboxReady>()?.rooms }]);
+        core.events.push([Event::InboxReady {
+            rooms: frame.decode::<InboxReady>()?.rooms,
+        }]);
     } else if frame.ty.is_critical() {
         return Err(frame.unexpected().into());
     }
@@ -115,7 +130,12 @@ pub(super) async fn typing(core: Arc<Core>, connection: Connection) -> Ending {
             Err(error) => return error.into(),
         };
         let notice = datagram::decode(&datagram).and_then(|frame| frame.decode::<Typing>());
-        if let Ok(Typing { room, user: Some(user), ttl_ms }) = notice {
+        if let Ok(Typing {
+            room,
+            user: Some(user),
+            ttl_ms,
+        }) = notice
+        {
             core.events.push([Event::Typing { room, user, ttl_ms }]);
         }
     }

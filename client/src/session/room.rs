@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use quipu_protocol::entry::Entry;
-use quipu_protocol::request::{Anchor, AnchorKind, History, Page};
 use quipu_protocol::limits::PAGE_ENTRIES_MAX;
+use quipu_protocol::request::{Anchor, AnchorKind, History, Page};
 use quipu_protocol::room::{CaughtUp, End, EndReason, Gap, GapReason, Opened, Snapshot};
 use quipu_protocol::{Cursor, Frame, RoomId, Seq};
 
@@ -47,7 +47,14 @@ pub(super) async fn follow(
     wish: Wish,
 ) -> Result<Followed, Ending> {
     let track = Track::open(&opened, wish.told).map_err(Ending::Order)?;
-    let mut follower = Follower { core, link, room: opened.room, wish, track, batch: Vec::new() };
+    let mut follower = Follower {
+        core,
+        link,
+        room: opened.room,
+        wish,
+        track,
+        batch: Vec::new(),
+    };
     match follower.run(reader, &opened).await {
         Ok(reason) => Ok(Followed::Ended(reason)),
         // A stream may fail alone, and a question may go unanswered; all else is the session's end.
@@ -81,7 +88,11 @@ impl Follower {
                 if let Some(reason) = self.take(next).await? {
                     return Ok(reason);
                 }
-                frame = if self.batch.len() < BATCH { reader.ready()? } else { None };
+                frame = if self.batch.len() < BATCH {
+                    reader.ready()?
+                } else {
+                    None
+                };
             }
             self.tell_batch().await?;
         }
@@ -109,7 +120,15 @@ impl Follower {
             let CaughtUp { seq } = frame.decode()?;
             let cursor = self.track.cursor();
             if seq == cursor.seq {
-                self.tell(cursor, Vec::new(), vec![Event::CaughtUp { room: self.room, cursor }]).await?;
+                self.tell(
+                    cursor,
+                    Vec::new(),
+                    vec![Event::CaughtUp {
+                        room: self.room,
+                        cursor,
+                    }],
+                )
+                .await?;
             }
         } else if frame.is::<Snapshot>() {
             let Snapshot { info, .. } = frame.decode()?;
@@ -117,7 +136,11 @@ impl Follower {
         } else if frame.is::<End>() {
             let End { reason } = frame.decode()?;
             // A stopping server ends every room; they go on after it.
-            return if reason == EndReason::SHUTDOWN { Err(Ending::Finished("a room")) } else { Ok(Some(reason)) };
+            return if reason == EndReason::SHUTDOWN {
+                Err(Ending::Finished("a room"))
+            } else {
+                Ok(Some(reason))
+            };
         } else {
             return Err(frame.unexpected().into());
         }
@@ -135,10 +158,20 @@ impl Follower {
     /// Tells a range by pages of history instead of the stream. What history lacks is told as missing.
     async fn fill(&mut self, mut from: Seq, to: Seq, reason: GapReason) -> Result<(), Ending> {
         while from <= to {
-            let anchor = Anchor { kind: AnchorKind::BETWEEN, seq: Seq(from.0.saturating_sub(1)), to: to.next() };
-            let question = History { room: self.room, anchor, limit: PAGE_ENTRIES_MAX as u64 };
+            let anchor = Anchor {
+                kind: AnchorKind::BETWEEN,
+                seq: Seq(from.0.saturating_sub(1)),
+                to: to.next(),
+            };
+            let question = History {
+                room: self.room,
+                anchor,
+                limit: PAGE_ENTRIES_MAX as u64,
+            };
             let (page, entries) = match self.link.page(&question, ANSWER_TIMEOUT).await {
-                Err(Ending::Refused(refusal)) if !refusal.code.retryable() => return self.tell_gap(from, to, reason).await,
+                Err(Ending::Refused(refusal)) if !refusal.code.retryable() => {
+                    return self.tell_gap(from, to, reason).await;
+                }
                 Err(Ending::Refused(_)) => return Err(Ending::Late("a question about history")),
                 answer => answer?,
             };
@@ -149,7 +182,8 @@ impl Follower {
                 return Err(Ending::Finished("a room that began anew"));
             }
             if first > from {
-                self.tell_gap(from, Seq(first.0 - 1), GapReason::RETENTION).await?;
+                self.tell_gap(from, Seq(first.0 - 1), GapReason::RETENTION)
+                    .await?;
             }
             from = self.tell_page(first, to, entries).await?;
         }
@@ -172,7 +206,13 @@ impl Follower {
 
     async fn tell_gap(&mut self, from: Seq, to: Seq, reason: GapReason) -> Result<(), Ending> {
         let cursor = self.at(to);
-        let gap = Event::Gap { room: self.room, cursor, from, to, reason };
+        let gap = Event::Gap {
+            room: self.room,
+            cursor,
+            from,
+            to,
+            reason,
+        };
         self.tell(cursor, Vec::new(), vec![gap]).await
     }
 
@@ -187,44 +227,78 @@ impl Follower {
         let room = self.room;
         let incarnation = self.track.cursor().incarnation;
         let batch = std::mem::take(&mut self.batch);
-        let kept = batch.iter().map(|(entry, payload)| (entry.seq, payload.clone())).collect();
+        let kept = batch
+            .iter()
+            .map(|(entry, payload)| (entry.seq, payload.clone()))
+            .collect();
         let events = batch.into_iter().map(|(entry, _)| {
-            let cursor = Cursor { incarnation, seq: entry.seq };
+            let cursor = Cursor {
+                incarnation,
+                seq: entry.seq,
+            };
             Event::Entry { room, cursor, entry }
         });
         self.tell(self.at(last), kept, events.collect()).await
     }
 
     fn at(&self, seq: Seq) -> Cursor {
-        Cursor { incarnation: self.track.cursor().incarnation, seq }
+        Cursor {
+            incarnation: self.track.cursor().incarnation,
+            seq,
+        }
     }
 
     /// Keeps, then tells.
     async fn tell(&self, cursor: Cursor, kept: Vec<log::Received>, events: Vec<Event>) -> Result<(), Ending> {
         let room = self.room;
         self.core.events.has_room().await;
-        self.core.store.run(move |db| log::append(db, room, &kept, cursor)).await?;
-        let told = self.core.rooms.advance(room, self.wish.generation, cursor, || self.core.events.push(events));
+        self.core
+            .store
+            .run(move |db| log::append(db, room, &kept, cursor))
+            .await?;
+        let told = self.core.rooms.advance(room, self.wish.generation, cursor, || {
+            self.core.events.push(events)
+        });
         // Closed meanwhile: the task is about to be aborted, and nobody looks at how it ended.
-        if told { Ok(()) } else { Err(Ending::Finished("a room that was closed")) }
+        if told {
+            Ok(())
+        } else {
+            Err(Ending::Finished("a room that was closed"))
+        }
     }
 }
 
 /// The place before the first entry at or after a time: found by halving, as time never goes back within a room.
 pub(super) async fn place_before(link: &Link, room: RoomId, ms: u64) -> Result<Cursor, Ending> {
-    let newest = History { room, anchor: Anchor::LATEST, limit: 1 };
+    let newest = History {
+        room,
+        anchor: Anchor::LATEST,
+        limit: 1,
+    };
     let (page, _) = link.page(&newest, ANSWER_TIMEOUT).await?;
-    let Page { floor, head, incarnation, .. } = page;
+    let Page {
+        floor,
+        head,
+        incarnation,
+        ..
+    } = page;
     // Everything up to `before` is too old; whatever lies behind `from` is not known to be young enough yet.
     let (mut before, mut from) = (floor.0.saturating_sub(1), head.0);
     while before < from {
         let middle = before + (from - before) / 2;
-        let question = History { room, anchor: Anchor::after(Seq(middle)), limit: 1 };
+        let question = History {
+            room,
+            anchor: Anchor::after(Seq(middle)),
+            limit: 1,
+        };
         let (_, entries) = link.page(&question, ANSWER_TIMEOUT).await?;
         match entries.first() {
             Some((entry, _)) if entry.at_ms < ms && entry.seq.0 > middle => before = entry.seq.0.min(from),
             _ => from = middle,
         }
     }
-    Ok(Cursor { incarnation, seq: Seq(before) })
+    Ok(Cursor {
+        incarnation,
+        seq: Seq(before),
+    })
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use quipu_protocol::limits::BACKLOG_ENTRIES_MAX;
 use quipu_protocol::request::{Subscribe, SubscribeRoom, Subscribed, SubscribedRoom};
-use quipu_protocol::{Cursor, List, Refusal, ResetCode, RoomId};
+use quipu_protocol::{Code, Cursor, List, Refusal, ResetCode, RoomId};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -30,12 +30,20 @@ use crate::open::{Begin, Wish};
 
 /// Wait before a room that broke is asked for again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The same when the server has not yet noticed that we let go of an earlier stream of the room.
+const CLOSING: Duration = Duration::from_millis(50);
 /// Wait for a stream that was granted.
 const GRANTED: Duration = Duration::from_secs(10);
 
 /// Follows the wishes for as long as the session lasts.
 pub(super) async fn run(core: Arc<Core>, link: Link, arrivals: mpsc::Receiver<Arrival>) -> Ending {
-    let rooms = Rooms { core, link, arrivals, states: BTreeMap::new(), tasks: JoinSet::new() };
+    let rooms = Rooms {
+        core,
+        link,
+        arrivals,
+        states: BTreeMap::new(),
+        tasks: JoinSet::new(),
+    };
     match rooms.run().await {
         Ok(never) => match never {},
         Err(ending) => ending,
@@ -84,20 +92,28 @@ impl Rooms {
     async fn sync(&mut self) -> Result<(), Ending> {
         let wishes = self.core.rooms.wishes();
         self.states.retain(|room, (generation, state)| {
-            let keep = wishes.get(room).is_some_and(|wish| wish.generation == *generation);
+            let keep = wishes
+                .get(room)
+                .is_some_and(|wish| wish.generation == *generation);
             if let (false, State::Following(task)) = (keep, state) {
                 task.abort(); // Dropping the stream tells the server to stop.
             }
             keep
         });
         let now = Instant::now();
-        let missing = wishes.into_iter().filter(|(room, _)| match self.states.get(room) {
-            None => true,
-            Some((_, State::Granted(_, until) | State::Later(until))) => *until <= now,
-            Some((_, State::Following(_))) => false,
-        });
+        let missing = wishes
+            .into_iter()
+            .filter(|(room, _)| match self.states.get(room) {
+                None => true,
+                Some((_, State::Granted(_, until) | State::Later(until))) => *until <= now,
+                Some((_, State::Following(_))) => false,
+            });
         let missing: Vec<(RoomId, Wish)> = missing.collect();
-        if missing.is_empty() { Ok(()) } else { self.subscribe(missing).await }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            self.subscribe(missing).await
+        }
     }
 
     async fn subscribe(&mut self, missing: Vec<(RoomId, Wish)>) -> Result<(), Ending> {
@@ -106,8 +122,14 @@ impl Rooms {
             rows.push(self.row(*room, wish).await?);
         }
         let rooms = List::new(rows).expect("no more rooms can be open than be asked for at once");
-        let question = Subscribe { rooms, priority: None };
-        let answer = self.link.ask::<Subscribe, Subscribed>(&question, ANSWER_TIMEOUT).await;
+        let question = Subscribe {
+            rooms,
+            priority: None,
+        };
+        let answer = self
+            .link
+            .ask::<Subscribe, Subscribed>(&question, ANSWER_TIMEOUT)
+            .await;
         let rows = match answer {
             Ok(answer) => answer.rooms.into_vec(),
             Err(Ending::Refused(refusal)) => {
@@ -156,12 +178,27 @@ impl Rooms {
     fn answered(&mut self, room: RoomId, wish: &Wish, row: Option<&SubscribedRoom>) {
         let now = Instant::now();
         let state = match row {
-            Some(SubscribedRoom { subscription: Some(number), .. }) => State::Granted(*number, now + GRANTED),
-            Some(SubscribedRoom { refusal: Some(refusal), .. }) if !refusal.code.retryable() => {
+            Some(SubscribedRoom {
+                subscription: Some(number),
+                ..
+            }) => State::Granted(*number, now + GRANTED),
+            Some(SubscribedRoom {
+                refusal: Some(Refusal {
+                    code: Code::CONFLICT, ..
+                }),
+                ..
+            }) => State::Later(now + CLOSING),
+            Some(SubscribedRoom {
+                refusal: Some(refusal),
+                ..
+            }) if !refusal.code.retryable() => {
                 self.refused(room, wish.generation, refusal.clone());
                 return;
             }
-            Some(SubscribedRoom { refusal: Some(refusal), .. }) => {
+            Some(SubscribedRoom {
+                refusal: Some(refusal),
+                ..
+            }) => {
                 let wait = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0)).max(AGAIN);
                 State::Later(now + wait)
             }
@@ -173,21 +210,29 @@ impl Rooms {
     fn refused(&mut self, room: RoomId, generation: u64, refusal: Refusal) {
         self.states.remove(&room);
         self.core.rooms.end(room, generation, || {
-            self.core.events.push([Event::RoomEnded { room, reason: None, refusal: Some(refusal) }]);
+            self.core.events.push([Event::RoomEnded {
+                room,
+                reason: None,
+                refusal: Some(refusal),
+            }]);
         });
     }
 
     fn arrived(&mut self, Arrival { opened, reader }: Arrival) {
         let room = opened.room;
         let granted = match self.states.get(&room) {
-            Some((generation, State::Granted(number, _))) if *number == opened.subscription => Some(*generation),
+            Some((generation, State::Granted(number, _))) if *number == opened.subscription => {
+                Some(*generation)
+            }
             _ => None,
         };
         let wish = self.core.rooms.wishes().get(&room).copied();
         match (granted, wish) {
             (Some(generation), Some(wish)) if wish.generation == generation => {
                 let following = room::follow(Arc::clone(&self.core), self.link.clone(), opened, reader, wish);
-                let task = self.tasks.spawn(async move { (room, generation, following.await) });
+                let task = self
+                    .tasks
+                    .spawn(async move { (room, generation, following.await) });
                 self.states.insert(room, (generation, State::Following(task)));
             }
             // Closed meanwhile, or left over from an earlier opening.
@@ -204,19 +249,28 @@ impl Rooms {
             Err(error) if error.is_cancelled() => return Ok(()),
             Err(error) => return Err(super::of_panic(&error)),
         };
-        if self.states.get(&room).is_none_or(|(present, _)| *present != generation) {
+        if self
+            .states
+            .get(&room)
+            .is_none_or(|(present, _)| *present != generation)
+        {
             return Ok(());
         }
         match followed {
             Ok(Followed::Ended(reason)) => {
                 self.states.remove(&room);
                 self.core.rooms.end(room, generation, || {
-                    self.core.events.push([Event::RoomEnded { room, reason: Some(reason), refusal: None }]);
+                    self.core.events.push([Event::RoomEnded {
+                        room,
+                        reason: Some(reason),
+                        refusal: None,
+                    }]);
                 });
                 Ok(())
             }
             Ok(Followed::Broken) => {
-                self.states.insert(room, (generation, State::Later(Instant::now() + AGAIN)));
+                self.states
+                    .insert(room, (generation, State::Later(Instant::now() + AGAIN)));
                 Ok(())
             }
             Err(ending) => Err(ending),
@@ -229,6 +283,8 @@ impl Rooms {
             State::Following(_) => None,
         });
         // An hour stands for never: the loop only looks again.
-        deadlines.min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600))
+        deadlines
+            .min()
+            .unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600))
     }
 }

@@ -27,22 +27,23 @@ pub(crate) fn append(
     let before = cursor_in(&step, room)?;
     let incarnation = to_sql(cursor.incarnation.0)?;
     if before.is_some_and(|before| before.incarnation != cursor.incarnation) {
-        step.execute("DELETE FROM entry WHERE room = ?1 AND incarnation <> ?2", params![room.as_bytes(), incarnation])?;
+        step.execute(
+            "DELETE FROM entry WHERE room = ?1 AND incarnation <> ?2",
+            params![room.as_bytes(), incarnation],
+        )?;
     }
     for (seq, payload) in entries {
-        step.prepare_cached("INSERT OR IGNORE INTO entry VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-            room.as_bytes(),
-            incarnation,
-            to_sql(seq.0)?,
-            &payload[..]
-        ])?;
+        step.prepare_cached("INSERT OR IGNORE INTO entry VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                room.as_bytes(),
+                incarnation,
+                to_sql(seq.0)?,
+                &payload[..]
+            ])?;
     }
     if before.is_none_or(|before| before.incarnation != cursor.incarnation || before.seq < cursor.seq) {
-        step.prepare_cached("INSERT OR REPLACE INTO cursor VALUES (?1, ?2, ?3)")?.execute(params![
-            room.as_bytes(),
-            incarnation,
-            to_sql(cursor.seq.0)?
-        ])?;
+        step.prepare_cached("INSERT OR REPLACE INTO cursor VALUES (?1, ?2, ?3)")?
+            .execute(params![room.as_bytes(), incarnation, to_sql(cursor.seq.0)?])?;
         trim(&step, room, cursor)?;
     }
     Ok(step.commit()?)
@@ -71,7 +72,10 @@ fn cursor_in(db: &Connection, room: RoomId) -> Result<Option<Cursor>, Error> {
         .query_row([room.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     row.map(|(incarnation, seq)| {
-        Ok(Cursor { incarnation: Incarnation(from_sql(incarnation)?), seq: Seq(from_sql(seq)?) })
+        Ok(Cursor {
+            incarnation: Incarnation(from_sql(incarnation)?),
+            seq: Seq(from_sql(seq)?),
+        })
     })
     .transpose()
 }
@@ -85,7 +89,9 @@ pub(crate) fn between(
     newest: bool,
     limit: u64,
 ) -> Result<Vec<Entry>, Error> {
-    let Some(cursor) = cursor_in(db, room)? else { return Ok(Vec::new()) };
+    let Some(cursor) = cursor_in(db, room)? else {
+        return Ok(Vec::new());
+    };
     let clamp = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
     let order = if newest { "DESC" } else { "ASC" };
     let mut select = db.prepare_cached(&format!(
@@ -120,7 +126,10 @@ mod tests {
     const ROOM: RoomId = RoomId::from_bytes([1; 16]);
 
     fn at(incarnation: u64, seq: u64) -> Cursor {
-        Cursor { incarnation: Incarnation(incarnation), seq: Seq(seq) }
+        Cursor {
+            incarnation: Incarnation(incarnation),
+            seq: Seq(seq),
+        }
     }
 
     fn received(seqs: std::ops::RangeInclusive<u64>) -> Vec<Received> {
@@ -134,20 +143,30 @@ mod tests {
             body: Blob::default(),
             ext: Ext::default(),
         };
-        seqs.map(|seq| (Seq(seq), cbor::encode(&entry(seq)).into())).collect()
+        seqs.map(|seq| (Seq(seq), cbor::encode(&entry(seq)).into()))
+            .collect()
     }
 
     async fn seqs(store: &super::super::Store) -> Vec<u64> {
         let all = (Seq::ZERO, Seq(u64::MAX));
-        let entries = store.run(move |db| between(db, ROOM, all, false, 1_000)).await.unwrap();
+        let entries = store
+            .run(move |db| between(db, ROOM, all, false, 1_000))
+            .await
+            .unwrap();
         entries.iter().map(|entry| entry.seq.0).collect()
     }
 
     #[tokio::test]
     async fn told_twice_is_kept_once_and_the_cursor_never_goes_back() {
         let (store, _folder) = testing::store().await;
-        store.run(|db| append(db, ROOM, &received(1..=5), at(1, 5))).await.unwrap();
-        store.run(|db| append(db, ROOM, &received(3..=4), at(1, 4))).await.unwrap();
+        store
+            .run(|db| append(db, ROOM, &received(1..=5), at(1, 5)))
+            .await
+            .unwrap();
+        store
+            .run(|db| append(db, ROOM, &received(3..=4), at(1, 4)))
+            .await
+            .unwrap();
         assert_eq!(seqs(&store).await, [1, 2, 3, 4, 5]);
         assert_eq!(store.run(|db| cursor(db, ROOM)).await, Ok(Some(at(1, 5))));
     }
@@ -155,8 +174,14 @@ mod tests {
     #[tokio::test]
     async fn a_new_incarnation_replaces_what_was_known() {
         let (store, _folder) = testing::store().await;
-        store.run(|db| append(db, ROOM, &received(1..=5), at(1, 5))).await.unwrap();
-        store.run(|db| append(db, ROOM, &received(2..=3), at(2, 3))).await.unwrap();
+        store
+            .run(|db| append(db, ROOM, &received(1..=5), at(1, 5)))
+            .await
+            .unwrap();
+        store
+            .run(|db| append(db, ROOM, &received(2..=3), at(2, 3)))
+            .await
+            .unwrap();
         assert_eq!(seqs(&store).await, [2, 3]);
         assert_eq!(store.run(|db| cursor(db, ROOM)).await, Ok(Some(at(2, 3))));
     }
@@ -165,8 +190,14 @@ mod tests {
     async fn old_entries_leave() {
         let (store, _folder) = testing::store().await;
         let last = (CACHED_ENTRIES_MAX / 256 + 2) * 256;
-        store.run(|db| append(db, ROOM, &received(1..=600), at(1, 600))).await.unwrap();
-        store.run(move |db| append(db, ROOM, &received(last..=last), at(1, last))).await.unwrap();
+        store
+            .run(|db| append(db, ROOM, &received(1..=600), at(1, 600)))
+            .await
+            .unwrap();
+        store
+            .run(move |db| append(db, ROOM, &received(last..=last), at(1, last)))
+            .await
+            .unwrap();
         assert_eq!(seqs(&store).await.first(), Some(&(last - CACHED_ENTRIES_MAX + 1)));
     }
 }

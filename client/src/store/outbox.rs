@@ -58,8 +58,15 @@ pub(crate) fn put(db: &mut Connection, drafts: &[Draft], now_ms: u64) -> Result<
     for draft in drafts {
         let payload = cbor::encode(draft);
         if !is_known(&step, draft.message, &payload)? {
-            step.prepare_cached("INSERT INTO outbox (message, room, payload, created_ms) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![draft.message.as_bytes(), draft.room.as_bytes(), payload, to_sql(now_ms)?])?;
+            step.prepare_cached(
+                "INSERT INTO outbox (message, room, payload, created_ms) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                draft.message.as_bytes(),
+                draft.room.as_bytes(),
+                payload,
+                to_sql(now_ms)?
+            ])?;
         }
     }
     Ok(step.commit()?)
@@ -80,7 +87,13 @@ fn is_known(step: &Transaction<'_>, message: MessageId, payload: &[u8]) -> Resul
         (Some(queued), _) => queued == payload,
         (None, Some(digest)) => digest == sha256(payload),
     };
-    if same { Ok(true) } else { Err(Error::usage(format!("the id {message} was used for another message"))) }
+    if same {
+        Ok(true)
+    } else {
+        Err(Error::usage(format!(
+            "the id {message} was used for another message"
+        )))
+    }
 }
 
 /// Messages in the outbox, refused ones included.
@@ -108,15 +121,16 @@ pub(crate) fn next(db: &mut Connection, after: i64, limit: usize) -> Result<Vec<
     Ok(queued)
 }
 
-/// Notes that messages are in the log.
-pub(crate) fn acked(db: &mut Connection, acks: &[(RoomId, Ack)]) -> Result<(), Error> {
+/// Notes that messages are in the log. Gives those that were still waiting for this: the others were taken out or
+/// answered before, and are no news.
+pub(crate) fn acked(db: &mut Connection, acks: Vec<(RoomId, Ack)>) -> Result<Vec<(RoomId, Ack)>, Error> {
     let step = db.transaction()?;
+    let mut news = Vec::new();
     for (room, ack) in acks {
         let payload: Option<Vec<u8>> = step
             .prepare_cached("DELETE FROM outbox WHERE message = ?1 RETURNING payload")?
             .query_row([ack.message.as_bytes()], |row| row.get(0))
             .optional()?;
-        // Taken out while it was on its way: there is nothing left to compare a repetition with.
         let Some(payload) = payload else { continue };
         step.prepare_cached(
             "INSERT OR REPLACE INTO sent (message, room, digest, incarnation, seq, at_ms, duplicate)
@@ -131,17 +145,23 @@ pub(crate) fn acked(db: &mut Connection, acks: &[(RoomId, Ack)]) -> Result<(), E
             to_sql(ack.at_ms)?,
             ack.duplicate,
         ])?;
+        news.push((room, ack));
     }
     step.prepare_cached("DELETE FROM sent WHERE place <= (SELECT max(place) FROM sent) - ?1")?
         .execute([to_sql(OUTCOMES_MAX)?])?;
-    Ok(step.commit()?)
+    step.commit()?;
+    Ok(news)
 }
 
 /// Notes that a message will not be sent.
 pub(crate) fn refused(db: &mut Connection, message: MessageId, refusal: &Refusal) -> Result<(), Error> {
     db.execute(
         "UPDATE outbox SET code = ?2, text = ?3 WHERE message = ?1",
-        params![message.as_bytes(), refusal.code.0, refusal.text.as_ref().map(|text| text.as_str())],
+        params![
+            message.as_bytes(),
+            refusal.code.0,
+            refusal.text.as_ref().map(|text| text.as_str())
+        ],
     )?;
     Ok(())
 }
@@ -153,7 +173,9 @@ pub(crate) fn retry(db: &mut Connection, message: MessageId, now_ms: u64) -> Res
         .prepare_cached("DELETE FROM outbox WHERE message = ?1 AND code IS NOT NULL RETURNING room, payload")?
         .query_row([message.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((room, payload)) = refused else { return Ok(false) };
+    let Some((room, payload)) = refused else {
+        return Ok(false);
+    };
     // A new place, because whoever sends has passed the old one.
     step.execute(
         "INSERT INTO outbox (message, room, payload, created_ms) VALUES (?1, ?2, ?3, ?4)",
@@ -187,7 +209,10 @@ fn sent(db: &mut Connection, message: MessageId) -> Result<Option<Sent>, Error> 
         db.prepare_cached("SELECT room, incarnation, seq, at_ms, duplicate FROM sent WHERE message = ?1")?;
     let mut rows = select.query([message.as_bytes()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let at = Cursor { incarnation: Incarnation(from_sql(row.get(1)?)?), seq: Seq(from_sql(row.get(2)?)?) };
+    let at = Cursor {
+        incarnation: Incarnation(from_sql(row.get(1)?)?),
+        seq: Seq(from_sql(row.get(2)?)?),
+    };
     Ok(Some(Sent {
         id: message,
         room: id(&row.get::<_, Vec<u8>>(0)?)?,
@@ -202,8 +227,8 @@ mod tests {
     use super::super::{Store, testing};
     use super::*;
     use crate::config::Blocking;
-    use quipu_protocol::entry::{Ext, Kind};
     use quipu_protocol::Blob;
+    use quipu_protocol::entry::{Ext, Kind};
 
     const ROOM: RoomId = RoomId::from_bytes([1; 16]);
 
@@ -218,8 +243,19 @@ mod tests {
     }
 
     fn ack(n: u8, seq: u64) -> (RoomId, Ack) {
-        let at = Cursor { incarnation: Incarnation(1), seq: Seq(seq) };
-        (ROOM, Ack { message: MessageId::from_bytes([n; 16]), at, at_ms: 7, duplicate: false })
+        let at = Cursor {
+            incarnation: Incarnation(1),
+            seq: Seq(seq),
+        };
+        (
+            ROOM,
+            Ack {
+                message: MessageId::from_bytes([n; 16]),
+                at,
+                at_ms: 7,
+                duplicate: false,
+            },
+        )
     }
 
     async fn names(store: &Store) -> Vec<u8> {
@@ -230,11 +266,25 @@ mod tests {
     #[tokio::test]
     async fn order_and_outcomes_survive_a_crash() {
         let (store, folder) = testing::store().await;
-        store.run(|db| put(db, &[draft(3, "a"), draft(1, "b"), draft(2, "c")], 5)).await.unwrap();
-        store.run(|db| acked(db, &[ack(3, 41)])).await.unwrap();
+        store
+            .run(|db| put(db, &[draft(3, "a"), draft(1, "b"), draft(2, "c")], 5))
+            .await
+            .unwrap();
+        assert_eq!(
+            store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap().len(),
+            1
+        );
+        assert_eq!(
+            store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap(),
+            [],
+            "no news"
+        );
         let no = Refusal::because(Code::FORBIDDEN, "readers only read");
         let noted = no.clone();
-        store.run(move |db| refused(db, MessageId::from_bytes([1; 16]), &noted)).await.unwrap();
+        store
+            .run(move |db| refused(db, MessageId::from_bytes([1; 16]), &noted))
+            .await
+            .unwrap();
         // Not closed, as after a crash: copied, since the lock is ours.
         let copy = tempfile::tempdir().unwrap();
         for file in ["profile.db", "profile.db-wal"] {
@@ -247,7 +297,10 @@ mod tests {
         assert_eq!(store.run(known(1)).await, Ok(Outcome::Refused(no)));
         assert_eq!(store.run(known(2)).await, Ok(Outcome::Queued));
         assert_eq!(store.run(known(4)).await, Ok(Outcome::Unknown));
-        assert_eq!(store.run(|db| retry(db, MessageId::from_bytes([1; 16]), 6)).await, Ok(true));
+        assert_eq!(
+            store.run(|db| retry(db, MessageId::from_bytes([1; 16]), 6)).await,
+            Ok(true)
+        );
         assert_eq!(names(&store).await, [2, 1], "a retry goes to the end");
     }
 
@@ -258,10 +311,13 @@ mod tests {
             store.run(|db| put(db, &[draft(1, "a")], 5)).await.unwrap();
         }
         assert_eq!(names(&store).await, [1]);
-        let other = store.run(|db| put(db, &[draft(2, "x"), draft(1, "other")], 5)).await.unwrap_err();
+        let other = store
+            .run(|db| put(db, &[draft(2, "x"), draft(1, "other")], 5))
+            .await
+            .unwrap_err();
         assert_eq!(other.code, ErrorCode::Usage);
         assert_eq!(names(&store).await, [1], "all or none");
-        store.run(|db| acked(db, &[ack(1, 9)])).await.unwrap();
+        store.run(|db| acked(db, vec![ack(1, 9)])).await.unwrap();
         store.run(|db| put(db, &[draft(1, "a")], 5)).await.unwrap();
         assert_eq!(names(&store).await, [0_u8; 0], "what was sent is not sent again");
         assert!(store.run(|db| put(db, &[draft(1, "other")], 5)).await.is_err());

@@ -72,7 +72,9 @@ pub(super) fn prepare(folder: &Path) -> Result<(), Error> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| Error::storage(format_args!("{}: {error}", folder.display())))
+    builder
+        .create(folder)
+        .map_err(|error| Error::storage(format_args!("{}: {error}", folder.display())))
 }
 
 /// Takes the profile for this process, until the file is closed.
@@ -123,5 +125,7 @@ fn private(path: &Path) -> Result<File, Error> {
     options.create(true).truncate(false).read(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| Error::storage(format_args!("{}: {error}", path.display())))
+    options
+        .open(path)
+        .map_err(|error| Error::storage(format_args!("{}: {error}", path.display())))
 }

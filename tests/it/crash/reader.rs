@@ -82,7 +82,9 @@ impl Reader {
 
     /// Waits until it has come as far as `head`.
     pub(crate) async fn reaches(&mut self, head: Seq) {
-        let reached = timeout(SOON, self.told.wait_for(|seq| *seq >= head)).await.is_ok();
+        let reached = timeout(SOON, self.told.wait_for(|seq| *seq >= head))
+            .await
+            .is_ok();
         assert!(reached, "at {} of {head} entries", self.log().len());
     }
 
@@ -97,7 +99,10 @@ impl Reader {
         let at_marker = async {
             loop {
                 let rooms = client.rooms(true).await.unwrap();
-                let summary = rooms.into_iter().find(|summary| summary.info.room == self.room).unwrap();
+                let summary = rooms
+                    .into_iter()
+                    .find(|summary| summary.info.room == self.room)
+                    .unwrap();
                 if let (Some(unread), Some(at)) = (summary.unread, summary.marker)
                     && at >= marker
                     && summary.info.head.seq == head
