@@ -8,4 +8,5 @@
 
 mod binaries;
 mod crash;
+mod replay;
 mod tidy;
