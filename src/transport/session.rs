@@ -216,7 +216,10 @@ impl Session {
             // Control lives as long as the connection.
             Ok(Attended::Over) => close(&self.connection, CloseCode::Protocol),
             // The connection is gone, and has its own reason.
-            Err(StreamError::Read(ReadError::ConnectionLost(_)) | StreamError::Write(WriteError::ConnectionLost(_))) => {}
+            Err(
+                StreamError::Read(ReadError::ConnectionLost(_))
+                | StreamError::Write(WriteError::ConnectionLost(_)),
+            ) => {}
             Err(error) => {
                 debug!(%error, "control failed");
                 close(&self.connection, CloseCode::Protocol);

@@ -13,4 +13,7 @@ mod harness;
 mod invites_raw;
 mod limits_raw;
 mod stop;
+mod binaries;
+mod crash;
+mod replay;
 mod tidy;
