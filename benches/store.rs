@@ -28,6 +28,10 @@ impl Observer for Nobody {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    // A test runner that only looks what there is shall not wait for a measurement.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return Ok(());
+    }
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     println!("fsync alone: {:.2} ms", fsync_ms(target)?);
     println!(
