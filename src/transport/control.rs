@@ -19,6 +19,7 @@ use super::Shared;
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use crate::auth::Authenticated;
 use crate::limits::{AUTH_FAILURES_MAX, GRACE};
+use crate::tls;
 
 /// Streams in the order they are sent: what keeps a session alive before what fills it.
 const PRIORITY: i32 = 100;
@@ -170,6 +171,8 @@ async fn authenticate(
     let auth: Auth = frame.decode()?;
     match shared.auth.authenticate(&auth, &exporter(connection)).await {
         Ok((who, expires_ms)) => {
+            // With the answer, so that whoever reads it may act on it at once.
+            tls::welcome(connection);
             writer.send(&granted(&who, expires_ms, shared)).await?;
             Ok(Some((who, expires_ms)))
         }
