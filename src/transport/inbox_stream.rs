@@ -34,7 +34,7 @@ pub(super) async fn serve(session: Arc<Session>) {
             return close(&session.connection, CloseCode::Protocol);
         }
     };
-    match pump(&session, FrameWriter::new(stream)).await {
+    match pump(&session, FrameWriter::new(stream).patient(CONNECTION_STALL_MAX)).await {
         Ok(()) => {}
         Err(Ended::Stream(StreamError::Stalled)) => close(&session.connection, CloseCode::SlowConsumer),
         Err(Ended::Stream(error)) => debug!(%error, "inbox ended"),
@@ -83,8 +83,7 @@ async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
         };
         let mut frames = compose(session, news).await?;
         if !frames.is_empty() {
-            let written = timeout(CONNECTION_STALL_MAX, writer.send_frames(&mut frames)).await;
-            written.map_err(|_| StreamError::Stalled)??;
+            writer.send_frames(&mut frames).await?;
         }
         // What changes meanwhile is summed up.
         tokio::select! {
