@@ -135,6 +135,11 @@ impl Inbox {
         }
     }
 
+    /// Whether the account is in this room, as far as this inbox was told: at its beginning it was told of none.
+    pub fn follows(&self, room: RoomId) -> bool {
+        lock(&self.state).rooms.contains(&room)
+    }
+
     pub(super) fn add_room(&self, room: RoomId) -> bool {
         lock(&self.state).rooms.insert(room)
     }

@@ -17,6 +17,7 @@ mod frames;
 mod gate;
 mod health;
 mod inbox_stream;
+mod pace;
 mod publish;
 mod request;
 mod room_stream;
@@ -53,7 +54,7 @@ pub struct Shared {
     pub stopping: CancellationToken,
     sessions: sessions::Sessions,
     gate: gate::Gate,
-    /// Buckets of rooms people write to; see `publish`.
+    /// Buckets of rooms people write to; see `pace`.
     room_rates: Mutex<HashMap<RoomId, TokenBucket>>,
 }
 

@@ -12,9 +12,9 @@ use quipu_protocol::{Code, Frame, List, Message, Refusal, ResetCode, RoomId};
 use tokio::time::timeout;
 
 use super::frames::{FrameReader, FrameWriter, StreamError};
-use super::room_stream;
 use super::session::Session;
-use crate::limits::{OPEN_TIMEOUT, REQUEST_TIMEOUT, STREAM_STALL_MAX};
+use super::{pace, room_stream};
+use crate::limits::{OPEN_TIMEOUT, REQUEST_TIMEOUT};
 use crate::room::OpenedRoom;
 
 /// Beside the rooms that are not looked at.
@@ -24,6 +24,8 @@ const PRIORITY: i32 = 40;
 pub(super) async fn serve(session: &Arc<Session>, mut reader: FrameReader, mut writer: FrameWriter) {
     writer.priority(PRIORITY);
     let answered = match timeout(REQUEST_TIMEOUT, question(&mut reader)).await {
+        // What a closed connection had asked before is not answered.
+        Ok(Ok(Some(_))) if session.is_over() => Ok(()),
         Ok(Ok(Some(frame))) => answer(session, &frame, &mut writer).await,
         Ok(Ok(None)) => Ok(()),
         Ok(Err(error)) => Err(error),
@@ -66,18 +68,12 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         ListRooms::TYPE => say(writer, rooms.list(who, frame.decode()?).await).await,
         ListMembers::TYPE => say(writer, rooms.members(who, frame.decode()?).await).await,
         LookUp::TYPE => say(writer, rooms.look_up(frame.decode()?).await).await,
-        CreateRoom::TYPE => say(writer, room(rooms.create(who, frame.decode()?).await)).await,
-        Join::TYPE => say(writer, room(rooms.join(who, frame.decode::<Join>()?.room).await)).await,
-        Leave::TYPE => {
-            say(
-                writer,
-                room(rooms.leave(who, frame.decode::<Leave>()?.room).await),
-            )
-            .await
-        }
-        InviteMember::TYPE => say(writer, done(rooms.invite_member(who, frame.decode()?).await)).await,
-        RemoveMember::TYPE => say(writer, done(rooms.remove_member(who, frame.decode()?).await)).await,
-        Direct::TYPE => say(writer, room(rooms.direct(who, frame.decode()?).await)).await,
+        CreateRoom::TYPE
+        | Join::TYPE
+        | Leave::TYPE
+        | InviteMember::TYPE
+        | RemoveMember::TYPE
+        | Direct::TYPE => change(session, frame, writer).await,
         MarkRead::TYPE => {
             say(
                 writer,
@@ -96,6 +92,45 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         RevokeDevice::TYPE => say(writer, revoke_device(session, frame.decode()?).await).await,
         _ => Err(frame.unexpected().into()),
     }
+}
+
+/// Questions whose answer is an entry of a log: they wait for their turn as drafts do.
+async fn change(session: &Session, frame: &Frame, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    pace::own_turn(session).await;
+    if session.is_over() {
+        return Ok(());
+    }
+    let (who, rooms) = (&session.who, &session.shared.rooms);
+    match frame.ty {
+        CreateRoom::TYPE => say(writer, room(rooms.create(who, frame.decode()?).await)).await,
+        Direct::TYPE => say(writer, room(rooms.direct(who, frame.decode()?).await)).await,
+        Join::TYPE => {
+            let ask: Join = frame.decode()?;
+            let joined = rooms.join(who, ask.room).await;
+            say(writer, room(made(session, ask.room, joined))).await
+        }
+        Leave::TYPE => {
+            let ask: Leave = frame.decode()?;
+            let left = rooms.leave(who, ask.room).await;
+            say(writer, room(made(session, ask.room, left))).await
+        }
+        InviteMember::TYPE => {
+            let ask: InviteMember = frame.decode()?;
+            let (of, invited) = (ask.room, rooms.invite_member(who, ask).await);
+            say(writer, done(made(session, of, invited))).await
+        }
+        RemoveMember::TYPE => {
+            let ask: RemoveMember = frame.decode()?;
+            let (of, removed) = (ask.room, rooms.remove_member(who, ask).await);
+            say(writer, done(made(session, of, removed))).await
+        }
+        _ => Err(frame.unexpected().into()),
+    }
+}
+
+/// Charges the room for what was granted. Not before: whoever is refused must not slow its members down.
+fn made<T>(session: &Session, room: RoomId, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+    answer.inspect(|_| pace::entry_made(&session.shared, room))
 }
 
 fn room(info: Result<RoomInfo, Refusal>) -> Result<RoomAnswer, Refusal> {
@@ -118,6 +153,9 @@ async fn revoke_device(session: &Session, ask: RevokeDevice) -> Result<Done, Ref
 }
 
 async fn history(session: &Session, ask: History, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let Ok(_permit) = session.histories.acquire().await else {
+        return Ok(());
+    };
     let (page, entries) = match session.shared.rooms.history(&session.who, ask).await {
         Ok(page) => page,
         Err(refusal) => return writer.send(&refusal).await,
@@ -126,9 +164,7 @@ async fn history(session: &Session, ask: History, writer: &mut FrameWriter) -> R
     let mut frames = Vec::with_capacity(entries.len() + 1);
     frames.push(page.to_frame());
     frames.extend(entries);
-    timeout(STREAM_STALL_MAX, writer.send_frames(&mut frames))
-        .await
-        .map_err(|_| StreamError::Stalled)?
+    writer.send_frames(&mut frames).await
 }
 
 async fn subscribe(
@@ -185,12 +221,13 @@ async fn open(session: &Arc<Session>, wanted: &SubscribeRoom) -> Result<u64, Ref
         opened,
         snapshot,
     };
+    // Before the stream's task, which gives the place back when it ends.
+    place.keep();
     session.spawn(room_stream::serve(
         Arc::clone(session),
         opened,
         FrameWriter::new(stream),
     ));
-    place.keep();
     Ok(subscription)
 }
 
@@ -202,7 +239,9 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn keep(mut self) {
-        self.room = None;
+        if let Some(room) = self.room.take() {
+            self.session.room_opened(room);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use quipu_protocol::request::{CreateInvite, Done, InviteAnswer, RevokeDevice};
 use quipu_protocol::{BidiType, CloseCode, Code, Refusal};
 
-use super::harness::{Device, Ended, Member, RawPeer, RawStream, TestServer, invite};
+use super::harness::{Device, Ended, Member, RawPeer, RawStream, TestServer, draft, invite};
 
 /// A second device of the same account, on its own connection.
 async fn second_device(server: &TestServer, member: &Member) -> (Member, [u8; 16]) {
@@ -102,4 +102,37 @@ async fn the_oldest_of_too_many_connections_of_a_device_gives_way() {
         request.finish();
         request.read.end().await;
     }
+}
+
+/// Drafts that had arrived and waited for their rate are not published by somebody who was shut out meanwhile.
+#[tokio::test]
+async fn what_a_revoked_device_had_sent_is_dropped() {
+    let server = TestServer::start_with(|config| {
+        config.limits.publish_per_second = 1;
+        config.limits.publish_burst = 1;
+    })
+    .await;
+    let owner = server.owner().await;
+    let room = owner.lobby().await;
+    let (lost, _) = second_device(&server, &owner).await;
+    let mut author = lost.author().await;
+    for _ in 0..10 {
+        author.send(&draft(room, "by whoever found it")).await;
+    }
+    author.published().await.unwrap();
+    let revoke = RevokeDevice {
+        device: lost.me.device,
+    };
+    let _: Done = owner.peer.ask(&revoke).await.unwrap();
+    // At the same rate, so that there would be one of those between each two of these.
+    let mut author = owner.author().await;
+    let mut places = Vec::new();
+    for _ in 0..3 {
+        author.send(&draft(room, "by its owner")).await;
+        places.push(author.published().await.unwrap().at.seq);
+    }
+    assert!(
+        places.windows(2).all(|pair| pair[1] == pair[0].next()),
+        "{places:?}"
+    );
 }

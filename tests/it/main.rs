@@ -7,6 +7,7 @@
 )]
 
 mod auth_raw;
+mod bounds_raw;
 mod devices_raw;
 mod frames;
 mod harness;
