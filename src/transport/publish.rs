@@ -23,7 +23,7 @@ use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::session::Session;
 use crate::limits::STREAM_STALL_MAX;
 use crate::rate::TokenBucket;
-use crate::store::{Pending, WriteError};
+use crate::store::{Lane, Pending, WriteError};
 
 /// Acknowledgements go before rooms: an author waits for them.
 const PRIORITY: i32 = 80;
@@ -65,6 +65,7 @@ async fn read(
     reader: &mut FrameReader,
     waiting: mpsc::Sender<Waiting>,
 ) -> Result<(), StreamError> {
+    let lane = Lane::default();
     loop {
         // The place for the answer comes first: without one we do not read.
         let Ok(place) = waiting.reserve().await else {
@@ -86,7 +87,7 @@ async fn read(
         // Not reading is how we ask a fast author to slow down.
         slow_down(session, draft.room).await;
         let message = draft.message;
-        let outcome = session.shared.rooms.publish(&session.who, draft).await;
+        let outcome = session.shared.rooms.publish(&session.who, draft, &lane).await;
         place.send(Waiting { message, outcome });
     }
 }
