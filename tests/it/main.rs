@@ -12,5 +12,7 @@ mod frames;
 mod harness;
 mod invites_raw;
 mod limits_raw;
+mod secrets;
+mod startup;
 mod stop;
 mod tidy;
