@@ -16,6 +16,7 @@ use crate::ending::Ending;
 use crate::error::{Error, ErrorCode, Retry};
 use crate::event::Event;
 use crate::event_log::EventLog;
+use crate::limits::HEADS_KEPT_MAX;
 use crate::open::OpenRooms;
 use crate::session::request::Link;
 use crate::state::ConnState;
@@ -106,6 +107,14 @@ impl Core {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps how a room stands.
+    pub(crate) fn note_head(&self, head: &Head) {
+        let mut heads = self.heads();
+        if heads.len() < HEADS_KEPT_MAX || heads.contains_key(&head.room) {
+            heads.insert(head.room, head.clone());
+        }
+    }
+
     /// The connection, waiting for it until `deadline`.
     ///
     /// # Errors
@@ -142,10 +151,12 @@ impl Core {
 
     /// Asks the server, on this connection or on the next, until `wait` is over. Only for questions that may be
     /// asked twice, and all of ours may.
-    pub(crate) async fn ask<T>(
+    ///
+    /// Not `AsyncFn`: with it no future of ours would be known to be `Send`, and nobody could spawn one.
+    pub(crate) async fn ask<T, F: Future<Output = Result<T, Ending>>>(
         &self,
         wait: Duration,
-        question: impl AsyncFn(Link) -> Result<T, Ending>,
+        question: impl Fn(Link) -> F,
     ) -> Result<T, Error> {
         let deadline = Instant::now() + wait;
         loop {

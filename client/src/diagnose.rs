@@ -11,6 +11,7 @@ use std::time::Duration;
 use quipu_protocol::InviteLink;
 use quipu_protocol::limits::{CLOCK_SKEW_MS, DATAGRAM_BYTES_MAX};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::account::fingerprint;
@@ -21,7 +22,7 @@ use crate::error::{Error, ErrorCode};
 use crate::keeper::credentials;
 use crate::net::dial::Dialled;
 use crate::net::endpoint::Dialler;
-use crate::session::connect::{remaining, sign_in};
+use crate::session::connect::{Online, remaining, sign_in};
 use crate::session::{self, survives};
 
 /// What was found out, step by step, in the order of connecting.
@@ -101,11 +102,13 @@ impl Client {
         let dialler = Dialler::new(config.transport.clone(), &config.seams, pin)?;
         let mut report = Report::default();
         if let Some(dialled) = reach(&dialler, &host, port, &pin, &mut report).await {
-            if link.is_none() {
-                sign(self.core(), &dialler, &dialled, &mut report).await;
-            }
+            // Kept until the end: a server closes a connection whose session is over.
+            let online = match link {
+                None => sign(self.core(), &dialler, &dialled, &mut report).await,
+                Some(_) => None,
+            };
             datagrams(&dialled, &mut report);
-            rebind(&dialler, &dialled, &mut report).await;
+            rebind(&dialler, &dialled, online, &mut report).await;
             session::close(&dialled, &Ending::Stopped).await;
         }
         Ok(report)
@@ -166,7 +169,7 @@ async fn reach(
     }
 }
 
-async fn sign(core: &Core, dialler: &Dialler, dialled: &Dialled, report: &mut Report) {
+async fn sign(core: &Core, dialler: &Dialler, dialled: &Dialled, report: &mut Report) -> Option<Online> {
     let began = Instant::now();
     let signed = match credentials(core).await {
         Ok((membership, credentials)) => {
@@ -182,7 +185,7 @@ async fn sign(core: &Core, dialler: &Dialler, dialled: &Dialled, report: &mut Re
         }
         Err(error) => Err(error.into()),
     };
-    match signed {
+    match &signed {
         Ok(online) => {
             let hours = remaining(core, &online.membership).as_secs() / 3_600;
             let detail = format!("as {}, the token holds for {hours} h", online.granted.nickname);
@@ -200,8 +203,12 @@ async fn sign(core: &Core, dialler: &Dialler, dialled: &Dialled, report: &mut Re
                 Some(skew_ms),
             );
         }
-        Err(ending) => report.bad("auth", &ending.error()),
+        Err(ending) => {
+            report.bad("auth", &ending.error());
+            return None;
+        }
     }
+    signed.ok()
 }
 
 fn datagrams(dialled: &Dialled, report: &mut Report) {
@@ -227,10 +234,15 @@ fn datagrams(dialled: &Dialled, report: &mut Report) {
     }
 }
 
-async fn rebind(dialler: &Dialler, dialled: &Dialled, report: &mut Report) {
+async fn rebind(dialler: &Dialler, dialled: &Dialled, online: Option<Online>, report: &mut Report) {
     let began = Instant::now();
-    // Nobody takes these frames: after a move quinn itself says something.
-    let (frames, _unused) = mpsc::channel(1);
+    let (frames, outgoing) = mpsc::channel(1);
+    // The session's own way of speaking after a move, as long as there is a session.
+    let mut speaking = JoinSet::new();
+    let _held = online.map(|online| {
+        speaking.spawn(session::speak(online.writer, outgoing));
+        online.reader
+    });
     let (verdict, detail) = if survives(dialler, dialled, &frames).await {
         (Verdict::Good, "the connection moves to another socket")
     } else {

@@ -25,6 +25,8 @@ pub(crate) const DIAL_AGAIN: Duration = Duration::from_secs(3);
 pub(crate) const DIAL_ADDRESSES_MAX: usize = 4;
 /// How long Hello, Redeem, Refresh and Auth may take together.
 pub(crate) const AUTH_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a server that refused us has to close the connection, which says more than the refusal does.
+pub(crate) const VERDICT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a closing connection may take to say so.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -65,7 +67,9 @@ pub(crate) const OUTBOX_MAX: u64 = 10_000;
 pub(crate) const OUTCOMES_MAX: u64 = 10_000;
 /// Entries of one room kept in the profile.
 pub(crate) const CACHED_ENTRIES_MAX: u64 = 20_000;
-/// Rooms asked for when a profile resumes a room it never had open, in entries.
+/// Rooms whose heads are kept in memory: more than anybody joins.
+pub(crate) const HEADS_KEPT_MAX: usize = 10_000;
+/// Entries asked for when a profile resumes a room it never had open.
 pub(crate) const FIRST_LOOK_ENTRIES: u64 = 500;
 
 const _: () = assert!(UNI_STREAMS_MAX as usize > ROOMS_OPEN_MAX);

@@ -10,6 +10,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quipu_protocol::Refusal;
 use tokio::sync::mpsc;
@@ -34,6 +35,9 @@ pub enum Blocking {
     Pool,
     /// In the task that asks: for simulations, whose order of events must not depend on threads.
     Inline,
+    /// The same with a disk that takes its time over a batch, half of it before the batch is durable and half after:
+    /// so that a simulated crash can fall into a commit.
+    Slow(Duration),
 }
 
 /// Sees every batch of entries after it is durable and before its authors are told.

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::storage::{BATCH_JOBS_MAX, Blocking, Observer, WriteError};
@@ -127,6 +128,12 @@ impl Writer {
         let (store, batch, committed) = match blocking {
             Blocking::Inline => {
                 let (batch, committed) = commit(&mut *store, batch);
+                (store, batch, committed)
+            }
+            Blocking::Slow(time) => {
+                sleep(time / 2).await;
+                let (batch, committed) = commit(&mut *store, batch);
+                sleep(time / 2).await;
                 (store, batch, committed)
             }
             Blocking::Pool => {

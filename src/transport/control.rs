@@ -66,6 +66,7 @@ impl Refused {
 async fn delivered(writer: &FrameWriter, connection: &Connection) {
     let _ = timeout(REFUSAL_DELIVERY, async {
         tokio::select! {
+            biased;
             () = writer.stopped() => {}
             _ = connection.closed() => {}
         }

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
 use quipu_protocol::limits::{PUBLISH_STREAMS_MAX, ROOMS_OPEN_MAX};
 use quipu_protocol::{BidiType, CloseCode, ResetCode, RoomId};
 use tokio::sync::Semaphore;
@@ -167,6 +167,7 @@ impl Session {
             let Ok((send, recv)) = accepted else { return };
             if let Some(ready_at) = rate.take(Instant::now()) {
                 tokio::select! {
+                    biased;
                     () = sleep_until(ready_at) => {}
                     _ = self.connection.closed() => return,
                 }
@@ -214,6 +215,11 @@ impl Session {
             Ok(Attended::Stopping) => {}
             // Control lives as long as the connection.
             Ok(Attended::Over) => close(&self.connection, CloseCode::Protocol),
+            // The connection is gone, and has its own reason.
+            Err(
+                StreamError::Read(ReadError::ConnectionLost(_))
+                | StreamError::Write(WriteError::ConnectionLost(_)),
+            ) => {}
             Err(error) => {
                 debug!(%error, "control failed");
                 close(&self.connection, CloseCode::Protocol);

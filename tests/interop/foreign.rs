@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use quinn::{ConnectionError, TransportErrorCode};
+use quipu_protocol::InviteLink;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -16,6 +17,8 @@ use crate::process::{Running, first, run, start};
 
 /// The TLS alert `no_application_protocol` (RFC 7301).
 const NO_APPLICATION_PROTOCOL: u8 = 120;
+/// What `quipu` ends with when a server does not speak its language.
+const NO_COMMON_VERSION: i32 = 7;
 /// Below the idle timeout of either side: an answer that is not given must not look like one.
 const ANSWERED: Duration = Duration::from_secs(20);
 
@@ -68,6 +71,47 @@ async fn their_server_tells_a_peer_with_our_protocol_alone() {
     let dialled = timeout(ANSWERED, dial(address, "localhost", [0; 32], "quipu/1"));
     refused_for_its_protocol(dialled.await.unwrap().map(drop));
     assert_eq!(theirs.fetch(), "hello from a file\n");
+}
+
+#[test]
+fn our_command_line_says_what_is_wrong_with_their_server() {
+    let theirs = Theirs::start();
+    let link = InviteLink {
+        host: "localhost".to_owned(),
+        port: theirs.port,
+        pin: [0; 32],
+        secret: [0; 16],
+        expires_s: u32::MAX,
+    };
+    let link = link.to_string();
+    let joined = quipu(&["join", &link, "--nick", "ada", "--yes"]);
+    assert_eq!(
+        joined.status.code(),
+        Some(NO_COMMON_VERSION),
+        "{}",
+        stderr(&joined)
+    );
+    assert!(
+        stderr(&joined).contains("speaks no version of the protocol"),
+        "{}",
+        stderr(&joined)
+    );
+    let looked = quipu(&["doctor", &link]);
+    println!("{looked:?}");
+    assert_eq!(
+        looked.status.code(),
+        Some(NO_COMMON_VERSION),
+        "{}",
+        stderr(&looked)
+    );
+    assert_eq!(theirs.fetch(), "hello from a file\n");
+}
+
+/// Our command line, with a profile that nobody had before.
+fn quipu(arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(peers::quipu());
+    run(command.arg("--data-dir").arg(home.path()).args(arguments))
 }
 
 #[track_caller]

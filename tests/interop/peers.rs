@@ -13,6 +13,11 @@ pub(crate) fn python() -> PathBuf {
     printed_by("python.sh")
 }
 
+/// Our command line.
+pub(crate) fn quipu() -> PathBuf {
+    printed_by("quipu.sh")
+}
+
 /// The path that a script of this folder prints.
 fn printed_by(script: &str) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -15,4 +15,7 @@ mod limits_raw;
 mod secrets;
 mod startup;
 mod stop;
+mod binaries;
+mod crash;
+mod replay;
 mod tidy;

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use quinn::{ApplicationClose, ConnectionError};
 use quipu_protocol::control::{Authenticated, Token};
 use quipu_protocol::request::ServerRole;
+use quipu_protocol::{CloseCode, Code};
+use tokio::time::timeout;
 
 use super::frames::{FrameReader, FrameWriter, in_time};
 use super::greeting::{Credentials, Greeting};
 use crate::core::Core;
 use crate::ending::Ending;
 use crate::error::{Error, ErrorCode};
-use crate::limits::AUTH_TIMEOUT;
+use crate::limits::{AUTH_TIMEOUT, VERDICT_TIMEOUT};
 use crate::net::dial::Dialled;
 use crate::net::endpoint::Dialler;
 use crate::store::identity::{self, Membership};
@@ -27,7 +30,8 @@ pub(crate) struct Online {
     pub(crate) membership: Membership,
 }
 
-/// Signs in over a connection. With `refresh`, or when the token has ended, a new token is asked for first.
+/// Signs in over a connection. With `refresh`, or when the token has ended, a new token is asked for first; when the
+/// server does not accept the one we have, a new one is asked for once.
 pub(crate) async fn sign_in(
     core: &Core,
     dialler: Dialler,
@@ -38,19 +42,25 @@ pub(crate) async fn sign_in(
 ) -> Result<Online, Ending> {
     let signing = async {
         let mut greeting = Greeting::begin(&dialled, &core.config.agent).await?;
-        if refresh || !is_current(core, &membership) {
-            let exporter = greeting.exporter();
-            let question = credentials
-                .secret
-                .refresh(membership.account.device, credentials.pin, &exporter);
-            let token = greeting.refresh(question).await?;
-            keep_token(core, &mut membership, &token).await?;
+        let refreshed = refresh || !is_current(core, &membership);
+        if refreshed {
+            renew(core, &mut greeting, &credentials, &mut membership).await?;
         }
-        let granted = authenticate(&mut greeting, &credentials, &membership).await?;
+        let granted = match authenticate(&mut greeting, &credentials, &membership).await {
+            Err(Ending::Refused(refusal)) if !refreshed && refusal.code == Code::UNAUTHENTICATED => {
+                renew(core, &mut greeting, &credentials, &mut membership).await?;
+                authenticate(&mut greeting, &credentials, &membership).await?
+            }
+            granted => granted?,
+        };
         note(core, &mut membership, &granted).await?;
         Ok((greeting, granted))
     };
-    let (greeting, granted) = in_time(AUTH_TIMEOUT, "signing in", signing).await?;
+    let signed = in_time(AUTH_TIMEOUT, "signing in", signing).await;
+    let (greeting, granted) = match signed {
+        Ok(signed) => signed,
+        Err(ending) => return Err(verdict(&dialled, ending).await),
+    };
     let (writer, reader) = greeting.into_parts();
     Ok(Online {
         dialler,
@@ -61,6 +71,40 @@ pub(crate) async fn sign_in(
         credentials,
         membership,
     })
+}
+
+async fn renew(
+    core: &Core,
+    greeting: &mut Greeting,
+    credentials: &Credentials,
+    membership: &mut Membership,
+) -> Result<(), Ending> {
+    let exporter = greeting.exporter();
+    let question = credentials
+        .secret
+        .refresh(membership.account.device, credentials.pin, &exporter);
+    let token = greeting.refresh(question).await?;
+    Ok(keep_token(core, membership, &token).await?)
+}
+
+/// Why we were refused: the refusal itself is the same for all reasons, a close that follows it is not.
+async fn verdict(dialled: &Dialled, ending: Ending) -> Ending {
+    if !matches!(
+        &ending,
+        Ending::Refused(_) | Ending::Finished(_) | Ending::Reset(_)
+    ) {
+        return ending;
+    }
+    match timeout(VERDICT_TIMEOUT, dialled.connection.closed()).await {
+        Ok(ConnectionError::ApplicationClosed(close)) if is_revoked(&close) => {
+            Ending::Closed(ConnectionError::ApplicationClosed(close))
+        }
+        _ => ending,
+    }
+}
+
+fn is_revoked(close: &ApplicationClose) -> bool {
+    CloseCode::from_number(close.error_code.into_inner()) == Some(CloseCode::Revoked)
 }
 
 /// Proves on this connection who we are.

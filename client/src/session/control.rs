@@ -47,7 +47,7 @@ impl Life {
 }
 
 /// Sends what the session's tasks have to say on CONTROL.
-pub(super) async fn write(mut writer: FrameWriter, mut frames: mpsc::Receiver<Bytes>) -> Ending {
+pub(crate) async fn write(mut writer: FrameWriter, mut frames: mpsc::Receiver<Bytes>) -> Ending {
     while let Some(frame) = frames.recv().await {
         if let Err(ending) = writer.send(&mut [frame]).await {
             return ending;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quinn::{Connection, RecvStream};
 use quipu_protocol::datagram::{self, Typing};
 use quipu_protocol::inbox::{Heads, InboxReady, Membership, Presence};
+use quipu_protocol::request::MembershipState;
 use quipu_protocol::room::Opened;
 use quipu_protocol::{Frame, ResetCode, UniType};
 use tokio::sync::mpsc;
@@ -95,13 +96,15 @@ fn tell(core: &Core, frame: &Frame) -> Result<(), Ending> {
     if frame.is::<Heads>() {
         let heads: Heads = frame.decode()?;
         for head in heads.rooms.into_vec() {
-            core.heads().insert(head.room, head.clone());
+            core.note_head(&head);
             core.events.push([Event::Head(head)]);
         }
     } else if frame.is::<Membership>() {
-        core.events.push([Event::Membership {
-            info: frame.decode::<Membership>()?.info,
-        }]);
+        let Membership { info } = frame.decode()?;
+        if info.membership != MembershipState::JOINED {
+            core.heads().remove(&info.room);
+        }
+        core.events.push([Event::Membership { info }]);
     } else if frame.is::<Presence>() {
         let presence: Presence = frame.decode()?;
         let people = presence.people.into_vec().into_iter();

@@ -37,6 +37,7 @@ use crate::net::dial::Dialled;
 use crate::session::connect::Online;
 use crate::session::request::Link;
 use crate::state::ConnState;
+pub(crate) use control::write as speak;
 pub(crate) use path::survives;
 
 /// Runs a session to its end, and closes its connection.

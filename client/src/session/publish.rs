@@ -57,7 +57,7 @@ pub(super) async fn run(core: Arc<Core>, link: Link, in_flight: watch::Sender<us
 
 /// One PUBLISH stream.
 struct Pipe<'a> {
-    core: &'a Core,
+    core: &'a Arc<Core>,
     flying: Mutex<VecDeque<(MessageId, RoomId)>>,
     permits: Semaphore,
     in_flight: &'a watch::Sender<usize>,
@@ -68,7 +68,7 @@ struct Pipe<'a> {
 enum Never {}
 
 impl<'a> Pipe<'a> {
-    fn new(core: &'a Core, link: &Link, in_flight: &'a watch::Sender<usize>) -> Self {
+    fn new(core: &'a Arc<Core>, link: &Link, in_flight: &'a watch::Sender<usize>) -> Self {
         let granted = usize::try_from(link.limits.publishes_in_flight).unwrap_or(usize::MAX);
         Self {
             core,
@@ -202,24 +202,26 @@ impl<'a> Pipe<'a> {
         }
     }
 
-    /// On disk first, then told.
+    /// On disk first, then told. Both in the profile's own time, so that a session that ends in between does not
+    /// leave an outcome untold.
     async fn acked(&self, acks: Vec<(RoomId, Ack)>) -> Result<(), Ending> {
         if acks.is_empty() {
             return Ok(());
         }
-        let kept = acks.clone();
-        self.core.store.run(move |db| outbox::acked(db, &kept)).await?;
-        self.core
-            .events
-            .push(acks.into_iter().map(|(room, ack)| Event::Sent {
+        let core = Arc::clone(self.core);
+        let keeping = self.core.store.run(move |db| {
+            let news = outbox::acked(db, acks)?;
+            core.events.push(news.into_iter().map(|(room, ack)| Event::Sent {
                 id: ack.message,
                 room,
                 at: ack.at,
                 at_ms: ack.at_ms,
                 duplicate: ack.duplicate,
             }));
-        self.core.outbox_changed();
-        Ok(())
+            core.outbox_changed();
+            Ok(())
+        });
+        Ok(keeping.await?)
     }
 
     async fn refused(&self, room: RoomId, refused: Refused) -> Result<(), Ending> {
@@ -231,14 +233,14 @@ impl<'a> Pipe<'a> {
     }
 
     async fn refuse(&self, id: MessageId, room: RoomId, refusal: Refusal) -> Result<(), Ending> {
-        let kept = refusal.clone();
-        self.core
-            .store
-            .run(move |db| outbox::refused(db, id, &kept))
-            .await?;
-        self.core.events.push([Event::Refused { id, room, refusal }]);
-        self.core.outbox_changed();
-        Ok(())
+        let core = Arc::clone(self.core);
+        let keeping = self.core.store.run(move |db| {
+            outbox::refused(db, id, &refusal)?;
+            core.events.push([Event::Refused { id, room, refusal }]);
+            core.outbox_changed();
+            Ok(())
+        });
+        Ok(keeping.await?)
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use quipu_protocol::limits::BACKLOG_ENTRIES_MAX;
 use quipu_protocol::request::{Subscribe, SubscribeRoom, Subscribed, SubscribedRoom};
-use quipu_protocol::{Cursor, List, Refusal, ResetCode, RoomId};
+use quipu_protocol::{Code, Cursor, List, Refusal, ResetCode, RoomId};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -30,6 +30,8 @@ use crate::open::{Begin, Wish};
 
 /// Wait before a room that broke is asked for again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The same when the server has not yet noticed that we let go of an earlier stream of the room.
+const CLOSING: Duration = Duration::from_millis(50);
 /// Wait for a stream that was granted.
 const GRANTED: Duration = Duration::from_secs(10);
 
@@ -180,6 +182,12 @@ impl Rooms {
                 subscription: Some(number),
                 ..
             }) => State::Granted(*number, now + GRANTED),
+            Some(SubscribedRoom {
+                refusal: Some(Refusal {
+                    code: Code::CONFLICT, ..
+                }),
+                ..
+            }) => State::Later(now + CLOSING),
             Some(SubscribedRoom {
                 refusal: Some(refusal),
                 ..

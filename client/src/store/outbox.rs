@@ -87,13 +87,15 @@ fn is_known(step: &Transaction<'_>, message: MessageId, payload: &[u8]) -> Resul
         (Some(queued), _) => queued == payload,
         (None, Some(digest)) => digest == sha256(payload),
     };
-    if same {
-        Ok(true)
-    } else {
-        Err(Error::usage(format!(
+    if !same {
+        return Err(Error::usage(format!(
             "the id {message} was used for another message"
-        )))
+        )));
     }
+    // From now on an earlier attempt has done it.
+    step.prepare_cached("UPDATE sent SET duplicate = 1 WHERE message = ?1")?
+        .execute([message.as_bytes()])?;
+    Ok(true)
 }
 
 /// Messages in the outbox, refused ones included.
@@ -121,15 +123,16 @@ pub(crate) fn next(db: &mut Connection, after: i64, limit: usize) -> Result<Vec<
     Ok(queued)
 }
 
-/// Notes that messages are in the log.
-pub(crate) fn acked(db: &mut Connection, acks: &[(RoomId, Ack)]) -> Result<(), Error> {
+/// Notes that messages are in the log. Gives those that were still waiting for this: the others were taken out or
+/// answered before, and are no news.
+pub(crate) fn acked(db: &mut Connection, acks: Vec<(RoomId, Ack)>) -> Result<Vec<(RoomId, Ack)>, Error> {
     let step = db.transaction()?;
+    let mut news = Vec::new();
     for (room, ack) in acks {
         let payload: Option<Vec<u8>> = step
             .prepare_cached("DELETE FROM outbox WHERE message = ?1 RETURNING payload")?
             .query_row([ack.message.as_bytes()], |row| row.get(0))
             .optional()?;
-        // Taken out while it was on its way: there is nothing left to compare a repetition with.
         let Some(payload) = payload else { continue };
         step.prepare_cached(
             "INSERT OR REPLACE INTO sent (message, room, digest, incarnation, seq, at_ms, duplicate)
@@ -144,10 +147,12 @@ pub(crate) fn acked(db: &mut Connection, acks: &[(RoomId, Ack)]) -> Result<(), E
             to_sql(ack.at_ms)?,
             ack.duplicate,
         ])?;
+        news.push((room, ack));
     }
     step.prepare_cached("DELETE FROM sent WHERE place <= (SELECT max(place) FROM sent) - ?1")?
         .execute([to_sql(OUTCOMES_MAX)?])?;
-    Ok(step.commit()?)
+    step.commit()?;
+    Ok(news)
 }
 
 /// Notes that a message will not be sent.
@@ -267,7 +272,15 @@ mod tests {
             .run(|db| put(db, &[draft(3, "a"), draft(1, "b"), draft(2, "c")], 5))
             .await
             .unwrap();
-        store.run(|db| acked(db, &[ack(3, 41)])).await.unwrap();
+        assert_eq!(
+            store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap().len(),
+            1
+        );
+        assert_eq!(
+            store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap(),
+            [],
+            "no news"
+        );
         let no = Refusal::because(Code::FORBIDDEN, "readers only read");
         let noted = no.clone();
         store
@@ -306,9 +319,14 @@ mod tests {
             .unwrap_err();
         assert_eq!(other.code, ErrorCode::Usage);
         assert_eq!(names(&store).await, [1], "all or none");
-        store.run(|db| acked(db, &[ack(1, 9)])).await.unwrap();
+        store.run(|db| acked(db, vec![ack(1, 9)])).await.unwrap();
         store.run(|db| put(db, &[draft(1, "a")], 5)).await.unwrap();
         assert_eq!(names(&store).await, [0_u8; 0], "what was sent is not sent again");
+        let known = store.run(|db| outcome(db, MessageId::from_bytes([1; 16]))).await;
+        assert!(
+            matches!(known, Ok(Outcome::Sent(sent)) if sent.duplicate),
+            "and says so"
+        );
         assert!(store.run(|db| put(db, &[draft(1, "other")], 5)).await.is_err());
     }
 

@@ -1,0 +1,9 @@
+//! The client library against a real server, in one process over loopback.
+
+#![allow(clippy::unwrap_used, reason = "in a file of tests an unwrap is an assertion")]
+
+mod conversation;
+mod joining;
+mod reconnecting;
+mod requests;
+mod world;
