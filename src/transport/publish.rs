@@ -101,7 +101,12 @@ async fn slow_down(session: &Session, room: RoomId) {
         .take(now);
     let ready_at = own.max(of_room(&session.shared, room, now));
     if let Some(ready_at) = ready_at {
-        sleep_until(ready_at).await;
+        // What was read is still taken when there is nothing left to slow down.
+        tokio::select! {
+            () = sleep_until(ready_at) => {}
+            () = session.shared.stopping.cancelled() => {}
+            () = session.ended.cancelled() => {}
+        }
     }
 }
 
