@@ -7,6 +7,7 @@
 )]
 
 mod binaries;
+mod command_line;
 mod crash;
 mod replay;
 mod tidy;
