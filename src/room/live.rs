@@ -16,7 +16,7 @@ use quipu_protocol::datagram::Typing;
 use quipu_protocol::request::MembershipState;
 use quipu_protocol::room::EndReason;
 use quipu_protocol::{RoomId, Seq, UserId};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast};
 
 use super::inbox::Inbox;
 use super::tail::Tail;
@@ -34,8 +34,8 @@ pub struct Live {
 pub(super) struct LiveRoom {
     pub(super) room: RoomId,
     pub(super) state: Mutex<State>,
-    /// The newest position; readers wait on it.
-    pub(super) appended: watch::Sender<Seq>,
+    /// Wakes readers, in the order in which they began to wait: a watch would wake them in a random one.
+    pub(super) appended: Notify,
     pub(super) typing: broadcast::Sender<Typing>,
 }
 
@@ -78,7 +78,7 @@ impl Live {
             Arc::new(LiveRoom {
                 room,
                 state: Mutex::default(),
-                appended: watch::Sender::new(Seq::ZERO),
+                appended: Notify::new(),
                 typing: broadcast::Sender::new(TYPING_QUEUE),
             })
         });
@@ -249,12 +249,7 @@ impl LiveRoom {
                 reader.gone = Some((entry.seq, reason));
             }
         }
-        let last = state.tail.last();
         drop(state);
-        self.appended.send_if_modified(|seq| {
-            let newer = last > *seq;
-            *seq = last.max(*seq);
-            newer
-        });
+        self.appended.notify_waiters();
     }
 }

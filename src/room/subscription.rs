@@ -13,7 +13,7 @@ use bytes::Bytes;
 use quipu_protocol::datagram::Typing;
 use quipu_protocol::room::{EndReason, GapReason};
 use quipu_protocol::{Cursor, RoomId, Seq, UserId};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use super::live::{Live, LiveRoom, lock};
 use super::tail::Found;
@@ -27,7 +27,6 @@ pub struct Subscription {
     room: Arc<LiveRoom>,
     storage: Storage,
     user: UserId,
-    appended: watch::Receiver<Seq>,
     /// Everything up to here was given, or told missing.
     cursor: Seq,
     /// The head when the right to read was checked; a departure after it ends the reading.
@@ -60,7 +59,6 @@ impl Subscription {
             live: Arc::clone(live),
             storage: storage.clone(),
             user,
-            appended: room.appended.subscribe(),
             room,
             cursor: Seq::ZERO,
             checked_at: Seq::ZERO,
@@ -113,9 +111,10 @@ impl Subscription {
     /// # Errors
     /// When older entries cannot be read from the store.
     pub async fn next(&mut self) -> Result<Next, StoreError> {
+        let room = Arc::clone(&self.room);
         loop {
-            // Marked before it is read: an append after the read still wakes us.
-            self.appended.mark_unchanged();
+            // Listening before looking: an append after the look still wakes us.
+            let appended = room.appended.notified();
             if let Some((from, to, reason)) = self.gap.take() {
                 return Ok(Next::Gap(from, to, reason));
             }
@@ -144,11 +143,7 @@ impl Subscription {
                     self.caught_up = true;
                     return Ok(Next::CaughtUp(self.cursor));
                 }
-                Found::Nothing => {
-                    if self.appended.changed().await.is_err() {
-                        return Ok(Next::End(EndReason::SHUTDOWN));
-                    }
-                }
+                Found::Nothing => appended.await,
             }
         }
     }

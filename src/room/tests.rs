@@ -12,7 +12,7 @@ use crate::auth::Authenticated;
 use crate::limits::TAIL_ENTRIES_MAX;
 use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
-use crate::store::{Blocking, Storage, UserRow};
+use crate::store::{Blocking, Lane, Storage, UserRow};
 
 struct World {
     rooms: Rooms,
@@ -78,7 +78,7 @@ impl World {
             body: Blob::new(id.to_string().into_bytes()).unwrap(),
             ext,
         };
-        let pending = self.rooms.publish(who, draft).await?;
+        let pending = self.rooms.publish(who, draft, &Lane::default()).await?;
         pending.await.map_err(crate::store::WriteError::refusal)
     }
 

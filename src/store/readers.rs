@@ -43,7 +43,7 @@ impl Readers {
                 .unwrap_or_else(|_| Err(StoreError::Failed("a question panicked".into())))
         };
         match self.blocking {
-            Blocking::Inline => answer(),
+            Blocking::Inline | Blocking::Slow(_) => answer(),
             Blocking::Pool => tokio::task::spawn_blocking(answer)
                 .await
                 .unwrap_or(Err(StoreError::Closed)),

@@ -10,12 +10,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quipu_protocol::Refusal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::lane::Lane;
 use super::readers::Readers;
 use super::writer::{Work, Writer, ticket};
 use super::{Fresh, Reads, Store, StoreError, Writes};
@@ -34,6 +36,9 @@ pub enum Blocking {
     Pool,
     /// In the task that asks: for simulations, whose order of events must not depend on threads.
     Inline,
+    /// The same with a disk that takes its time over a batch, half of it before the batch is durable and half after:
+    /// so that a simulated crash can fall into a commit.
+    Slow(Duration),
 }
 
 /// Sees every batch of entries after it is durable and before its authors are told.
@@ -111,8 +116,20 @@ impl Storage {
         &self,
         job: impl FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send + 'static,
     ) -> Result<Pending<T>, WriteError> {
+        self.enqueue_in(&Lane::default(), job).await
+    }
+
+    /// The same, for a job that must not overtake a failed one of its lane.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn enqueue_in<T: Send + 'static>(
+        &self,
+        lane: &Lane,
+        job: impl FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send + 'static,
+    ) -> Result<Pending<T>, WriteError> {
         let place = self.inner.jobs.reserve().await.map_err(|_| StoreError::Closed)?;
-        let (work, answer) = ticket(job);
+        let (work, answer) = ticket(lane.clone(), job);
         place.send(work);
         // A writer that ended without an answer may have got as far as the disk.
         Ok(Box::pin(async {

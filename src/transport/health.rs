@@ -32,6 +32,7 @@ pub(super) async fn serve(connection: &Connection, stopping: &CancellationToken)
         }
     };
     tokio::select! {
+        biased;
         () = stopping.cancelled() => {}
         _ = timeout(LIFE, pages) => {}
     }

@@ -88,6 +88,7 @@ async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
         }
         // What changes meanwhile is summed up.
         tokio::select! {
+            biased;
             () = sleep(INBOX_INTERVAL) => {}
             () = session.ended.cancelled() => return Ok(()),
             () = session.shared.stopping.cancelled() => {}

@@ -23,7 +23,7 @@ use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::session::Session;
 use crate::limits::STREAM_STALL_MAX;
 use crate::rate::TokenBucket;
-use crate::store::{Pending, WriteError};
+use crate::store::{Lane, Pending, WriteError};
 
 /// Acknowledgements go before rooms: an author waits for them.
 const PRIORITY: i32 = 80;
@@ -45,7 +45,12 @@ pub(super) async fn serve(session: &Arc<Session>, mut reader: FrameReader, mut w
     // What was taken is answered even when what follows is broken.
     let (read, written) = tokio::join!(read(session, &mut reader, sender), answer(&mut writer, receiver));
     match read.and(written) {
-        Ok(()) => writer.finish(),
+        Ok(()) => {
+            writer.finish();
+            if session.shared.stopping.is_cancelled() {
+                reader.stop(ResetCode::Shutdown);
+            }
+        }
         Err(error) => {
             let reason = error.fault().unwrap_or(ResetCode::Cancelled);
             reader.stop(reason);
@@ -60,6 +65,7 @@ async fn read(
     reader: &mut FrameReader,
     waiting: mpsc::Sender<Waiting>,
 ) -> Result<(), StreamError> {
+    let lane = Lane::default();
     loop {
         // The place for the answer comes first: without one we do not read.
         let Ok(place) = waiting.reserve().await else {
@@ -81,7 +87,7 @@ async fn read(
         // Not reading is how we ask a fast author to slow down.
         slow_down(session, draft.room).await;
         let message = draft.message;
-        let outcome = session.shared.rooms.publish(&session.who, draft).await;
+        let outcome = session.shared.rooms.publish(&session.who, draft, &lane).await;
         place.send(Waiting { message, outcome });
     }
 }
@@ -95,7 +101,12 @@ async fn slow_down(session: &Session, room: RoomId) {
         .take(now);
     let ready_at = own.max(of_room(&session.shared, room, now));
     if let Some(ready_at) = ready_at {
-        sleep_until(ready_at).await;
+        // What was read is still taken when there is nothing left to slow down.
+        tokio::select! {
+            () = sleep_until(ready_at) => {}
+            () = session.shared.stopping.cancelled() => {}
+            () = session.ended.cancelled() => {}
+        }
     }
 }
 

@@ -65,7 +65,8 @@ pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Gr
     session.spawn({
         let session = Arc::clone(&session);
         async move {
-            let attended = control::attend(control, expires_ms, &session.connection, &session.shared).await;
+            let attended =
+                control::attend(control, device, expires_ms, &session.connection, &session.shared).await;
             session.after_control(attended);
         }
     });
@@ -166,6 +167,7 @@ impl Session {
             let Ok((send, recv)) = accepted else { return };
             if let Some(ready_at) = rate.take(Instant::now()) {
                 tokio::select! {
+                    biased;
                     () = sleep_until(ready_at) => {}
                     _ = self.connection.closed() => return,
                 }
@@ -180,7 +182,12 @@ impl Session {
         let ty = match timeout(REQUEST_TIMEOUT, reader.stream_type()).await {
             Ok(Ok(Some(ty))) => BidiType::from_number(ty),
             Ok(Ok(None)) => return,
-            Ok(Err(error)) => return self.fault(&error),
+            Ok(Err(error)) => {
+                let reason = error.fault().unwrap_or(ResetCode::Cancelled);
+                reader.stop(reason);
+                writer.reset(reason);
+                return self.fault(&error);
+            }
             Err(_) => return self.fault(&StreamError::Stalled),
         };
         let refused = match ty {
@@ -200,12 +207,14 @@ impl Session {
         writer.reset(refused);
     }
 
-    /// The client ended CONTROL, which ends the session, or the server is stopping.
+    /// The end of CONTROL is the session's, unless the server stops and says goodbye itself.
     fn after_control(&self, attended: Result<Attended, StreamError>) {
         match attended {
             Ok(Attended::Expired) => close(&self.connection, CloseCode::AuthFailed),
-            Ok(Attended::Over) if self.shared.stopping.is_cancelled() => {}
-            Ok(Attended::Over) => close(&self.connection, CloseCode::None),
+            Ok(Attended::Refused) => close(&self.connection, CloseCode::AuthFailed),
+            Ok(Attended::Stopping) => {}
+            // Control lives as long as the connection.
+            Ok(Attended::Over) => close(&self.connection, CloseCode::Protocol),
             // The connection is gone, and has its own reason.
             Err(
                 StreamError::Read(ReadError::ConnectionLost(_))

@@ -6,8 +6,17 @@
     reason = "a test that cannot go on should stop where it stands"
 )]
 
+mod auth_raw;
 mod binaries;
 mod command_line;
 mod crash;
+mod devices_raw;
+mod frames;
+mod harness;
+mod invites_raw;
+mod limits_raw;
 mod replay;
+mod secrets;
+mod startup;
+mod stop;
 mod tidy;

@@ -7,9 +7,12 @@
 //!
 //! `README.md` beside this file says what is simulated, what is not, and how to replay a failure.
 
+mod chat;
 mod echo;
+mod faults;
 mod net;
 mod network;
 mod rng;
 mod seeds;
+mod swarm;
 mod world;

@@ -19,7 +19,7 @@ const CID_BYTES: usize = 8;
 /// Bytes of the id a client starts with: what quinn would use, so that handshakes have their true size.
 const INITIAL_CID_BYTES: usize = 20;
 /// Wall time at which every world begins, in seconds after 1970: some day in 2026.
-const WORLD_BEGINS_SECS: u64 = 1_780_000_000;
+pub(crate) const WORLD_BEGINS_SECS: u64 = 1_780_000_000;
 
 /// An endpoint configuration that follows `rng`. Give a restarted server another `rng`, so that it does not repeat
 /// connection ids, and the same `reset_key`, so that it can tell peers of its former life.

@@ -108,6 +108,11 @@ impl Network {
         self.lock().topology.heal(cut.into());
     }
 
+    /// Ends all cuts, those that are still to come as well.
+    pub(crate) fn heal_all(&self) {
+        self.lock().topology.heal_all();
+    }
+
     /// From now on others see `seen` where the socket bound to `real` sends, and reach it only there. The socket
     /// itself notices nothing, like a client whose NAT forgot it.
     pub(crate) fn rebind_nat(&self, real: SocketAddr, seen: SocketAddr) {

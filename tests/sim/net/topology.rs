@@ -4,7 +4,12 @@
 //! behind a NAT. Cuts and link models speak of real addresses, so they survive a rebinding.
 //! A cut takes packets as they are sent; what is already under way still arrives.
 
-use std::{collections::BTreeMap, net::SocketAddr, ops::Range, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    ops::Range,
+    time::Duration,
+};
 
 use super::link::Why;
 
@@ -13,6 +18,8 @@ use super::link::Why;
 pub(crate) enum Cut {
     /// All to and from one address.
     Host(SocketAddr),
+    /// All to and from one machine, whichever port.
+    Machine(IpAddr),
     /// All between two addresses, both ways.
     Between(SocketAddr, SocketAddr),
     /// One direction only.
@@ -29,6 +36,7 @@ impl Cut {
     fn takes(self, from: SocketAddr, to: SocketAddr) -> bool {
         match self {
             Self::Host(addr) => addr == from || addr == to,
+            Self::Machine(ip) => ip == from.ip() || ip == to.ip(),
             Self::Between(a, b) => (a, b) == (from, to) || (b, a) == (from, to),
             Self::OneWay {
                 from: source,
@@ -55,6 +63,11 @@ impl Topology {
     /// Ends `cut`, also intervals of it that are still to come.
     pub(super) fn heal(&mut self, cut: Cut) {
         self.cuts.retain(|(other, _)| *other != cut);
+    }
+
+    /// Ends all cuts.
+    pub(super) fn heal_all(&mut self) {
+        self.cuts.clear();
     }
 
     /// From now on `real` is seen as `seen`, and reached only there.
@@ -104,6 +117,9 @@ fn cuts_take_what_they_say_while_they_last() {
     topology.cut(a.into(), seconds(30)..Duration::MAX);
     assert_eq!(topology.route(c, a, seconds(30)), Err(Why::Cut));
     assert_eq!(topology.route(c, b, seconds(30)), Ok(b));
+    topology.cut(Cut::Machine(b.ip()), seconds(40)..Duration::MAX);
+    assert_eq!(topology.route(c, b, seconds(40)), Err(Why::Cut));
+    topology.heal(Cut::Machine(b.ip()));
     topology.heal(a.into());
     assert_eq!(topology.route(c, a, seconds(30)), Ok(a));
 }

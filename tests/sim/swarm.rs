@@ -1,0 +1,237 @@
+//! The swarm: many seeds, each with its own mixture of faults, and the five guarantees after every one.
+//!
+//! ```text
+//!   seed ──▶ Plan: which faults, how bad ──▶ everybody lives their day at once ──▶ settle: calm, wait, check
+//! ```
+//!
+//! A fault that is always there hides what only happens without it, so each is left out in half of the seeds.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use quipu_protocol::RoomId;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::{
+    chat::{
+        host::Host,
+        person::Person,
+        town::{Town, home},
+    },
+    net::{Cut, LinkModel, Network},
+    rng::Rng,
+    seeds,
+    world::{self, World},
+};
+
+const PEOPLE: usize = 3;
+/// Messages each of them says.
+const MESSAGES: usize = 40;
+/// Longest pause between two things a person does.
+const PAUSE_MAX: Duration = Duration::from_millis(2_500);
+/// How long the server's misfortunes go on.
+const TROUBLE: Duration = Duration::from_secs(90);
+
+// Four tests, so that they run side by side.
+#[test]
+fn seeds_0_to_59_keep_every_promise() {
+    swarm(0..60);
+}
+
+#[test]
+fn seeds_60_to_119_keep_every_promise() {
+    swarm(60..120);
+}
+
+#[test]
+fn seeds_120_to_179_keep_every_promise() {
+    swarm(120..180);
+}
+
+#[test]
+fn seeds_180_to_239_keep_every_promise() {
+    swarm(180..240);
+}
+
+#[test]
+fn a_day_replays_to_the_packet() {
+    for seed in seeds::seeds(1_000..1_004) {
+        world::run_twice(seed, async |world| day(seed, world).await);
+    }
+}
+
+fn swarm(usual: std::ops::Range<u64>) {
+    seeds::each(usual, |seed| world::run(seed, async |world| day(seed, world).await));
+}
+
+/// One seed, from the founding of the town to the last check.
+async fn day(seed: u64, world: &World) {
+    let mut rng = world.rng();
+    let plan = Plan::draw(&mut rng);
+    let mut town = Town::found(world, PEOPLE, |host| host.set_disk_time(plan.disk_time)).await;
+    let _teller = town.chronicle.told_on_panic();
+    town.chronicle.note("seed", format_args!("{seed}: {plan}"));
+    world.net.set_model(plan.model.clone());
+    let Town { host, people, rooms, net, .. } = &mut town;
+    let nat_ports = AtomicU16::new(0);
+    let lives = people.iter_mut().enumerate().map(|(number, person)| {
+        let surroundings = Surroundings { number, rooms: *rooms, plan: &plan, net, nat_ports: &nat_ports };
+        surroundings.live(person, rng.fork())
+    });
+    let lives: Vec<_> = lives.collect();
+    tokio::join!(join_all(lives), misfortunes(host, &plan, rng.fork()));
+    town.nothing_was_taken_back();
+    town.settle().await;
+}
+
+/// Which faults a seed has.
+struct Plan {
+    model: LinkModel,
+    disk_time: Duration,
+    rebindings: bool,
+    moves: bool,
+    blackouts: bool,
+    restarts: bool,
+    crashes: bool,
+    stops: bool,
+}
+
+impl Plan {
+    fn draw(rng: &mut Rng) -> Self {
+        let millis = Duration::from_millis;
+        let mut model = LinkModel::clean();
+        if rng.happens(0.7) {
+            model.loss = rng.unit() * 0.25;
+        }
+        if rng.happens(0.5) {
+            model.duplicate = rng.unit() * 0.05;
+        }
+        if rng.happens(0.5) {
+            model.delay = millis(10)..millis(20) + rng.duration(&(millis(0)..millis(150)));
+        }
+        if rng.happens(0.5) {
+            model.flip = rng.unit() * 0.02;
+        }
+        Self {
+            model,
+            disk_time: rng.duration(&(millis(0)..millis(60))),
+            rebindings: rng.happens(0.5),
+            moves: rng.happens(0.5),
+            blackouts: rng.happens(0.5),
+            restarts: rng.happens(0.5),
+            crashes: rng.happens(0.5),
+            stops: rng.happens(0.3),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LinkModel { loss, duplicate, flip, delay, .. } = &self.model;
+        write!(f, "loss {loss:.2}, duplicates {duplicate:.2}, flips {flip:.3}, delay {delay:?}")?;
+        write!(f, ", disk {:?}", self.disk_time)?;
+        let faults = [
+            (self.rebindings, "rebindings"),
+            (self.moves, "moves"),
+            (self.blackouts, "blackouts"),
+            (self.restarts, "clients restart"),
+            (self.crashes, "server crashes"),
+            (self.stops, "server stops"),
+        ];
+        faults.iter().filter(|(there, _)| *there).try_for_each(|(_, name)| write!(f, ", {name}"))
+    }
+}
+
+/// The server's part of the day.
+async fn misfortunes(host: &mut Host, plan: &Plan, mut rng: Rng) {
+    let seconds = Duration::from_secs;
+    let end = Instant::now() + TROUBLE;
+    if !plan.crashes && !plan.stops {
+        return;
+    }
+    loop {
+        let next = Instant::now() + rng.duration(&(seconds(3)..seconds(30)));
+        if next > end {
+            return;
+        }
+        sleep_until(next).await;
+        // Either kind when both are there.
+        if plan.crashes && (!plan.stops || rng.happens(0.5)) {
+            host.crash();
+        } else {
+            host.stop().await;
+        }
+        sleep(rng.duration(&(seconds(0)..seconds(8)))).await;
+        host.start().await;
+    }
+}
+
+/// What one person finds around them.
+struct Surroundings<'a> {
+    number: usize,
+    rooms: [RoomId; 2],
+    plan: &'a Plan,
+    net: &'a Network,
+    nat_ports: &'a AtomicU16,
+}
+
+impl Surroundings<'_> {
+    /// A person's part of the day: says all they have to say, and meets faults in between.
+    async fn live(self, person: &mut Person, mut rng: Rng) {
+        let (mut said, mut moves) = (0, 0);
+        while said < MESSAGES {
+            sleep(rng.duration(&(Duration::ZERO..PAUSE_MAX))).await;
+            let room = self.rooms[usize::from(rng.happens(0.4))];
+            let plan = self.plan;
+            match rng.next_u64() % 40 {
+                0 if plan.rebindings => self.rebind(person),
+                1 if plan.moves => {
+                    moves += 1;
+                    person.move_to(home(self.number, moves)).await;
+                }
+                2 if plan.blackouts => self.black_out(person, &mut rng),
+                3 if plan.restarts => self.restart(person, &mut rng).await,
+                4..7 => person.mark_read(room).await,
+                7..10 => {
+                    // All at once, and in both rooms.
+                    for _ in 0..(MESSAGES - said).min(8) {
+                        said += 1;
+                        person.say(self.rooms[said % 2], format!("burst {said}")).await;
+                    }
+                }
+                _ => {
+                    said += 1;
+                    person.say(room, format!("message {said}")).await;
+                }
+            }
+        }
+    }
+
+    fn rebind(&self, person: &Person) {
+        let port = self.nat_ports.fetch_add(1, Ordering::Relaxed);
+        person.rebind_nat(SocketAddr::from(([192, 0, 2, 1], port + 1)));
+    }
+
+    fn black_out(&self, person: &Person, rng: &mut Rng) {
+        let seconds = Duration::from_secs;
+        let length = rng.duration(&(seconds(1)..seconds(90)));
+        person.note(format_args!("is cut off for {length:?}"));
+        let machine = Cut::Machine(person.transport.ip());
+        self.net.cut_during(machine, Duration::ZERO..length);
+    }
+
+    async fn restart(&self, person: &mut Person, rng: &mut Rng) {
+        if rng.happens(0.7) {
+            person.crash().await;
+        } else {
+            person.quit().await;
+        }
+        sleep(rng.duration(&(Duration::ZERO..Duration::from_secs(20)))).await;
+        person.reopen(rng.happens(0.5)).await;
+    }
+}
