@@ -8,6 +8,7 @@
 
 mod auth_raw;
 mod binaries;
+mod command_line;
 mod crash;
 mod devices_raw;
 mod frames;
