@@ -14,5 +14,6 @@ mod net;
 mod network;
 mod rng;
 mod seeds;
+mod slow;
 mod swarm;
 mod world;

@@ -9,6 +9,7 @@
 use std::{
     fmt,
     net::SocketAddr,
+    ops::Range,
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
@@ -19,8 +20,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     chat::{
+        check,
         host::Host,
-        person::Person,
+        person::{Person, Witness},
         town::{Town, home},
     },
     net::{Cut, LinkModel, Network},
@@ -61,32 +63,99 @@ fn seeds_180_to_239_keep_every_promise() {
 #[test]
 fn a_day_replays_to_the_packet() {
     for seed in seeds::seeds(1_000..1_004) {
-        world::run_twice(seed, async |world| day(seed, world).await);
+        world::run_twice(seed, async |world| {
+            day(seed, world).await;
+        });
     }
 }
 
-fn swarm(usual: std::ops::Range<u64>) {
-    seeds::each(usual, |seed| world::run(seed, async |world| day(seed, world).await));
+fn swarm(usual: Range<u64>) {
+    let mut tally = Tally::default();
+    seeds::each(usual.clone(), |seed| {
+        tally.add(&world::run(seed, async |world| day(seed, world).await));
+    });
+    eprintln!("{tally:?}");
+    if seeds::seeds(usual.clone()) == usual {
+        tally.everything_happened();
+    }
+}
+
+/// What happened in some seeds: a swarm in which something never happens proves nothing about it.
+#[derive(Debug, Default)]
+struct Tally {
+    packets_lost: u64,
+    server_restarts: u32,
+    program_restarts: u32,
+    reconnections: u32,
+    /// Messages whose first acknowledgement did not arrive.
+    acknowledged_again: usize,
+}
+
+impl Tally {
+    fn of(town: &Town) -> Self {
+        let mut tally = Self {
+            packets_lost: town.net.trace().lost(),
+            server_restarts: town.host.lives - 1,
+            ..Self::default()
+        };
+        for person in &town.people {
+            let memory = person.memory();
+            tally.program_restarts += person.lives - 1;
+            tally.reconnections += memory.connections.saturating_sub(person.lives);
+            tally.acknowledged_again += memory.acknowledged.iter().filter(|ack| ack.duplicate).count();
+        }
+        tally
+    }
+
+    fn add(&mut self, day: &Self) {
+        self.packets_lost += day.packets_lost;
+        self.server_restarts += day.server_restarts;
+        self.program_restarts += day.program_restarts;
+        self.reconnections += day.reconnections;
+        self.acknowledged_again += day.acknowledged_again;
+    }
+
+    fn everything_happened(&self) {
+        let enough = self.packets_lost > 10_000
+            && self.server_restarts > 50
+            && self.program_restarts > 20
+            && self.reconnections > 100
+            && self.acknowledged_again > 10;
+        assert!(enough, "too little happened: {self:?}");
+    }
 }
 
 /// One seed, from the founding of the town to the last check.
-async fn day(seed: u64, world: &World) {
+async fn day(seed: u64, world: &World) -> Tally {
     let mut rng = world.rng();
     let plan = Plan::draw(&mut rng);
     let mut town = Town::found(world, PEOPLE, |host| host.set_disk_time(plan.disk_time)).await;
     let _teller = town.chronicle.told_on_panic();
     town.chronicle.note("seed", format_args!("{seed}: {plan}"));
     world.net.set_model(plan.model.clone());
-    let Town { host, people, rooms, net, .. } = &mut town;
+    let witnesses = town.witnesses();
+    let Town {
+        host,
+        people,
+        rooms,
+        net,
+        ..
+    } = &mut town;
     let nat_ports = AtomicU16::new(0);
     let lives = people.iter_mut().enumerate().map(|(number, person)| {
-        let surroundings = Surroundings { number, rooms: *rooms, plan: &plan, net, nat_ports: &nat_ports };
+        let surroundings = Surroundings {
+            number,
+            rooms: *rooms,
+            plan: &plan,
+            net,
+            nat_ports: &nat_ports,
+        };
         surroundings.live(person, rng.fork())
     });
     let lives: Vec<_> = lives.collect();
-    tokio::join!(join_all(lives), misfortunes(host, &plan, rng.fork()));
-    town.nothing_was_taken_back();
+    tokio::join!(join_all(lives), misfortunes(host, &witnesses, &plan, rng.fork()));
     town.settle().await;
+    Tally::of(&town)
 }
 
 /// Which faults a seed has.
@@ -132,8 +201,17 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LinkModel { loss, duplicate, flip, delay, .. } = &self.model;
-        write!(f, "loss {loss:.2}, duplicates {duplicate:.2}, flips {flip:.3}, delay {delay:?}")?;
+        let LinkModel {
+            loss,
+            duplicate,
+            flip,
+            delay,
+            ..
+        } = &self.model;
+        write!(
+            f,
+            "loss {loss:.2}, duplicates {duplicate:.2}, flips {flip:.3}, delay {delay:?}"
+        )?;
         write!(f, ", disk {:?}", self.disk_time)?;
         let faults = [
             (self.rebindings, "rebindings"),
@@ -143,12 +221,15 @@ impl fmt::Display for Plan {
             (self.crashes, "server crashes"),
             (self.stops, "server stops"),
         ];
-        faults.iter().filter(|(there, _)| *there).try_for_each(|(_, name)| write!(f, ", {name}"))
+        faults
+            .iter()
+            .filter(|(there, _)| *there)
+            .try_for_each(|(_, name)| write!(f, ", {name}"))
     }
 }
 
 /// The server's part of the day.
-async fn misfortunes(host: &mut Host, plan: &Plan, mut rng: Rng) {
+async fn misfortunes(host: &mut Host, witnesses: &[Witness], plan: &Plan, mut rng: Rng) {
     let seconds = Duration::from_secs;
     let end = Instant::now() + TROUBLE;
     if !plan.crashes && !plan.stops {
@@ -166,6 +247,7 @@ async fn misfortunes(host: &mut Host, plan: &Plan, mut rng: Rng) {
         } else {
             host.stop().await;
         }
+        check::nothing_was_taken_back(&host.disk, witnesses);
         sleep(rng.duration(&(seconds(0)..seconds(8)))).await;
         host.start().await;
     }
