@@ -12,6 +12,7 @@ mod echo;
 mod faults;
 mod net;
 mod network;
+mod plan;
 mod rng;
 mod seeds;
 mod slow;

@@ -4,10 +4,9 @@
 //!   seed ──▶ Plan: which faults, how bad ──▶ everybody lives their day at once ──▶ settle: calm, wait, check
 //! ```
 //!
-//! A fault that is always there hides what only happens without it, so each is left out in half of the seeds.
+//! `plan` says what a seed has in store.
 
 use std::{
-    fmt,
     net::SocketAddr,
     ops::Range,
     sync::atomic::{AtomicU16, Ordering},
@@ -25,7 +24,8 @@ use crate::{
         person::{Person, Witness},
         town::{Town, home},
     },
-    net::{Cut, LinkModel, Network},
+    net::{Cut, Network},
+    plan::{Plan, Tally},
     rng::Rng,
     seeds,
     world::{self, World},
@@ -80,51 +80,6 @@ fn swarm(usual: Range<u64>) {
     }
 }
 
-/// What happened in some seeds: a swarm in which something never happens proves nothing about it.
-#[derive(Debug, Default)]
-struct Tally {
-    packets_lost: u64,
-    server_restarts: u32,
-    program_restarts: u32,
-    reconnections: u32,
-    /// Messages whose first acknowledgement did not arrive.
-    acknowledged_again: usize,
-}
-
-impl Tally {
-    fn of(town: &Town) -> Self {
-        let mut tally = Self {
-            packets_lost: town.net.trace().lost(),
-            server_restarts: town.host.lives - 1,
-            ..Self::default()
-        };
-        for person in &town.people {
-            let memory = person.memory();
-            tally.program_restarts += person.lives - 1;
-            tally.reconnections += memory.connections.saturating_sub(person.lives);
-            tally.acknowledged_again += memory.acknowledged.iter().filter(|ack| ack.duplicate).count();
-        }
-        tally
-    }
-
-    fn add(&mut self, day: &Self) {
-        self.packets_lost += day.packets_lost;
-        self.server_restarts += day.server_restarts;
-        self.program_restarts += day.program_restarts;
-        self.reconnections += day.reconnections;
-        self.acknowledged_again += day.acknowledged_again;
-    }
-
-    fn everything_happened(&self) {
-        let enough = self.packets_lost > 10_000
-            && self.server_restarts > 50
-            && self.program_restarts > 20
-            && self.reconnections > 100
-            && self.acknowledged_again > 10;
-        assert!(enough, "too little happened: {self:?}");
-    }
-}
-
 /// One seed, from the founding of the town to the last check.
 async fn day(seed: u64, world: &World) -> Tally {
     let mut rng = world.rng();
@@ -153,83 +108,21 @@ async fn day(seed: u64, world: &World) -> Tally {
         surroundings.live(person, rng.fork())
     });
     let lives: Vec<_> = lives.collect();
-    tokio::join!(join_all(lives), misfortunes(host, &witnesses, &plan, rng.fork()));
+    tokio::join!(
+        join_all(lives),
+        misfortunes(host, (&witnesses, *rooms), &plan, rng.fork())
+    );
     town.settle().await;
     Tally::of(&town)
 }
 
-/// Which faults a seed has.
-struct Plan {
-    model: LinkModel,
-    disk_time: Duration,
-    rebindings: bool,
-    moves: bool,
-    blackouts: bool,
-    restarts: bool,
-    crashes: bool,
-    stops: bool,
-}
-
-impl Plan {
-    fn draw(rng: &mut Rng) -> Self {
-        let millis = Duration::from_millis;
-        let mut model = LinkModel::clean();
-        if rng.happens(0.7) {
-            model.loss = rng.unit() * 0.25;
-        }
-        if rng.happens(0.5) {
-            model.duplicate = rng.unit() * 0.05;
-        }
-        if rng.happens(0.5) {
-            model.delay = millis(10)..millis(20) + rng.duration(&(millis(0)..millis(150)));
-        }
-        if rng.happens(0.5) {
-            model.flip = rng.unit() * 0.02;
-        }
-        Self {
-            model,
-            disk_time: rng.duration(&(millis(0)..millis(60))),
-            rebindings: rng.happens(0.5),
-            moves: rng.happens(0.5),
-            blackouts: rng.happens(0.5),
-            restarts: rng.happens(0.5),
-            crashes: rng.happens(0.5),
-            stops: rng.happens(0.3),
-        }
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LinkModel {
-            loss,
-            duplicate,
-            flip,
-            delay,
-            ..
-        } = &self.model;
-        write!(
-            f,
-            "loss {loss:.2}, duplicates {duplicate:.2}, flips {flip:.3}, delay {delay:?}"
-        )?;
-        write!(f, ", disk {:?}", self.disk_time)?;
-        let faults = [
-            (self.rebindings, "rebindings"),
-            (self.moves, "moves"),
-            (self.blackouts, "blackouts"),
-            (self.restarts, "clients restart"),
-            (self.crashes, "server crashes"),
-            (self.stops, "server stops"),
-        ];
-        faults
-            .iter()
-            .filter(|(there, _)| *there)
-            .try_for_each(|(_, name)| write!(f, ", {name}"))
-    }
-}
-
 /// The server's part of the day.
-async fn misfortunes(host: &mut Host, witnesses: &[Witness], plan: &Plan, mut rng: Rng) {
+async fn misfortunes(
+    host: &mut Host,
+    (witnesses, rooms): (&[Witness], [RoomId; 2]),
+    plan: &Plan,
+    mut rng: Rng,
+) {
     let seconds = Duration::from_secs;
     let end = Instant::now() + TROUBLE;
     if !plan.crashes && !plan.stops {
@@ -243,6 +136,9 @@ async fn misfortunes(host: &mut Host, witnesses: &[Witness], plan: &Plan, mut rn
         sleep_until(next).await;
         // Either kind when both are there.
         if plan.crashes && (!plan.stops || rng.happens(0.5)) {
+            if rng.happens(0.5) {
+                committed(host, rooms).await;
+            }
             host.crash();
         } else {
             host.stop().await;
@@ -250,6 +146,16 @@ async fn misfortunes(host: &mut Host, witnesses: &[Witness], plan: &Plan, mut rn
         check::nothing_was_taken_back(&host.disk, witnesses);
         sleep(rng.duration(&(seconds(0)..seconds(8)))).await;
         host.start().await;
+    }
+}
+
+/// Waits, not for ever, for the moment in which something is durable and nobody was told yet.
+async fn committed(host: &Host, rooms: [RoomId; 2]) {
+    let heads = || rooms.map(|room| host.disk.head(room));
+    let before = heads();
+    let mut looks = 0..2_000;
+    while heads() == before && looks.next().is_some() {
+        sleep(Duration::from_millis(1)).await;
     }
 }
 
