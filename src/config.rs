@@ -75,11 +75,11 @@ pub struct Config {
 /// Bounds an operator may move. Those of the wire are the protocol's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Messages per second one connection may publish for long. Default 10, 1 to 1000. A faster author is read more slowly.
+    /// Messages per second one connection may publish for long. Default 10, 1 to 1000000. A faster author is read more slowly.
     pub publish_per_second: u32,
-    /// Messages it may publish at once after a silence. Default 50, 1 to 10000.
+    /// Messages it may publish at once after a silence. Default 50, 1 to 1000000.
     pub publish_burst: u32,
-    /// Messages per second all authors of one room together may publish. Default 200, 1 to 10000. What a room remembers in
+    /// Messages per second all authors of one room together may publish. Default 200, 1 to 1000000. What a room remembers in
     /// memory must hold this many for as long as a healthy reader may lag, so it costs memory.
     pub room_publish_per_second: u32,
     /// Connections one device may have. Default 2: one in use, one about to replace it. 1 to 16.

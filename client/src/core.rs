@@ -151,10 +151,12 @@ impl Core {
 
     /// Asks the server, on this connection or on the next, until `wait` is over. Only for questions that may be
     /// asked twice, and all of ours may.
-    pub(crate) async fn ask<T>(
+    ///
+    /// Not `AsyncFn`: with it no future of ours would be known to be `Send`, and nobody could spawn one.
+    pub(crate) async fn ask<T, F: Future<Output = Result<T, Ending>>>(
         &self,
         wait: Duration,
-        question: impl AsyncFn(Link) -> Result<T, Ending>,
+        question: impl Fn(Link) -> F,
     ) -> Result<T, Error> {
         let deadline = Instant::now() + wait;
         loop {

@@ -11,7 +11,7 @@ use quipu_protocol::limits::{
     BODY_BYTES_MAX, CLOCK_SKEW_MS, FRAME_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX, ROOMS_OPEN_MAX,
 };
 use quipu_protocol::token::{EXPORTER_BYTES, EXPORTER_LABEL};
-use quipu_protocol::{BidiType, CloseCode, Code, Frame, List, MINOR, Refusal, Text};
+use quipu_protocol::{BidiType, CloseCode, Code, DeviceId, Frame, List, MINOR, Refusal, Text};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
@@ -58,16 +58,20 @@ impl Refused {
     /// Waits, not for long, until the peer has the answer that explains the close.
     pub(super) async fn said(&self, connection: &Connection) {
         if let Some(writer) = &self.writer {
-            let _ = timeout(REFUSAL_DELIVERY, async {
-                tokio::select! {
-                    biased;
-                    () = writer.stopped() => {}
-                    _ = connection.closed() => {}
-                }
-            })
-            .await;
+            delivered(writer, connection).await;
         }
     }
+}
+
+async fn delivered(writer: &FrameWriter, connection: &Connection) {
+    let _ = timeout(REFUSAL_DELIVERY, async {
+        tokio::select! {
+            biased;
+            () = writer.stopped() => {}
+            _ = connection.closed() => {}
+        }
+    })
+    .await;
 }
 
 impl From<StreamError> for Refused {
@@ -212,12 +216,12 @@ async fn refresh(
     connection: &Connection,
     shared: &Shared,
     writer: &mut FrameWriter,
-) -> Result<u64, No> {
+) -> Result<(DeviceId, u64), No> {
     let refresh: Refresh = frame.decode()?;
     match shared.auth.refresh(&refresh, &exporter(connection)).await {
         Ok(token) => {
             writer.send(&token).await?;
-            Ok(token.expires_ms)
+            Ok((token.device, token.expires_ms))
         }
         Err(error) => {
             warn!(%error, "refresh refused");
@@ -228,8 +232,12 @@ async fn refresh(
 
 /// How CONTROL ended.
 pub(super) enum Attended {
-    /// The client ended it, or the server stops.
+    /// The client ended it.
     Over,
+    /// The server stops, and has said so.
+    Stopping,
+    /// Too many fresh tokens were refused.
+    Refused,
     /// The token ended and no fresh one was asked for.
     Expired,
 }
@@ -237,6 +245,7 @@ pub(super) enum Attended {
 /// What follows the greeting: fresh tokens, until the client ends the stream, its token ends, or the server stops.
 pub(super) async fn attend(
     control: Control,
+    device: DeviceId,
     mut expires_ms: u64,
     connection: &Connection,
     shared: &Shared,
@@ -245,6 +254,7 @@ pub(super) async fn attend(
         mut reader,
         mut writer,
     } = control;
+    let mut failures = 0;
     loop {
         let left_ms = (expires_ms + CLOCK_SKEW_MS).saturating_sub(shared.seams.clock.now_ms());
         let frame = tokio::select! {
@@ -252,7 +262,7 @@ pub(super) async fn attend(
             () = shared.stopping.cancelled() => {
                 writer.send(&Goaway { grace_ms: GRACE.as_millis() as u64, redirect: None }).await?;
                 writer.finish();
-                return Ok(Attended::Over);
+                return Ok(Attended::Stopping);
             }
             frame = reader.next() => frame?,
             () = sleep(Duration::from_millis(left_ms)) => return Ok(Attended::Expired),
@@ -262,9 +272,19 @@ pub(super) async fn attend(
         };
         if frame.is::<Refresh>() {
             match refresh(&frame, connection, shared, &mut writer).await {
-                Ok(until_ms) => expires_ms = until_ms,
-                Err(No::Refused(refusal, _)) => writer.send(&refusal).await?,
+                // Another device of the same client does not prolong this one's session.
+                Ok((of, until_ms)) if of == device => expires_ms = until_ms,
+                Ok(_) => {}
                 Err(No::Broken(error)) => return Err(error),
+                Err(No::Refused(refusal, _)) => {
+                    writer.send(&refusal).await?;
+                    failures += 1;
+                    if failures >= AUTH_FAILURES_MAX {
+                        writer.finish();
+                        delivered(&writer, connection).await;
+                        return Ok(Attended::Refused);
+                    }
+                }
             }
         } else if frame.ty.is_critical() {
             return Err(frame.unexpected().into());

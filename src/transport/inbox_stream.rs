@@ -25,9 +25,14 @@ const PRIORITY: i32 = 40;
 
 /// Serves the INBOX until the connection ends.
 pub(super) async fn serve(session: Arc<Session>) {
-    let Ok(Ok(stream)) = timeout(OPEN_TIMEOUT, session.connection.open_uni()).await else {
-        debug!("the client grants no stream for the inbox");
-        return close(&session.connection, CloseCode::Protocol);
+    let stream = match timeout(OPEN_TIMEOUT, session.connection.open_uni()).await {
+        Ok(Ok(stream)) => stream,
+        // The connection is gone.
+        Ok(Err(_)) => return,
+        Err(_) => {
+            debug!("the client grants no stream for the inbox");
+            return close(&session.connection, CloseCode::Protocol);
+        }
     };
     match pump(&session, FrameWriter::new(stream)).await {
         Ok(()) => {}

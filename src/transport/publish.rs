@@ -45,7 +45,12 @@ pub(super) async fn serve(session: &Arc<Session>, mut reader: FrameReader, mut w
     // What was taken is answered even when what follows is broken.
     let (read, written) = tokio::join!(read(session, &mut reader, sender), answer(&mut writer, receiver));
     match read.and(written) {
-        Ok(()) => writer.finish(),
+        Ok(()) => {
+            writer.finish();
+            if session.shared.stopping.is_cancelled() {
+                reader.stop(ResetCode::Shutdown);
+            }
+        }
         Err(error) => {
             let reason = error.fault().unwrap_or(ResetCode::Cancelled);
             reader.stop(reason);

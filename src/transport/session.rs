@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
 use quipu_protocol::limits::{PUBLISH_STREAMS_MAX, ROOMS_OPEN_MAX};
 use quipu_protocol::{BidiType, CloseCode, ResetCode, RoomId};
 use tokio::sync::Semaphore;
@@ -65,7 +65,8 @@ pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Gr
     session.spawn({
         let session = Arc::clone(&session);
         async move {
-            let attended = control::attend(control, expires_ms, &session.connection, &session.shared).await;
+            let attended =
+                control::attend(control, device, expires_ms, &session.connection, &session.shared).await;
             session.after_control(attended);
         }
     });
@@ -181,7 +182,12 @@ impl Session {
         let ty = match timeout(REQUEST_TIMEOUT, reader.stream_type()).await {
             Ok(Ok(Some(ty))) => BidiType::from_number(ty),
             Ok(Ok(None)) => return,
-            Ok(Err(error)) => return self.fault(&error),
+            Ok(Err(error)) => {
+                let reason = error.fault().unwrap_or(ResetCode::Cancelled);
+                reader.stop(reason);
+                writer.reset(reason);
+                return self.fault(&error);
+            }
             Err(_) => return self.fault(&StreamError::Stalled),
         };
         let refused = match ty {
@@ -201,12 +207,19 @@ impl Session {
         writer.reset(refused);
     }
 
-    /// The client ended CONTROL, which ends the session, or the server is stopping.
+    /// The end of CONTROL is the session's, unless the server stops and says goodbye itself.
     fn after_control(&self, attended: Result<Attended, StreamError>) {
         match attended {
             Ok(Attended::Expired) => close(&self.connection, CloseCode::AuthFailed),
-            Ok(Attended::Over) if self.shared.stopping.is_cancelled() => {}
-            Ok(Attended::Over) => close(&self.connection, CloseCode::None),
+            Ok(Attended::Refused) => close(&self.connection, CloseCode::AuthFailed),
+            Ok(Attended::Stopping) => {}
+            // Control lives as long as the connection.
+            Ok(Attended::Over) => close(&self.connection, CloseCode::Protocol),
+            // The connection is gone, and has its own reason.
+            Err(
+                StreamError::Read(ReadError::ConnectionLost(_))
+                | StreamError::Write(WriteError::ConnectionLost(_)),
+            ) => {}
             Err(error) => {
                 debug!(%error, "control failed");
                 close(&self.connection, CloseCode::Protocol);

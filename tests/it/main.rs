@@ -6,4 +6,14 @@
     reason = "a test that cannot go on should stop where it stands"
 )]
 
+mod auth_raw;
+mod devices_raw;
+mod frames;
+mod harness;
+mod invites_raw;
+mod limits_raw;
+mod stop;
+mod binaries;
+mod crash;
+mod replay;
 mod tidy;

@@ -30,7 +30,7 @@ use super::render::{self, count};
 use super::room::{Names, Room, describe};
 use super::send::is_undecided;
 use super::typed::{Typed, Waiting};
-use super::{interrupted, record, rooms};
+use super::{interrupted, record, rooms, stoppable};
 
 /// Talks until standard input ends, `/quit`, or Ctrl-C.
 pub(crate) async fn run(context: &Context, out: &mut Out, args: OneRoom) -> Result<(), Failure> {
@@ -39,11 +39,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: OneRoom) -> Resu
             "chat is for people; programs use send and tail --json".into(),
         ));
     }
-    let mut chat = tokio::select! {
-        chat = Chat::begin(context, &args) => chat?,
-        () = interrupted() => return Err(Failure::Interrupted),
-    };
-    chat.run(out).await
+    stoppable(Chat::begin(context, &args)).await?.run(out).await
 }
 
 /// A conversation in one room.
@@ -109,10 +105,10 @@ impl<'a> Chat<'a> {
         follow.open(&client, room.id, origin(marker, info.head)).await?;
         Ok(Self {
             context,
+            names: session.names(),
             session,
             room,
             follow,
-            names: Names::default(),
             waiting: Waiting::default(),
             sent_to: Seq::ZERO,
             shown_to: Seq::ZERO,
@@ -167,9 +163,9 @@ impl<'a> Chat<'a> {
         match Typed::of(line) {
             Typed::Nothing => {}
             Typed::Quit => return Ok(false),
-            Typed::Help => self.remark(out, HELP)?,
+            Typed::Help => out.remark(HELP)?,
             Typed::Who => self.who(out).await?,
-            Typed::Wrong(why) => self.remark(out, &format!("-- not sent: {why}"))?,
+            Typed::Wrong(why) => out.remark(format!("-- not sent: {why}"))?,
             Typed::Message(text) => self.say(text, out).await?,
         }
         Ok(true)
@@ -180,27 +176,24 @@ impl<'a> Chat<'a> {
         match self.session.client.send(self.room.id, Draft::text(text)).await {
             Ok(id) => self.waiting.add(id, excerpt),
             Err(error) => {
-                return self.remark(
-                    out,
-                    &format!("-- not sent ({}): {excerpt}", render::line(&error.message)),
-                );
+                return out.remark(format!(
+                    "-- not sent ({}): {excerpt}",
+                    render::line(&error.message)
+                ));
             }
         }
         if self.told_offline {
-            self.remark(
-                out,
-                &format!(
-                    "-- {} until there is a connection",
-                    count(self.waiting.len(), "message")
-                ),
-            )?;
+            out.remark(format!(
+                "-- {} until there is a connection",
+                count(self.waiting.len(), "message")
+            ))?;
         }
         Ok(())
     }
 
     async fn who(&mut self, out: &mut Out) -> Result<(), Failure> {
         if !self.session.client.state().is_online() {
-            return self.remark(out, "-- not connected");
+            return out.remark("-- not connected");
         }
         let text = match self.session.client.members(self.room.id).await {
             Ok(members) => {
@@ -215,7 +208,7 @@ impl<'a> Chat<'a> {
             }
             Err(error) => format!("-- {}", render::line(&error.message)),
         };
-        self.remark(out, &text)
+        out.remark(&text)
     }
 
     async fn happened(&mut self, events: Vec<Numbered>, out: &mut Out) -> Result<(), Failure> {
@@ -239,10 +232,10 @@ impl<'a> Chat<'a> {
     async fn show(&mut self, event: Event, out: &mut Out) -> Result<(), Failure> {
         match event {
             Event::Entry { entry, .. } => self.entry(&entry, out),
-            Event::Gap { from, to, .. } => self.remark(
-                out,
-                &format!("-- entries {from} to {to}: quipu history {}", self.room.label),
-            ),
+            Event::Gap { from, to, .. } => out.remark(format!(
+                "-- entries {from} to {to}: quipu history {}",
+                self.room.label
+            )),
             Event::Sent { id, room, at, .. } => {
                 if self.waiting.remove(id).is_some() && room == self.room.id {
                     self.sent_to = self.sent_to.max(at.seq);
@@ -256,13 +249,10 @@ impl<'a> Chat<'a> {
                     .unwrap_or_else(|| "a message from earlier".into());
                 // It would stay in the outbox for a retry that a line mode cannot offer.
                 let _ = self.session.client.cancel_send(id).await;
-                self.remark(
-                    out,
-                    &format!(
-                        "-- not delivered ({}): {what}",
-                        render::line(&refusal.to_string())
-                    ),
-                )
+                out.remark(format!(
+                    "-- not delivered ({}): {what}",
+                    render::line(&refusal.to_string())
+                ))
             }
             Event::State(state) => self.state(state, out),
             Event::RoomEnded { reason, refusal, .. } => Err(match refusal {
@@ -273,9 +263,7 @@ impl<'a> Chat<'a> {
                     reason.map_or("unknown", record::end_word)
                 )),
             }),
-            Event::Notice { text } => {
-                self.remark(out, &format!("-- the server says: {}", render::line(&text)))
-            }
+            Event::Notice { text } => out.remark(format!("-- the server says: {}", render::line(&text))),
             _ => Ok(()),
         }
     }
@@ -284,13 +272,13 @@ impl<'a> Chat<'a> {
         self.shown_to = entry.seq;
         let day = self.context.time.day(entry.at_ms);
         if day != self.day {
-            self.remark(out, &format!("-- {day}"))?;
+            out.remark(format!("-- {day}"))?;
             self.day = day;
         }
         let is_news = entry.kind == Kind::TEXT && entry.user != Some(self.session.me);
         if is_news && self.unread_after.is_some_and(|marker| entry.seq > marker) {
             self.unread_after = None;
-            self.remark(out, "-- unread from here")?;
+            out.remark("-- unread from here")?;
         }
         let minute = self.context.time.minute(entry.at_ms);
         out.text(&format!(
@@ -304,14 +292,14 @@ impl<'a> Chat<'a> {
             ConnState::Stopped { why } => Err(why.into()),
             ConnState::Waiting { why, .. } if !self.told_offline => {
                 self.told_offline = true;
-                self.remark(
-                    out,
-                    &format!("-- not connected ({}); trying again", render::line(&why.message)),
-                )
+                out.remark(format!(
+                    "-- not connected ({}); trying again",
+                    render::line(&why.message)
+                ))
             }
             ConnState::Online { .. } if self.told_offline => {
                 self.told_offline = false;
-                self.remark(out, "-- connected again")
+                out.remark("-- connected again")
             }
             _ => Ok(()),
         }
@@ -330,10 +318,10 @@ impl<'a> Chat<'a> {
                 Err(error) => {
                     let what = self.waiting.remove(id).unwrap_or_default();
                     let _ = self.session.client.cancel_send(id).await;
-                    self.remark(
-                        out,
-                        &format!("-- not delivered ({}): {what}", render::line(&error.message)),
-                    )?;
+                    out.remark(format!(
+                        "-- not delivered ({}): {what}",
+                        render::line(&error.message)
+                    ))?;
                 }
             }
         }
@@ -391,13 +379,6 @@ impl<'a> Chat<'a> {
             }) => Err(Failure::Interrupted),
             _ => Ok(()),
         }
-    }
-
-    /// A line on standard error, in its place among those on standard output.
-    fn remark(&self, out: &mut Out, text: &str) -> Result<(), Failure> {
-        out.flush()?;
-        note(text);
-        Ok(())
     }
 }
 

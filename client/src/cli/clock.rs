@@ -4,7 +4,6 @@
 //! once, before anything else runs, for every time shown. A time from the other half of the year is therefore
 //! shown with today's offset; JSON always says UTC.
 
-use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 /// How times are shown.
@@ -45,19 +44,28 @@ impl TimeView {
     }
 }
 
-/// `2026-11-23T09:15:04.123Z`.
+/// `2026-11-23T09:15:04.123Z`: RFC 3339 in UTC, always with three digits, so that texts sort as times do.
 pub(crate) fn rfc3339(at_ms: u64) -> String {
-    utc(at_ms).format(&Rfc3339).unwrap_or_else(|_| at_ms.to_string())
+    let at = utc(at_ms);
+    let (date, time) = (at.date(), at.time());
+    format!(
+        "{date}T{:02}:{:02}:{:02}.{:03}Z",
+        time.hour(),
+        time.minute(),
+        time.second(),
+        time.millisecond()
+    )
 }
 
 /// How far away a moment is: `in 2 days`, `3 hours ago`.
 pub(crate) fn distance(at_ms: u64, now_ms: u64) -> String {
-    let seconds = at_ms.abs_diff(now_ms) / 1_000;
+    let seconds = (at_ms.abs_diff(now_ms) + 500) / 1_000;
+    let rounded = |unit_seconds: u64| (seconds + unit_seconds / 2) / unit_seconds;
     let (number, unit) = match seconds {
         0..120 => (seconds, "second"),
-        120..7_200 => (seconds / 60, "minute"),
-        7_200..172_800 => (seconds / 3_600, "hour"),
-        _ => (seconds / 86_400, "day"),
+        120..7_200 => (rounded(60), "minute"),
+        7_200..172_800 => (rounded(3_600), "hour"),
+        _ => (rounded(86_400), "day"),
     };
     let text = super::render::count(number, unit);
     if at_ms >= now_ms {
@@ -84,7 +92,7 @@ mod tests {
         let at_ms = 1_795_425_304_123; // 2026-11-23T09:15:04.123Z
         assert_eq!(view.day_and_minute(at_ms), "2026-11-23 09:15");
         assert_eq!(rfc3339(at_ms), "2026-11-23T09:15:04.123Z");
-        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]
@@ -92,14 +100,15 @@ mod tests {
         let view = TimeView {
             offset: UtcOffset::from_hms(23, 0, 0).unwrap(),
         };
-        assert_eq!(rfc3339(u64::MAX), "9999-12-31T00:00:00Z");
+        assert_eq!(rfc3339(u64::MAX), "9999-12-31T00:00:00.000Z");
         assert_eq!(view.day(u64::MAX), "9999-12-31");
     }
 
     #[test]
-    fn distances_are_rounded_down() {
+    fn distances_are_rounded() {
         assert_eq!(distance(172_800_000, 0), "in 2 days");
-        assert_eq!(distance(0, 7_199_000), "119 minutes ago");
+        assert_eq!(distance(172_799_100, 600), "in 48 hours");
+        assert_eq!(distance(0, 7_199_000), "120 minutes ago");
         assert_eq!(distance(1_000, 0), "in 1 second");
     }
 }

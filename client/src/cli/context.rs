@@ -5,13 +5,14 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
-use quipu_client::protocol::UserId;
+use quipu_client::protocol::{Nickname, UserId};
 use quipu_client::{Account, Client, Config, ConnState, Error, ErrorCode, Retry, Seams};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::args::Global;
 use super::clock::TimeView;
 use super::exit::Failure;
+use super::room::Names;
 
 /// What a command has at hand.
 #[derive(Debug)]
@@ -33,6 +34,16 @@ pub(crate) struct Session {
     pub(crate) client: Client,
     /// This account.
     pub(crate) me: UserId,
+    nickname: Nickname,
+}
+
+impl Session {
+    /// Nicknames, of which this account's own is known without asking.
+    pub(crate) fn names(&self) -> Names {
+        let mut names = Names::default();
+        names.learn(self.me, self.nickname.clone());
+        names
+    }
 }
 
 impl Context {
@@ -73,9 +84,11 @@ impl Context {
     /// Opens the profile and connects in the background: whatever needs the server waits for it.
     pub(crate) async fn start(&self) -> Result<Session, Failure> {
         let client = self.open().await?;
-        let me = account(&client).await?.user;
+        let Account {
+            user: me, nickname, ..
+        } = account(&client).await?;
         client.start().await?;
-        Ok(Session { client, me })
+        Ok(Session { client, me, nickname })
     }
 
     /// Gives the profile free, if it was opened.

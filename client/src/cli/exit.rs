@@ -182,7 +182,7 @@ fn of_check(name: &str) -> u8 {
 pub(crate) fn advice(code: ErrorCode) -> Option<&'static str> {
     Some(match code {
         ErrorCode::LinkDamaged => "copy the whole link again, from quipu:// to its last character",
-        ErrorCode::NotJoined => "this profile has no account yet: quipu join LINK",
+        ErrorCode::NotJoined => "quipu join LINK makes one; the link comes from whoever runs the server",
         ErrorCode::AlreadyJoined => "for another account choose another profile: --profile NAME",
         ErrorCode::NotFound => "quipu rooms --all lists the rooms you can see; it may be hidden from you",
         ErrorCode::Forbidden => "if it is a public room, enter it first: quipu enter ROOM",

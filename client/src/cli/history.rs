@@ -25,7 +25,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: History) -> Resu
     if read.from_cache {
         note("not connected: this is what the profile has");
     }
-    let mut names = Names::default();
+    let mut names = session.names();
     entry::fetch_names(&mut names, &session.client, read.entries.iter()).await;
     for entry in &read.entries {
         let cursor = Cursor {
@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: History) -> Resu
         })?;
     }
     if read.more && !out.is_json() {
-        note(hint(&args, &read.entries));
+        out.remark(hint(&args, &read.entries))?;
     }
     Ok(())
 }

@@ -42,7 +42,6 @@ async fn new(context: &Context, out: &mut Out, args: InviteNew) -> Result<(), Fa
     let expires_ms = u64::from(link.expires_s) * 1_000;
     let text = link.to_string();
     out.put(&record::invite_link(invite, &text, expires_ms), || text.clone())?;
-    out.flush()?; // Before what goes to standard error: together on a terminal they read in this order.
     if out.is_json() {
         return Ok(());
     }
@@ -52,10 +51,10 @@ async fn new(context: &Context, out: &mut Out, args: InviteNew) -> Result<(), Fa
         "newcomers"
     };
     let uses = render::count(args.uses, "use");
-    note(format!(
+    out.remark(format!(
         "for {whom}: {uses}, expires {}",
         distance(expires_ms, now_ms())
-    ));
+    ))?;
     note(format!("take it back with: quipu invite revoke {invite}"));
     if args.qr {
         note(qr::draw_for_stderr(&text)?);

@@ -78,12 +78,10 @@ fn start(cli: Cli) -> Result<(), Failure> {
 async fn run(context: &Context, cli: Cli) -> Result<(), Failure> {
     let mut out = Out::stdout(cli.global.json);
     let result = match cli.command {
-        // It ends in its own way: what was typed is sent first.
+        // They end in their own way: what was typed is sent first, what was sent is counted.
         Command::Chat(args) => chat::run(context, &mut out, args).await,
-        command => tokio::select! {
-            result = act(context, &mut out, command) => result,
-            () = interrupted() => Err(Failure::Interrupted),
-        },
+        Command::Send(args) => send::run(context, &mut out, args).await,
+        command => stoppable(act(context, &mut out, command)).await,
     };
     // What was done is shown even when the rest failed.
     let flushed = out.flush();
@@ -118,6 +116,14 @@ fn completions(out: &mut Out, shell: clap_complete::Shell) -> Result<(), Failure
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "quipu", &mut script);
     out.text(String::from_utf8_lossy(&script).trim_end())
+}
+
+/// Does something until it is done, or until somebody does not want it any longer.
+async fn stoppable<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::select! {
+        result = work => result,
+        () = interrupted() => Err(Failure::Interrupted),
+    }
 }
 
 /// Waits for Ctrl-C or a signal to end.

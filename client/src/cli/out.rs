@@ -66,6 +66,14 @@ impl Out {
             .try_for_each(|line| self.text(line))
     }
 
+    /// A line on standard error, in its place among those on standard output: together on a terminal they read in
+    /// this order.
+    pub(crate) fn remark(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
+        self.flush()?;
+        note(line);
+        Ok(())
+    }
+
     /// Writes what is buffered.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         written(self.sink.flush())

@@ -351,7 +351,7 @@ mod tests {
         assert_eq!(
             json(&sent(&Room::of(&lobby()), &outcome, Some(4))),
             format!(
-                r#"{{"v":1,"type":"sent",{ROOM},"seq":9,"cursor":"7.9","at":"1970-01-01T00:00:00Z","at_ms":0,"id":"{id}","duplicate":true,"line":4}}"#
+                r#"{{"v":1,"type":"sent",{ROOM},"seq":9,"cursor":"7.9","at":"1970-01-01T00:00:00.000Z","at_ms":0,"id":"{id}","duplicate":true,"line":4}}"#
             )
         );
     }

@@ -23,17 +23,17 @@ use super::exit::Failure;
 use super::input::{Line, Source};
 use super::out::{Out, note};
 use super::parse::Key;
-use super::record;
 use super::render::count;
 use super::room::{Room, find};
+use super::{record, stoppable};
 
 /// Sends what the arguments say.
 pub(crate) async fn run(context: &Context, out: &mut Out, args: Send) -> Result<(), Failure> {
     match Input::of(&args)? {
-        Input::Text(text) => one(context, out, args, text).await,
+        Input::Text(text) => stoppable(one(context, out, args, text)).await,
         Input::Whole(source) => {
-            let text = source.whole().await?;
-            one(context, out, args, text).await
+            let text = stoppable(source.whole()).await?;
+            stoppable(one(context, out, args, text)).await
         }
         Input::Lines(source) => many(context, out, args, source).await,
     }
@@ -148,7 +148,7 @@ fn undecided(client: &Client, waiting: u64) -> Failure {
 }
 
 async fn many(context: &Context, out: &mut Out, args: Send, source: Source) -> Result<(), Failure> {
-    let (session, room) = begin(context, &args).await?;
+    let (session, room) = stoppable(begin(context, &args)).await?;
     let lines = source.lines()?;
     let mut pipeline = Pipeline {
         client: session.client,
@@ -161,8 +161,11 @@ async fn many(context: &Context, out: &mut Out, args: Send, source: Source) -> R
         progress: Instant::now(),
         tally: Tally::default(),
     };
-    let result = pipeline.run(lines, out).await;
-    let tally = pipeline.tally;
+    let result = stoppable(pipeline.run(lines, out)).await;
+    let tally = Tally {
+        queued: pipeline.tally.queued + pipeline.waiting.len() as u64,
+        ..pipeline.tally
+    };
     if !out.is_json() || result.is_err() || tally.skipped > 0 {
         note(tally.text(&pipeline.room.label));
     }
@@ -282,13 +285,10 @@ impl Pipeline {
                 Ok(())
             }
             Err(error) if is_undecided(&self.client, &error) => {
-                self.tally.queued = still_waiting;
+                self.tally.queued += 1; // It was taken from those that wait.
                 Err(undecided(&self.client, still_waiting))
             }
-            Err(error) => {
-                self.tally.queued = still_waiting - 1;
-                Err(self.stopped(&[number], error))
-            }
+            Err(error) => Err(self.stopped(&[number], error)),
         }
     }
 

@@ -113,12 +113,12 @@ impl<'a> Tailing<'a> {
         let rooms: HashMap<_, _> = rooms.into_iter().map(|room| (room.id, room)).collect();
         Self {
             context,
+            names: session.names(),
             session,
             args,
             behind: rooms.keys().copied().collect(),
             rooms,
             follow: Follow::default(),
-            names: Names::default(),
             shown: 0,
             own_left_out: 0,
             told_offline: false,
@@ -251,11 +251,10 @@ impl<'a> Tailing<'a> {
             return out.record(&record::gap(shown, cursor, from, to, reason));
         }
         let why = record::gap_word(reason);
-        note(format!(
+        out.remark(format!(
             "{}: entries {from} to {to} are not shown ({why}); quipu history has those there are",
             shown.label
-        ));
-        Ok(())
+        ))
     }
 
     fn caught_up(&mut self, room: RoomId, cursor: Cursor, out: &mut Out) -> Result<Next, Failure> {
@@ -294,10 +293,9 @@ impl<'a> Tailing<'a> {
         );
         if out.is_json() {
             out.record(&record::ended(shown, reason, refusal.as_ref()))?;
-            out.flush()?;
         }
         let label = shown.label.clone();
-        note(format!("{label} is followed no longer: {}", render::line(&why)));
+        out.remark(format!("{label} is followed no longer: {}", render::line(&why)))?;
         self.behind.remove(&room);
         if !self.follow.is_empty() {
             return Ok(self.done_if_drained());

@@ -11,6 +11,7 @@ use quipu_protocol::{DeviceId, InviteId, InviteLink, List, Nickname, RoomId, Roo
 
 use super::{Client, NewInvite, RoomSummary};
 use crate::error::{Error, ErrorCode};
+use crate::session::request::Link;
 
 /// Pages asked for at most when a list is asked for whole.
 const PAGES_MAX: usize = 64;
@@ -214,8 +215,7 @@ impl Client {
 
     async fn ask<Q: Message + Sync, A: Message + Send>(&self, question: &Q) -> Result<A, Error> {
         let patience = self.core().config.patience;
-        self.core()
-            .ask(patience, async |link| link.ask::<Q, A>(question, patience).await)
-            .await
+        let ask = |link: Link| async move { link.ask::<Q, A>(question, patience).await };
+        self.core().ask(patience, ask).await
     }
 }

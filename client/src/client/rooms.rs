@@ -10,6 +10,7 @@ use super::{Client, OpenFrom, Page};
 use crate::error::{Error, ErrorCode};
 use crate::limits::FIRST_LOOK_ENTRIES;
 use crate::open::Begin;
+use crate::session::request::Link;
 use crate::store::log;
 
 impl Client {
@@ -53,10 +54,9 @@ impl Client {
             limit,
         };
         let patience = self.core().config.patience;
-        let asked = self
-            .core()
-            .ask(patience, async |link| link.page(&question, patience).await)
-            .await;
+        let question = &question;
+        let ask = |link: Link| async move { link.page(question, patience).await };
+        let asked = self.core().ask(patience, ask).await;
         match asked {
             Ok((page, entries)) => Ok(Page {
                 entries: entries.into_iter().map(|(entry, _)| entry).collect(),

@@ -87,13 +87,15 @@ fn is_known(step: &Transaction<'_>, message: MessageId, payload: &[u8]) -> Resul
         (Some(queued), _) => queued == payload,
         (None, Some(digest)) => digest == sha256(payload),
     };
-    if same {
-        Ok(true)
-    } else {
-        Err(Error::usage(format!(
+    if !same {
+        return Err(Error::usage(format!(
             "the id {message} was used for another message"
-        )))
+        )));
     }
+    // From now on an earlier attempt has done it.
+    step.prepare_cached("UPDATE sent SET duplicate = 1 WHERE message = ?1")?
+        .execute([message.as_bytes()])?;
+    Ok(true)
 }
 
 /// Messages in the outbox, refused ones included.
@@ -320,6 +322,11 @@ mod tests {
         store.run(|db| acked(db, vec![ack(1, 9)])).await.unwrap();
         store.run(|db| put(db, &[draft(1, "a")], 5)).await.unwrap();
         assert_eq!(names(&store).await, [0_u8; 0], "what was sent is not sent again");
+        let known = store.run(|db| outcome(db, MessageId::from_bytes([1; 16]))).await;
+        assert!(
+            matches!(known, Ok(Outcome::Sent(sent)) if sent.duplicate),
+            "and says so"
+        );
         assert!(store.run(|db| put(db, &[draft(1, "other")], 5)).await.is_err());
     }
 
