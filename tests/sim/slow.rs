@@ -1,4 +1,4 @@
-//! Slow readers: they cost the others nothing and the server a bounded amount, and are told in the end.
+//! Slow readers, and peers that do not read at all: they cost the others nothing and the server a bounded amount, and are told in the end.
 
 #![allow(clippy::unwrap_used, reason = "in a file of tests an unwrap is an assertion")]
 
@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use quinn::ConnectionError;
 use quipu_client::Draft;
-use quipu_protocol::{CloseCode, ResetCode, RoomId, UniType};
+use quipu_protocol::{CloseCode, ResetCode, RoomId, UniType, limits::BACKLOG_ENTRIES_MAX};
 use quipu_server::{
     config::Limits,
     limits::{CONNECTION_STALL_MAX, STREAM_STALL_MAX},
@@ -121,6 +121,24 @@ fn a_connection_whose_inbox_is_not_read_is_closed_after_two_minutes() {
         let allowed = CONNECTION_STALL_MAX..CONNECTION_STALL_MAX + 25 * SECOND;
         assert!(allowed.contains(&waited), "closed after {waited:?}");
         town.settle().await;
+    });
+}
+
+/// Behind by more than a server replays: the range it leaves out is named, and the library fills it from history.
+#[test]
+fn a_reader_who_is_very_far_behind_still_reads_everything_once() {
+    world::run(1, async |world| {
+        const BEHIND: usize = 6_000;
+        const { assert!(BEHIND as u64 > BACKLOG_ENTRIES_MAX) };
+        let mut town = Town::found(world, 2, generous).await;
+        let _teller = town.chronicle.told_on_panic();
+        let room = town.rooms[1];
+        town.people[1].crash().await;
+        flood(&mut town.people[0], room, BEHIND).await;
+        until_read(&town.people[0], room, BEHIND).await;
+        town.people[1].reopen(true).await;
+        town.settle().await;
+        assert_eq!(town.people[1].memory().messages(room), BEHIND);
     });
 }
 

@@ -12,7 +12,7 @@ use quipu_protocol::{Entry, Kind, MessageId, RoomId, Seq, UserId};
 use super::{
     disk::{self, Disk},
     memory::{Acknowledged, Short, Told},
-    person::{Person, Witness},
+    person::{Person, Said, Witness},
 };
 
 /// Everything that is wrong with what `people` were told, if there is anything.
@@ -167,17 +167,16 @@ impl Check {
     }
 
     fn nothing_lost(&mut self, person: &Person) {
-        for said in &person.said {
-            let there = self.logs[&said.room]
-                .by(person.user)
-                .any(|entry| entry.message == Some(said.id));
-            if !there {
-                self.faults.push(format!(
-                    "{} said {} in {}, and it is gone",
-                    person.name,
-                    said.id,
-                    Short(&said.room)
-                ));
+        let kept: BTreeSet<(RoomId, MessageId)> = self
+            .logs
+            .iter()
+            .flat_map(|(room, log)| log.by(person.user).map(move |entry| (*room, entry)))
+            .filter_map(|(room, entry)| Some((room, entry.message?)))
+            .collect();
+        for Said { room, id, .. } in &person.said {
+            if !kept.contains(&(*room, *id)) {
+                let gone = format!("{} said {id} in {}, and it is gone", person.name, Short(room));
+                self.faults.push(gone);
             }
         }
     }
