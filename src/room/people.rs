@@ -176,7 +176,8 @@ mod tests {
     async fn who_leaves_a_room_is_not_seen_from_it_nor_sees() {
         let mut people = People::default();
         let (ada, bob) = (arrive(&mut people, 1, &[1]), arrive(&mut people, 2, &[1]));
-        (told(&ada).await, told(&bob).await);
+        told(&ada).await;
+        told(&bob).await;
         people.membership_changed(room(1), user(2), false);
         assert_eq!((told(&ada).await, told(&bob).await), (vec![user(2)], vec![user(1)]));
         assert_eq!(people.presence(&ada, user(2)), PresenceState::OFFLINE);
