@@ -15,7 +15,7 @@ use super::subscription::Subscription;
 use super::{directory, rules};
 use crate::auth::Authenticated;
 use crate::seams::Seams;
-use crate::store::{Appended, NewEntry, Pending, Storage, WriteError, Writes};
+use crate::store::{Appended, Lane, NewEntry, Pending, Storage, WriteError, Writes};
 
 /// The rooms of one server.
 #[derive(Clone)]
@@ -61,17 +61,17 @@ impl Rooms {
     }
 
     /// Gives a draft its place in the queue of the log; await the result for the answer. Drafts whose places
-    /// were taken in an order are numbered in that order.
+    /// were taken in an order are numbered in that order, and those of a lane not at all behind one that failed.
     ///
     /// # Errors
     /// What is wrong with the draft itself. Everything else is the answer's.
-    pub async fn publish(&self, who: &Authenticated, draft: Draft) -> Result<Pending<Ack>, Refusal> {
+    pub async fn publish(&self, who: &Authenticated, draft: Draft, lane: &Lane) -> Result<Pending<Ack>, Refusal> {
         check(&draft)?;
         let (who, now_ms, live) = (who.clone(), self.now_ms(), Arc::clone(&self.live));
         let (room, user) = (draft.room, who.user());
         let pending = self
             .storage
-            .enqueue(move |store| append(store, &who, draft, now_ms))
+            .enqueue_in(lane, move |store| append(store, &who, draft, now_ms))
             .await
             .map_err(WriteError::refusal)?;
         Ok(Box::pin(async move {

@@ -28,6 +28,8 @@ struct State {
     rooms: BTreeSet<RoomId>,
     /// Rooms with a subscription on this connection, which says more than a summary could.
     open: BTreeSet<RoomId>,
+    /// How often a membership of the account has changed.
+    memberships: u64,
 }
 
 /// What changed since the inbox was last emptied.
@@ -39,8 +41,12 @@ pub struct News {
     pub memberships: BTreeSet<RoomId>,
     /// People who came or went.
     pub people: BTreeSet<UserId>,
-    /// More than an inbox remembers: say everything again.
+    /// More heads than an inbox remembers: tell all of them.
     pub all: bool,
+    /// More people than an inbox remembers: tell all of them.
+    pub everybody: bool,
+    /// More memberships than an inbox remembers: only a new connection can tell them all.
+    pub overrun: bool,
 }
 
 impl News {
@@ -48,17 +54,19 @@ impl News {
         *self == Self::default()
     }
 
+    /// Heads and people can all be told again, so too many of them become "all"; memberships that ended cannot.
     fn bound(&mut self) {
-        if self.heads.len() + self.memberships.len() > INBOX_DIRTY_MAX {
-            *self = Self {
-                all: true,
-                people: std::mem::take(&mut self.people),
-                ..Self::default()
-            };
+        if self.heads.len() > INBOX_DIRTY_MAX {
+            self.heads.clear();
+            self.all = true;
         }
         if self.people.len() > INBOX_DIRTY_MAX {
-            // Presence is the first thing shed.
             self.people.clear();
+            self.everybody = true;
+        }
+        if self.memberships.len() > INBOX_DIRTY_MAX {
+            self.memberships.clear();
+            self.overrun = true;
         }
     }
 }
@@ -121,8 +129,14 @@ impl Inbox {
         });
     }
 
+    /// How often a membership of the account has changed: what was asked of the store before it moved is stale.
+    pub fn memberships(&self) -> u64 {
+        lock(&self.state).memberships
+    }
+
     pub(super) fn membership_changed(&self, room: RoomId) {
         self.change(|state| {
+            state.memberships += 1;
             state.news.memberships.insert(room);
         });
     }
@@ -146,6 +160,10 @@ impl Inbox {
 
     pub(super) fn remove_room(&self, room: RoomId) -> bool {
         lock(&self.state).rooms.remove(&room)
+    }
+
+    pub(super) fn rooms(&self) -> BTreeSet<RoomId> {
+        lock(&self.state).rooms.clone()
     }
 
     pub(super) fn take_rooms(&self) -> BTreeSet<RoomId> {

@@ -41,7 +41,9 @@ fn page(
         return Ok(Err(refusal));
     }
     let head = room.head.seq;
-    let entries = entries(store, ask, head)?;
+    let mut entries = entries(store, ask, head)?;
+    // Each question sees its own moment; what came after the first is another page's.
+    entries.retain(|entry| entry.seq <= head);
     let (first, last) = match (entries.first(), entries.last()) {
         (Some(first), Some(last)) => (first.seq, last.seq),
         // Nothing here: what lies before and after is told by where the page would have been.

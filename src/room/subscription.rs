@@ -118,7 +118,7 @@ impl Subscription {
             if let Some((from, to, reason)) = self.gap.take() {
                 return Ok(Next::Gap(from, to, reason));
             }
-            let (found, last, gone) = self.look();
+            let Look { found, last, gone, usable } = self.look();
             if let Some((_, reason)) = gone.filter(|(seq, _)| self.cursor >= *seq) {
                 return Ok(Next::End(reason));
             }
@@ -134,7 +134,13 @@ impl Subscription {
                     return Ok(Next::Gap(from, to, GapReason::BACKLOG));
                 }
                 Found::Older => {
-                    let frames = self.older().await?;
+                    // The store may be ahead of what was observed here, and a departure among that would be missed.
+                    let mut frames = self.older().await?;
+                    frames.truncate(usable.0.saturating_sub(self.cursor.0) as usize);
+                    if frames.is_empty() {
+                        appended.await;
+                        continue;
+                    }
                     let frames = self.up_to(frames, gone);
                     self.cursor = Seq(self.cursor.0 + frames.len() as u64);
                     return Ok(Next::Entries(frames));
@@ -153,10 +159,14 @@ impl Subscription {
         Typists(self.room.typing.subscribe())
     }
 
-    fn look(&self) -> (Found, Seq, Option<(Seq, EndReason)>) {
+    fn look(&self) -> Look {
         let state = lock(&self.room.state);
-        let gone = state.gone(self.user).filter(|(seq, _)| *seq > self.checked_at);
-        (state.tail.read(self.cursor), state.tail.last(), gone)
+        Look {
+            found: state.tail.read(self.cursor),
+            last: state.tail.last(),
+            gone: state.gone(self.user).filter(|(seq, _)| *seq > self.checked_at),
+            usable: state.observed.max(self.checked_at),
+        }
     }
 
     /// A member who goes still reads the entry that says so, and nothing after it.
@@ -182,6 +192,15 @@ impl Subscription {
             ))),
         }
     }
+}
+
+/// One look at a room's state.
+struct Look {
+    found: Found,
+    last: Seq,
+    gone: Option<(Seq, EndReason)>,
+    /// Up to here the right to read is known.
+    usable: Seq,
 }
 
 /// Who types in a room.

@@ -12,7 +12,7 @@ use crate::auth::Authenticated;
 use crate::limits::TAIL_ENTRIES_MAX;
 use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
-use crate::store::{Blocking, Storage, UserRow};
+use crate::store::{Blocking, Fresh, Lane, Observer, Storage, UserRow};
 
 struct World {
     rooms: Rooms,
@@ -21,10 +21,26 @@ struct World {
     room: RoomId,
 }
 
+/// Keeps what was committed from the living rooms until it is told otherwise.
+struct Late(Arc<Live>, std::sync::Mutex<Option<Vec<Fresh>>>);
+
+impl Observer for Late {
+    fn committed(&self, entries: &[Fresh]) {
+        match &mut *self.1.lock().unwrap() {
+            Some(kept) => kept.extend_from_slice(entries),
+            None => self.0.committed(entries),
+        }
+    }
+}
+
 impl World {
     async fn new() -> Self {
         let live = Arc::new(Live::default());
-        let storage = Storage::start(Box::new(MemoryStore::new()), Blocking::Inline, live.clone()).unwrap();
+        Self::observed_by(live.clone(), live).await
+    }
+
+    async fn observed_by(live: Arc<Live>, observer: Arc<dyn Observer>) -> Self {
+        let storage = Storage::start(Box::new(MemoryStore::new()), Blocking::Inline, observer).unwrap();
         let rooms = Rooms::new(storage.clone(), live, Seams::system());
         let [ada, bob] = [(1, "ada"), (2, "bob")]
             .map(|(n, name)| Authenticated::for_test(UserId::from_bytes([n; 16]), name, ServerRole::MEMBER));
@@ -78,7 +94,7 @@ impl World {
             body: Blob::new(id.to_string().into_bytes()).unwrap(),
             ext,
         };
-        let pending = self.rooms.publish(who, draft).await?;
+        let pending = self.rooms.publish(who, draft, &Lane::default()).await?;
         pending.await.map_err(crate::store::WriteError::refusal)
     }
 
@@ -245,4 +261,23 @@ async fn rooms_without_readers_leave_nothing_behind() {
     assert_eq!(world.rooms.live().open_rooms(), 1);
     drop(other);
     assert_eq!(world.rooms.live().open_rooms(), 0);
+}
+
+/// Goal: the store may be ahead of what was observed; nobody reads beyond their own removal because of it.
+#[tokio::test]
+async fn a_lagging_reader_is_not_given_what_follows_its_removal() {
+    let live = Arc::new(Live::default());
+    let late = Arc::new(Late(live.clone(), std::sync::Mutex::default()));
+    let world = World::observed_by(live.clone(), late.clone()).await;
+    let (mut bobs, _) = world.read(&world.bob, None, 100).await;
+    *late.1.lock().unwrap() = Some(Vec::new());
+    world.say(1).await;
+    let out = RemoveMember { room: world.room, user: world.bob.user() };
+    world.rooms.remove_member(&world.ada, out).await.unwrap();
+    world.say(2).await;
+    let Next::Entries(known) = bobs.next().await.unwrap() else { panic!("entries he may read") };
+    assert_eq!(known.iter().map(|frame| seq(frame).0).collect::<Vec<_>>(), [1, 2, 3]);
+    let kept = late.1.lock().unwrap().take().unwrap();
+    live.committed(&kept);
+    assert_eq!(walk(&mut bobs).await, (vec![4, 5], vec![], Some(EndReason::REMOVED)));
 }

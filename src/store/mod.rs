@@ -15,6 +15,7 @@ mod common;
 #[cfg(test)]
 mod conformance;
 mod readers;
+mod lane;
 mod refusal;
 mod storage;
 mod writer;
@@ -24,6 +25,7 @@ pub mod rows;
 pub mod sqlite;
 
 pub use rows::*;
+pub use lane::Lane;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
 
 use bytes::Bytes;

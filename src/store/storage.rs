@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::lane::Lane;
 use super::readers::Readers;
 use super::writer::{Work, Writer, ticket};
 use super::{Fresh, Reads, Store, StoreError, Writes};
@@ -115,8 +116,20 @@ impl Storage {
         &self,
         job: impl FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send + 'static,
     ) -> Result<Pending<T>, WriteError> {
+        self.enqueue_in(&Lane::default(), job).await
+    }
+
+    /// The same, for a job that must not overtake a failed one of its lane.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn enqueue_in<T: Send + 'static>(
+        &self,
+        lane: &Lane,
+        job: impl FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send + 'static,
+    ) -> Result<Pending<T>, WriteError> {
         let place = self.inner.jobs.reserve().await.map_err(|_| StoreError::Closed)?;
-        let (work, answer) = ticket(job);
+        let (work, answer) = ticket(lane.clone(), job);
         place.send(work);
         // A writer that ended without an answer may have got as far as the disk.
         Ok(Box::pin(async {

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::storage::{BATCH_JOBS_MAX, Blocking, Observer, WriteError};
-use super::{CommitError, Fresh, Store, StoreError, Writes};
+use super::{CommitError, Fresh, Lane, Store, StoreError, Writes};
 
 /// A job in the queue, whatever its answer's type.
 pub(super) trait Work: Send {
@@ -25,13 +25,14 @@ pub(super) trait Work: Send {
 }
 
 /// The queue's end of a job, and the asker's.
-pub(super) fn ticket<T, F>(job: F) -> (Box<dyn Work>, oneshot::Receiver<Result<T, WriteError>>)
+pub(super) fn ticket<T, F>(lane: Lane, job: F) -> (Box<dyn Work>, oneshot::Receiver<Result<T, WriteError>>)
 where
     T: Send + 'static,
     F: FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send + 'static,
 {
     let (asker, answer) = oneshot::channel();
     let ticket = Ticket {
+        lane,
         job: Some(job),
         outcome: Err(StoreError::Closed.into()),
         asker,
@@ -40,6 +41,7 @@ where
 }
 
 struct Ticket<T, F> {
+    lane: Lane,
     job: Option<F>,
     outcome: Result<T, WriteError>,
     asker: oneshot::Sender<Result<T, WriteError>>,
@@ -51,15 +53,24 @@ where
     F: FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send,
 {
     fn run(&mut self, writes: &mut dyn Writes) {
-        if let Some(job) = self.job.take() {
-            self.outcome = attempt(job, writes);
+        let Some(job) = self.job.take() else { return };
+        self.outcome = if self.lane.is_closed() {
+            Err(StoreError::Failed("an earlier message of the stream was not taken".into()).into())
+        } else {
+            attempt(job, writes)
+        };
+        if matches!(self.outcome, Err(WriteError::Store(_) | WriteError::Unknown(_))) {
+            self.lane.close();
         }
     }
 
     fn answer(self: Box<Self>, batch: Result<(), &CommitError>) {
         let outcome = match batch {
             Ok(()) => self.outcome,
-            Err(error) => Err(error.clone().into()),
+            Err(error) => {
+                self.lane.close();
+                Err(error.clone().into())
+            }
         };
         // Whoever no longer waits has dropped the other end.
         drop(self.asker.send(outcome));

@@ -62,6 +62,9 @@ impl Vault {
         let path = self.path(".lock");
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
+        // Whoever can open it can lock us out.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options
             .open(&path)
             .map_err(|source| VaultError::io("open", &path, source))?;

@@ -69,8 +69,8 @@ impl Gate {
         let prefix = prefix(from.ip());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let of_prefix = counts.prefixes.get(&prefix).copied().unwrap_or(0);
-        // An address that anybody could have forged counts for nobody.
-        let crowded = counts.total >= self.total_max / 2 || of_prefix >= self.prefix_max / 2;
+        // An address that anybody could have forged counts for nobody, and must not hold the handshakes of others.
+        let crowded = counts.total >= (self.total_max / 2).min(HANDSHAKES_MAX / 2) || of_prefix >= self.prefix_max / 2;
         if crowded && !address_proven {
             return Verdict::Retry;
         }

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quipu_protocol::inbox::{Heads, InboxReady, Membership, PersonPresence, Presence, PresenceState};
+use quipu_protocol::inbox::{Heads, InboxReady, Membership, PersonPresence, Presence};
 use quipu_protocol::limits::{HEADS_MAX, PRESENCE_MAX};
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{CloseCode, List, Message, UniType};
+use quipu_protocol::{CloseCode, List, Message, UniType, UserId};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error};
 
@@ -67,10 +67,14 @@ async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
     writer.priority(PRIORITY);
     writer.stream_type(UniType::Inbox.number()).await?;
     let rooms = &session.shared.rooms;
-    let heads = rooms.heads(session.who.user(), None).await?;
-    rooms
-        .live()
-        .follow(&session.inbox, heads.iter().map(|head| head.room));
+    loop {
+        // Asked again when a membership changed meanwhile: a room that was just left is not followed.
+        let as_of = session.inbox.memberships();
+        let heads = rooms.heads(session.who.user(), None).await?;
+        if rooms.live().follow(&session.inbox, heads.iter().map(|head| head.room), as_of) {
+            break;
+        }
+    }
     loop {
         let news = tokio::select! {
             biased;
@@ -81,6 +85,9 @@ async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
             }
             news = session.inbox.take() => news,
         };
+        if news.overrun {
+            return Err(StreamError::Stalled.into());
+        }
         let mut frames = compose(session, news).await?;
         if !frames.is_empty() {
             writer.send_frames(&mut frames).await?;
@@ -129,11 +136,8 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
             }
         }
     }
-    let people: Vec<_> = news
-        .people
-        .into_iter()
-        .map(|user| presence(session, user))
-        .collect();
+    let people = if news.everybody { rooms.live().around(&session.inbox) } else { news.people };
+    let people: Vec<_> = people.into_iter().map(|user| presence(session, user)).collect();
     frames.extend(people.chunks(PRESENCE_MAX).map(|rows| {
         Presence {
             people: List::first(rows.to_vec()),
@@ -146,14 +150,6 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
     Ok(frames)
 }
 
-fn presence(session: &Session, user: quipu_protocol::UserId) -> PersonPresence {
-    let online = session.shared.rooms.live().is_online(user);
-    PersonPresence {
-        user,
-        state: if online {
-            PresenceState::ONLINE
-        } else {
-            PresenceState::OFFLINE
-        },
-    }
+fn presence(session: &Session, user: UserId) -> PersonPresence {
+    PersonPresence { user, state: session.shared.rooms.live().presence(&session.inbox, user) }
 }

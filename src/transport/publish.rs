@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::pace;
 use super::session::Session;
-use crate::store::{Pending, WriteError};
+use crate::store::{Lane, Pending, WriteError};
 
 /// Acknowledgements go before rooms: an author waits for them.
 const PRIORITY: i32 = 80;
@@ -60,6 +60,7 @@ async fn read(
     reader: &mut FrameReader,
     waiting: mpsc::Sender<Waiting>,
 ) -> Result<(), StreamError> {
+    let lane = Lane::default();
     loop {
         // The place for the answer comes first: without one we do not read.
         let Ok(place) = waiting.reserve().await else {
@@ -87,7 +88,7 @@ async fn read(
             return Ok(());
         }
         let message = draft.message;
-        let outcome = session.shared.rooms.publish(&session.who, draft).await;
+        let outcome = session.shared.rooms.publish(&session.who, draft, &lane).await;
         place.send(Waiting { message, outcome });
     }
 }

@@ -9,7 +9,7 @@ use quipu_protocol::request::{
     Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
 };
 use quipu_protocol::{Code, Frame, List, Message, Refusal, ResetCode, RoomId};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::session::Session;
@@ -173,8 +173,10 @@ async fn subscribe(
     writer: &mut FrameWriter,
 ) -> Result<(), StreamError> {
     let mut rows = Vec::with_capacity(ask.rooms.len());
+    // One wait for all of them: a client that grants no streams does not get its answer a minute later.
+    let credit_until = Instant::now() + OPEN_TIMEOUT;
     for wanted in ask.rooms.iter() {
-        let opened = open(session, wanted).await;
+        let opened = open(session, wanted, credit_until).await;
         let (subscription, refusal) = match opened {
             Ok(subscription) => (Some(subscription), None),
             Err(refusal) => (None, Some(refusal)),
@@ -193,7 +195,7 @@ async fn subscribe(
 }
 
 /// Opens one room: the right to read it, a place among the open ones, and a stream.
-async fn open(session: &Arc<Session>, wanted: &SubscribeRoom) -> Result<u64, Refusal> {
+async fn open(session: &Arc<Session>, wanted: &SubscribeRoom, credit_until: Instant) -> Result<u64, Refusal> {
     let subscription = session.open_room(wanted.room).map_err(|already| match already {
         true => Refusal::because(Code::CONFLICT, "the room is open on this connection"),
         false => Refusal::because(Code::STREAM_LIMIT, "too many rooms are open"),
@@ -208,7 +210,7 @@ async fn open(session: &Arc<Session>, wanted: &SubscribeRoom) -> Result<u64, Ref
         snapshot,
     } = session.shared.rooms.subscribe(&session.who, wanted).await?;
     opened.subscription = subscription;
-    let stream = match timeout(OPEN_TIMEOUT, session.connection.open_uni()).await {
+    let stream = match timeout_at(credit_until, session.connection.open_uni()).await {
         Ok(Ok(stream)) => stream,
         _ => {
             return Err(

@@ -336,9 +336,15 @@ async fn a_client_that_takes_no_stream_is_told() {
     let refused = narrow.subscribe(&[room], None).await.remove(0).unwrap_err();
     assert_eq!(refused.code, Code::STREAM_LIMIT);
     assert!(refused.retry_after_ms.is_some());
-    // The place was given back: the same answer, not "it is open".
-    let refused = narrow.subscribe(&[room], None).await.remove(0).unwrap_err();
-    assert_eq!(refused.code, Code::STREAM_LIMIT);
+    // The place was given back: the same answer, not "it is open". And all rooms together wait once.
+    let since = Instant::now();
+    let answers = narrow.subscribe(&[room; 8], None).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.as_ref().unwrap_err().code == Code::STREAM_LIMIT)
+    );
+    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
     narrow.is_served().await;
 }
 
@@ -398,4 +404,25 @@ async fn a_slow_reader_slows_nobody() {
     );
     // Whoever begins to read is given all of it.
     read_to(&mut unread, opened_slow.start.seq.next(), last.next()).await;
+}
+
+/// Two strangers may come as they are, two more must prove their address, and the fifth stays outside until one goes.
+#[tokio::test]
+async fn strangers_beyond_the_cap_wait_outside() {
+    let server = TestServer::start_with(|config| config.limits.unauthenticated_per_prefix_max = 4).await;
+    let owner = server.owner().await;
+    let mut strangers = Vec::new();
+    for _ in 0..4 {
+        strangers.push(server.dial().await);
+    }
+    let fifth = server.dial();
+    tokio::pin!(fifth);
+    tokio::select! {
+        biased;
+        _ = &mut fifth => panic!("five strangers are in"),
+        // Members do not count, and are served meanwhile.
+        () = async { for _ in 0..50 { owner.is_served().await } } => {}
+    }
+    drop(strangers.pop());
+    fifth.await.greet().await;
 }

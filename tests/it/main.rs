@@ -7,14 +7,17 @@
 )]
 
 mod auth_raw;
+mod binaries;
 mod bounds_raw;
+mod command_line;
+mod crash;
 mod devices_raw;
 mod frames;
 mod harness;
 mod invites_raw;
 mod limits_raw;
-mod stop;
-mod binaries;
-mod crash;
 mod replay;
+mod secrets;
+mod startup;
+mod stop;
 mod tidy;

@@ -196,7 +196,8 @@ impl<'a> Chat<'a> {
             return out.remark("-- not connected");
         }
         let text = match self.session.client.members(self.room.id).await {
-            Ok(members) => {
+            Ok(mut members) => {
+                members.sort_by_key(|member| member.nickname.folded());
                 let joined = members
                     .iter()
                     .filter(|member| member.membership == MembershipState::JOINED);

@@ -10,10 +10,12 @@
 
 mod device;
 mod member;
+mod program;
 mod raw;
 
 pub(crate) use device::Device;
 pub(crate) use member::{Member, draft, invite};
+pub(crate) use program::{Program, binary, here};
 pub(crate) use raw::{Ended, Grants, RawPeer, RawReader, RawStream, our_hello};
 
 use std::future::Future;
@@ -150,7 +152,7 @@ impl TestServer {
         }
     }
 
-    /// Asks the server to stop, and gives the token of those who wait for it.
+    /// Asks the server to stop, and does not wait for it.
     pub(crate) fn ask_to_stop(&self) {
         self.running.as_ref().expect("it runs").stopping.cancel();
     }

@@ -45,8 +45,7 @@ impl Default for Grants {
 pub(crate) struct RawPeer {
     pub(crate) connection: Connection,
     pub(crate) pin: [u8; 32],
-    // It has the socket.
-    _endpoint: Endpoint,
+    endpoint: Endpoint,
 }
 
 impl RawPeer {
@@ -67,7 +66,7 @@ impl RawPeer {
         Ok(Self {
             connection: connecting.await?,
             pin,
-            _endpoint: endpoint,
+            endpoint,
         })
     }
 
@@ -171,6 +170,13 @@ impl RawPeer {
         let mut read = RawReader::new(recv);
         let ty = read.stream_type().await;
         (UniType::from_number(ty).expect("a known type"), read)
+    }
+
+    /// Says goodbye as the protocol wants it, and sees that it is on its way.
+    pub(crate) async fn leave(&self) {
+        let none = VarInt::from_u32(CloseCode::None.number());
+        self.connection.close(none, b"");
+        soon("the goodbye", self.endpoint.wait_idle()).await;
     }
 
     /// Waits until the server closes the connection, and tells why it did.

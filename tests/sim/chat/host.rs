@@ -38,6 +38,8 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Host {
     pub(crate) addr: SocketAddr,
     pub(crate) disk: Disk,
+    /// How often a server was started here.
+    pub(crate) lives: u32,
     net: Network,
     chronicle: Chronicle,
     seams: Seams,
@@ -65,6 +67,7 @@ impl Host {
         Self {
             addr,
             disk: Disk::default(),
+            lives: 0,
             net: world.net.clone(),
             chronicle,
             secrets: tls::Secrets::ephemeral(&seams),
@@ -85,11 +88,6 @@ impl Host {
     /// Sets what the operator grants, from the next start on.
     pub(crate) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
-    }
-
-    /// The public key hash by which clients know this server.
-    pub(crate) fn pin(&self) -> [u8; 32] {
-        self.identity.pin()
     }
 
     /// Whether a server runs.
@@ -129,13 +127,16 @@ impl Host {
             stopping: server.stopping(),
             task: tokio::spawn(server.run()),
         });
+        self.lives += 1;
         self.chronicle.note("server", "started");
         invite
     }
 
     /// Ends the server as a power cut does: what is on the disk stays there, nobody is told.
     pub(crate) fn crash(&mut self) {
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.running.take() else {
+            return;
+        };
         running.power.cut();
         self.net.crash(self.addr);
         // Tasks of connections end by themselves, without a socket and without a disk.

@@ -48,6 +48,8 @@ pub(crate) struct Person {
     home: TempDir,
     memory: Arc<Mutex<Memory>>,
     rooms: Vec<RoomId>,
+    /// How often the program was started.
+    pub(crate) lives: u32,
     running: Option<Running>,
 }
 
@@ -57,6 +59,20 @@ pub(crate) struct Said {
     pub(crate) room: RoomId,
     pub(crate) id: MessageId,
     pub(crate) body: String,
+}
+
+/// Somebody's memory, shared.
+#[derive(Debug, Clone)]
+pub(crate) struct Witness {
+    pub(crate) name: &'static str,
+    memory: Arc<Mutex<Memory>>,
+}
+
+impl Witness {
+    /// What was told so far.
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().expect("remembering does not panic")
+    }
 }
 
 struct Running {
@@ -84,6 +100,7 @@ impl Person {
             home: tempfile::tempdir_in(fast_folder()).expect("a temporary folder can be made"),
             memory: Arc::default(),
             rooms: Vec::new(),
+            lives: 0,
             running: None,
         };
         person.open().await;
@@ -101,6 +118,14 @@ impl Person {
     /// What was told so far.
     pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().expect("remembering does not panic")
+    }
+
+    /// What this person remembers, for somebody who looks while the person is busy.
+    pub(crate) fn witness(&self) -> Witness {
+        Witness {
+            name: self.name,
+            memory: Arc::clone(&self.memory),
+        }
     }
 
     /// Rooms open in this program and in every later one.
@@ -144,7 +169,11 @@ impl Person {
             return;
         };
         let marked = timeout(Duration::from_secs(2), self.client().mark_read(room, seq)).await;
-        let outcome = if matches!(marked, Ok(Ok(()))) { "marked" } else { "could not mark" };
+        let outcome = if matches!(marked, Ok(Ok(()))) {
+            "marked"
+        } else {
+            "could not mark"
+        };
         self.note(format_args!("{outcome} {} up to {}", Short(&room), seq.0));
     }
 
@@ -205,7 +234,11 @@ impl Person {
             let Some(last) = page.entries.last() else { return };
             after = last.seq;
             for entry in page.entries {
-                self.note(format_args!("finds {} {} in the profile", Short(&room), entry.seq.0));
+                self.note(format_args!(
+                    "finds {} {} in the profile",
+                    Short(&room),
+                    entry.seq.0
+                ));
                 let cursor = Cursor {
                     incarnation: page.incarnation,
                     seq: entry.seq,
@@ -230,6 +263,7 @@ impl Person {
             self.chronicle.clone(),
             (self.name, self.net.clone()),
         ));
+        self.lives += 1;
         self.running = Some(Running { client, reading });
     }
 
@@ -281,5 +315,9 @@ async fn read(
 /// A folder in memory where there is one: profiles sync every commit, and no simulated crash reaches the disk below.
 fn fast_folder() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { memory } else { std::env::temp_dir() }
+    if memory.is_dir() {
+        memory
+    } else {
+        std::env::temp_dir()
+    }
 }

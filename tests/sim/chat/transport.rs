@@ -14,7 +14,7 @@ use quipu_client::{Family, Resolving, Transport};
 
 use crate::{
     net::{
-        Network, SimRuntime,
+        Cut, Network, SimRuntime,
         endpoint::{make_client_replayable, replayable_endpoint},
     },
     rng::Rng,
@@ -62,10 +62,10 @@ impl SimTransport {
         self.lock().bound.last().copied()
     }
 
-    /// Sockets bound from now on are at `ip`. Those there are die: their interface is gone.
+    /// Sockets bound from now on are at `ip`. Those there are notice nothing, but nothing reaches them any more.
     pub(crate) fn move_to(&self, ip: Ipv4Addr) {
-        self.crash();
-        self.lock().ip = ip;
+        let old = std::mem::replace(&mut self.lock().ip, ip);
+        self.net.cut(Cut::Machine(old.into()));
     }
 
     /// All sockets die without a word.

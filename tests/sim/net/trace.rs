@@ -61,6 +61,12 @@ impl Trace {
         self.hash.0
     }
 
+    /// How many packets did not arrive, among the lines kept.
+    pub(crate) fn lost(&self) -> u64 {
+        let lost = |line: &&Line| matches!(line.fate, Fate::Dropped(_));
+        self.lines.iter().filter(lost).count() as u64
+    }
+
     /// The packets sent, oldest first, up to a bound.
     pub(crate) fn lines(&self) -> &[Line] {
         &self.lines
