@@ -115,24 +115,30 @@ async fn what_a_revoked_device_had_sent_is_dropped() {
     let owner = server.owner().await;
     let room = owner.lobby().await;
     let (lost, _) = second_device(&server, &owner).await;
-    let mut author = lost.author().await;
-    for _ in 0..10 {
+    let mut first = lost.author().await;
+    first.send(&draft(room, "in time")).await;
+    let heard = first.published().await.unwrap().at.seq;
+    // Each waits for its turn: one, two and three seconds.
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let mut author = lost.author().await;
         author.send(&draft(room, "by whoever found it")).await;
+        waiting.push(author);
     }
-    author.published().await.unwrap();
+    lost.is_served().await;
     let revoke = RevokeDevice {
         device: lost.me.device,
     };
     let _: Done = owner.peer.ask(&revoke).await.unwrap();
-    // At the same rate, so that there would be one of those between each two of these.
+    assert_eq!(lost.peer.closed().await, CloseCode::Revoked);
+    // At the same rate, so the last of these comes after the last of those.
     let mut author = owner.author().await;
-    let mut places = Vec::new();
-    for _ in 0..3 {
+    let mut last = heard;
+    for _ in 0..4 {
         author.send(&draft(room, "by its owner")).await;
-        places.push(author.published().await.unwrap().at.seq);
+        last = author.published().await.unwrap().at.seq;
     }
-    assert!(
-        places.windows(2).all(|pair| pair[1] == pair[0].next()),
-        "{places:?}"
-    );
+    let of_the_lost = last.0 - heard.0 - 4;
+    // On a slow machine a turn may come before the revocation does; not all three.
+    assert!(of_the_lost < 3, "{of_the_lost} after the revocation");
 }
