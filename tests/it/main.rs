@@ -12,6 +12,7 @@ mod frames;
 mod harness;
 mod invites_raw;
 mod limits_raw;
+mod room_invites_raw;
 mod stop;
 mod binaries;
 mod crash;
