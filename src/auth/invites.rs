@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use quipu_protocol::limits::ROWS_MAX;
 use quipu_protocol::request::{
-    CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, RevokeInvite, RoomRole, ServerRole,
+    CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, MembershipState, RevokeInvite, RoomRole,
+    ServerRole, Visibility,
 };
 use quipu_protocol::token::sha256;
 use quipu_protocol::{Blob, Code, InviteId, List, Refusal, RoomId, UserId};
@@ -30,6 +31,10 @@ impl Auth {
     ) -> Result<InviteAnswer, Refusal> {
         let role = ask.role.unwrap_or(ServerRole::MEMBER);
         let own_device = ask.own_device.unwrap_or(false);
+        if own_device && ask.room.is_some() {
+            let text = "a device of yours is in your rooms: name none";
+            return Err(Refusal::because(Code::BAD_REQUEST, text));
+        }
         may_invite(who, role, own_device)?;
         let uses = if own_device { 1 } else { ask.uses };
         let life_max_ms = INVITE_LIFE_MAX.as_millis() as u64;
@@ -162,12 +167,21 @@ fn may_invite(who: &Authenticated, role: ServerRole, own_device: bool) -> Result
     Ok(())
 }
 
-/// Only into rooms where the inviter is a member who may invite.
+/// Only into rooms where the inviter has joined and may let somebody in. Asked again when the invite is redeemed.
 fn may_lead_to(store: &dyn Reads, room: RoomId, user: UserId) -> Result<(), WriteError> {
-    match store.member(room, user)? {
-        Some(member) if member.state.role >= RoomRole::MEMBER => Ok(()),
-        _ => Err(Refusal::from(Code::NOT_FOUND).into()),
-    }
+    let not_found = || Refusal::from(Code::NOT_FOUND);
+    let row = store.room(room)?.ok_or_else(not_found)?;
+    let state = store.member(room, user)?.ok_or_else(not_found)?.state;
+    let no = if row.visibility == Visibility::DIRECT {
+        Refusal::because(Code::CONFLICT, "a direct room is for exactly two")
+    } else if state.membership != MembershipState::JOINED {
+        Refusal::because(Code::FORBIDDEN, "join the room first")
+    } else if state.role < RoomRole::MEMBER {
+        Refusal::because(Code::FORBIDDEN, "you may only read there")
+    } else {
+        return Ok(());
+    };
+    Err(no.into())
 }
 
 fn info(store: &dyn Reads, row: InviteRow) -> Result<InviteInfo, StoreError> {

@@ -17,7 +17,6 @@ mod tokens;
 
 pub use keys::TokenKey;
 pub use principal::Authenticated;
-pub use redeem::Redeemed;
 pub use tokens::AuthError;
 
 use crate::seams::Seams;

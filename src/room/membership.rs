@@ -5,13 +5,14 @@
 use quipu_protocol::entry::{Change, MemberChange};
 use quipu_protocol::request::{InviteMember, MembershipState, RemoveMember, RoomInfo, RoomRole};
 use quipu_protocol::{Blob, Code, Ext, Kind, Refusal, RoomId, UserId, cbor};
+use tracing::warn;
 
 use super::chat::Rooms;
 use super::directory::{info_of, room_and_member};
 use super::rules;
 use crate::auth::Authenticated;
 use crate::limits::ROOMS_PER_USER_MAX;
-use crate::store::{MemberState, NewEntry, Reads, WriteError, Writes};
+use crate::store::{InviteRow, MemberState, NewEntry, Reads, WriteError, Writes};
 
 impl Rooms {
     /// Makes the asker a member. Being one already is no error.
@@ -30,20 +31,21 @@ impl Rooms {
         job.await.map_err(WriteError::refusal)
     }
 
-    /// Lets a newcomer into the room their invite leads to, hidden or not.
-    ///
-    /// # Errors
-    /// As [`Rooms::join`].
-    pub async fn admit(&self, who: &Authenticated, room: RoomId) -> Result<(), Refusal> {
-        let (who, now_ms) = (who.clone(), self.now_ms());
-        let job = self.storage().write(move |store| {
-            let (_, member) = room_and_member(&*store, room, who.user())?;
-            if member.is_none_or(|member| member.state.membership != MembershipState::JOINED) {
-                enter(store, &who, room, rules::joined(RoomRole::MEMBER), now_ms)?;
-            }
-            Ok(())
-        });
-        job.await.map_err(WriteError::refusal)
+    /// What takes a newcomer in, for the job that makes their account: into the lobby, and into the room their invite
+    /// leads to, hidden or not, when whoever made it may still let somebody in. A room that takes nobody does not
+    /// cost them the account.
+    pub fn welcome(
+        &self,
+        lobby: RoomId,
+    ) -> impl FnOnce(&mut dyn Writes, &Authenticated, &InviteRow) -> Result<(), WriteError> + Send + use<>
+    {
+        let now_ms = self.now_ms();
+        move |store, who, invite| {
+            unless_refused(lobby, admit(store, who, lobby, now_ms))?;
+            let Some(room) = invite.room else { return Ok(()) };
+            let led = vouched(&*store, room, invite.created_by);
+            unless_refused(room, led.and_then(|()| admit(store, who, room, now_ms)))
+        }
     }
 
     /// Ends the asker's membership or invitation.
@@ -129,6 +131,30 @@ impl Rooms {
         });
         job.await.map_err(WriteError::refusal)
     }
+}
+
+/// That whoever made an invite may let somebody into its room now.
+fn vouched(store: &dyn Reads, room: RoomId, by: Option<UserId>) -> Result<(), WriteError> {
+    let by = by.ok_or_else(|| Refusal::from(Code::FORBIDDEN))?;
+    let (row, inviter) = room_and_member(store, room, by)?;
+    Ok(rules::vouch(&row, inviter.as_ref())?)
+}
+
+fn admit(store: &mut dyn Writes, who: &Authenticated, room: RoomId, now_ms: u64) -> Result<(), WriteError> {
+    let (row, member) = room_and_member(&*store, room, who.user())?;
+    match rules::admit(&row, member.as_ref())? {
+        Some(state) => enter(store, who, room, state, now_ms),
+        None => Ok(()),
+    }
+}
+
+/// Lets a refusal pass, which came before anything was written, and nothing else.
+fn unless_refused(room: RoomId, entered: Result<(), WriteError>) -> Result<(), WriteError> {
+    if let Err(WriteError::Refused(refusal)) = &entered {
+        warn!(%room, code = refusal.code.0, "a newcomer could not enter a room");
+        return Ok(());
+    }
+    entered
 }
 
 pub(super) fn may_be_in_another(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {

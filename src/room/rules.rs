@@ -91,6 +91,11 @@ pub(super) fn join(
     member: Option<&MemberRow>,
 ) -> Result<Option<MemberState>, Refusal> {
     may_see(who, room, member)?;
+    admit(room, member)
+}
+
+/// The same for somebody who need not see the room: an invite leads them there.
+pub(super) fn admit(room: &RoomRow, member: Option<&MemberRow>) -> Result<Option<MemberState>, Refusal> {
     if is_joined(member) {
         return Ok(None);
     }
@@ -100,6 +105,24 @@ pub(super) fn join(
     Ok(Some(joined(
         member.map_or(RoomRole::MEMBER, |member| member.state.role),
     )))
+}
+
+/// Whether an invite of this member still leads into the room.
+pub(super) fn vouch(room: &RoomRow, inviter: Option<&MemberRow>) -> Result<(), Refusal> {
+    if room.visibility == Visibility::DIRECT {
+        return Err(Refusal::because(
+            Code::CONFLICT,
+            "a direct room is for exactly two",
+        ));
+    }
+    if is_joined(inviter) && role(inviter) >= RoomRole::MEMBER {
+        Ok(())
+    } else {
+        Err(Refusal::because(
+            Code::FORBIDDEN,
+            "whoever made the invite may not let anybody in",
+        ))
+    }
 }
 
 /// Whether the asker may go: the last owner stays while others are there. `owners` counts joined owners.

@@ -196,22 +196,16 @@ async fn redeem(
             Refusal::because(Code::RATE, "too many wrong invites from your network").retry_after(60_000);
         return Err(No::Refused(refusal, None));
     }
-    let redeemed = match shared.auth.redeem(&redeem, &exporter(connection)).await {
-        Ok(redeemed) => redeemed,
+    let (exporter, welcome) = (exporter(connection), shared.rooms.welcome(shared.lobby));
+    match shared.auth.redeem(&redeem, &exporter, welcome).await {
+        Ok(token) => Ok(writer.send(&token).await?),
         Err(refusal) => {
             if refusal.code == Code::NOT_FOUND {
                 shared.gate.redeem_failed(from, Instant::now());
             }
-            return Err(No::Refused(refusal, None));
-        }
-    };
-    // A newcomer finds company. A retry of the redemption repeats this, harmlessly, should we be killed here.
-    for room in std::iter::once(shared.lobby).chain(redeemed.room) {
-        if let Err(refusal) = shared.rooms.admit(&redeemed.who, room).await {
-            warn!(%room, code = refusal.code.0, "a newcomer could not enter a room");
+            Err(No::Refused(refusal, None))
         }
     }
-    Ok(writer.send(&redeemed.token).await?)
 }
 
 async fn refresh(

@@ -64,6 +64,30 @@ async fn a_revoked_device_is_closed_at_once_and_stays_out() {
     owner.is_served().await;
 }
 
+/// Whoever holds a device may have made an invite for another: it ends with the device.
+#[tokio::test]
+async fn a_revoked_device_has_kept_no_way_in() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let thief = server.join(&owner, "ada").await;
+    let (ada, _) = second_device(&server, &thief).await;
+    let ask = CreateInvite {
+        own_device: Some(true),
+        ..invite(1)
+    };
+    let kept: InviteAnswer = thief.peer.ask(&ask).await.unwrap();
+    let others = owner.invite(1).await;
+    let revoke = RevokeDevice {
+        device: thief.me.device,
+    };
+    let _: Done = ada.peer.ask(&revoke).await.unwrap();
+    let (peer, secret) = (server.dial().await, kept.secret[..].try_into().unwrap());
+    let mut control = peer.greet().await;
+    let answer = peer.redeem(&mut control, &secret, &Device::new(), "unused").await;
+    assert_eq!(answer.unwrap_err().code, Code::USED);
+    server.redeem(&others, "bob").await.is_served().await;
+}
+
 #[tokio::test]
 async fn only_ones_own_devices_are_revoked() {
     let server = TestServer::start().await;
