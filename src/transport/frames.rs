@@ -164,9 +164,13 @@ impl FrameWriter {
         let _ = self.stream.reset(code(reason.number()));
     }
 
-    /// Waits until the peer has all of a finished stream, or wants no more of an open one.
-    pub(super) async fn stopped(&self) {
-        let _ = self.stream.stopped().await;
+    /// Waits until the peer has all of a finished stream, or wants no more of an open one. It borrows nothing, so
+    /// that it can be waited for while the stream is written.
+    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stopped = self.stream.stopped();
+        async move {
+            let _ = stopped.await;
+        }
     }
 
     /// Sets the order in which streams are sent: higher first.

@@ -3,6 +3,7 @@
 //! The reader's pace is the stream's: while a write waits for credit the cursor stands still and the next batch
 //! grows. Whoever stands still for too long loses the stream, and asks again with the cursor they have.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,13 +37,17 @@ async fn pump(session: &Session, opened: OpenedRoom, mut writer: FrameWriter) ->
     let mut typists = subscription.typists();
     writer.stream_type(UniType::Room.number()).await?;
     write(&mut writer, greeting(opened, snapshot)).await?;
+    // Made once and not for every entry: making each takes a lock, one of them the connection's.
+    let mut ended = pin!(session.ended.cancelled());
+    let mut stopped = pin!(writer.stopped());
+    let mut stopping = pin!(session.shared.stopping.cancelled());
     loop {
         let next = tokio::select! {
             biased;
-            () = session.ended.cancelled() => return Ok(()),
+            () = &mut ended => return Ok(()),
             // The reader wants no more: that is how a subscription ends.
-            () = writer.stopped() => return Ok(()),
-            () = session.shared.stopping.cancelled() => Ok(Next::End(EndReason::SHUTDOWN)),
+            () = &mut stopped => return Ok(()),
+            () = &mut stopping => Ok(Next::End(EndReason::SHUTDOWN)),
             next = subscription.next() => next,
             typing = typists.next() => {
                 if typing.user != Some(session.who.user()) {
