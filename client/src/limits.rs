@@ -63,7 +63,7 @@ pub(crate) const EVENTS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Messages in the outbox.
 pub(crate) const OUTBOX_MAX: u64 = 10_000;
-/// Outcomes of messages remembered, so that an id used again is recognised.
+/// Outcomes of messages remembered, of those sent and of those refused, so that an id used again is recognised.
 pub(crate) const OUTCOMES_MAX: u64 = 10_000;
 /// Entries of one room kept in the profile.
 pub(crate) const CACHED_ENTRIES_MAX: u64 = 20_000;

@@ -7,13 +7,13 @@
 )]
 
 mod auth_raw;
+mod binaries;
+mod crash;
 mod devices_raw;
 mod frames;
 mod harness;
 mod invites_raw;
 mod limits_raw;
-mod stop;
-mod binaries;
-mod crash;
 mod replay;
+mod stop;
 mod tidy;

@@ -66,7 +66,9 @@ fn a_day_replays_to_the_packet() {
 }
 
 fn swarm(usual: std::ops::Range<u64>) {
-    seeds::each(usual, |seed| world::run(seed, async |world| day(seed, world).await));
+    seeds::each(usual, |seed| {
+        world::run(seed, async |world| day(seed, world).await)
+    });
 }
 
 /// One seed, from the founding of the town to the last check.
@@ -77,10 +79,22 @@ async fn day(seed: u64, world: &World) {
     let _teller = town.chronicle.told_on_panic();
     town.chronicle.note("seed", format_args!("{seed}: {plan}"));
     world.net.set_model(plan.model.clone());
-    let Town { host, people, rooms, net, .. } = &mut town;
+    let Town {
+        host,
+        people,
+        rooms,
+        net,
+        ..
+    } = &mut town;
     let nat_ports = AtomicU16::new(0);
     let lives = people.iter_mut().enumerate().map(|(number, person)| {
-        let surroundings = Surroundings { number, rooms: *rooms, plan: &plan, net, nat_ports: &nat_ports };
+        let surroundings = Surroundings {
+            number,
+            rooms: *rooms,
+            plan: &plan,
+            net,
+            nat_ports: &nat_ports,
+        };
         surroundings.live(person, rng.fork())
     });
     let lives: Vec<_> = lives.collect();
@@ -132,8 +146,17 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LinkModel { loss, duplicate, flip, delay, .. } = &self.model;
-        write!(f, "loss {loss:.2}, duplicates {duplicate:.2}, flips {flip:.3}, delay {delay:?}")?;
+        let LinkModel {
+            loss,
+            duplicate,
+            flip,
+            delay,
+            ..
+        } = &self.model;
+        write!(
+            f,
+            "loss {loss:.2}, duplicates {duplicate:.2}, flips {flip:.3}, delay {delay:?}"
+        )?;
         write!(f, ", disk {:?}", self.disk_time)?;
         let faults = [
             (self.rebindings, "rebindings"),
@@ -143,7 +166,10 @@ impl fmt::Display for Plan {
             (self.crashes, "server crashes"),
             (self.stops, "server stops"),
         ];
-        faults.iter().filter(|(there, _)| *there).try_for_each(|(_, name)| write!(f, ", {name}"))
+        faults
+            .iter()
+            .filter(|(there, _)| *there)
+            .try_for_each(|(_, name)| write!(f, ", {name}"))
     }
 }
 

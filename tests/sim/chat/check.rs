@@ -26,9 +26,13 @@ pub(crate) fn faults(disk: &Disk, people: &[&Person], rooms: &[RoomId]) -> Vec<S
         check.only_what_was_said(*room, people);
     }
     for person in people {
-        check
-            .faults
-            .extend(person.memory().faults.iter().map(|fault| format!("{}: {fault}", person.name)));
+        check.faults.extend(
+            person
+                .memory()
+                .faults
+                .iter()
+                .map(|fault| format!("{}: {fault}", person.name)),
+        );
         check.nothing_lost(person);
         check.in_the_order_said(person);
         check.acknowledged_is_there(person);
@@ -47,12 +51,19 @@ pub(crate) fn taken_back(disk: &Disk, people: &[&Person]) -> Vec<String> {
         for (room, told) in &person.memory().rooms {
             let log = Log::read(disk, *room);
             taken.extend(told.iter().filter_map(|told| log.unlike(told)).map(|unlike| {
-                format!("{} saw in {} what is not on the disk: {unlike}", person.name, Short(room))
+                format!(
+                    "{} saw in {} what is not on the disk: {unlike}",
+                    person.name,
+                    Short(room)
+                )
             }));
         }
         for ack in &person.memory().acknowledged {
             if disk.head(ack.room) < ack.at.seq {
-                taken.push(format!("{} was acknowledged {} beyond the head", person.name, ack.id));
+                taken.push(format!(
+                    "{} was acknowledged {} beyond the head",
+                    person.name, ack.id
+                ));
             }
         }
     }
@@ -97,7 +108,11 @@ impl Log {
             Told::Entry(_, entry) => match self.at(entry.seq) {
                 Some((_, frame, _)) if *frame == entry.frame() => None,
                 Some(_) => Some(format!("other bytes at {}", entry.seq.0)),
-                None => Some(format!("an entry at {}, the head is {}", entry.seq.0, self.head().0)),
+                None => Some(format!(
+                    "an entry at {}, the head is {}",
+                    entry.seq.0,
+                    self.head().0
+                )),
             },
         }
     }
@@ -135,9 +150,12 @@ impl Check {
                 self.faults.push(format!("{place} is {message} a second time"));
             }
             match said.get(&(user, message)) {
-                None => self.faults.push(format!("{place} is {message}, which nobody said")),
+                None => self
+                    .faults
+                    .push(format!("{place} is {message}, which nobody said")),
                 Some(body) if body.as_bytes() != &entry.body[..] => {
-                    self.faults.push(format!("{place} says something else than {message} did"));
+                    self.faults
+                        .push(format!("{place} says something else than {message} did"));
                 }
                 Some(_) => {}
             }
@@ -146,7 +164,9 @@ impl Check {
 
     fn nothing_lost(&mut self, person: &Person) {
         for said in &person.said {
-            let there = self.logs[&said.room].by(person.user).any(|entry| entry.message == Some(said.id));
+            let there = self.logs[&said.room]
+                .by(person.user)
+                .any(|entry| entry.message == Some(said.id));
             if !there {
                 self.faults.push(format!(
                     "{} said {} in {}, and it is gone",
@@ -160,12 +180,13 @@ impl Check {
 
     fn in_the_order_said(&mut self, person: &Person) {
         for (room, log) in &self.logs {
-            let said = person.said.iter().filter(|said| said.room == *room).map(|said| said.id);
+            let said = person
+                .said
+                .iter()
+                .filter(|said| said.room == *room)
+                .map(|said| said.id);
             let kept = log.by(person.user).filter(|entry| entry.kind == Kind::TEXT);
-            if let Some((said, entry)) = said
-                .zip(kept)
-                .find(|(said, entry)| entry.message != Some(*said))
-            {
+            if let Some((said, entry)) = said.zip(kept).find(|(said, entry)| entry.message != Some(*said)) {
                 self.faults.push(format!(
                     "{} said {said} before what is {} {}",
                     person.name,
@@ -177,7 +198,13 @@ impl Check {
     }
 
     fn acknowledged_is_there(&mut self, person: &Person) {
-        for Acknowledged { id, room, at, duplicate } in &person.memory().acknowledged {
+        for Acknowledged {
+            id,
+            room,
+            at,
+            duplicate,
+        } in &person.memory().acknowledged
+        {
             let entry = self.logs[room].at(at.seq).map(|(.., entry)| entry);
             if entry.is_none_or(|entry| entry.message != Some(*id) || entry.user != Some(person.user)) {
                 let again = if *duplicate { " again" } else { "" };
@@ -228,9 +255,15 @@ impl Check {
 
     fn unread_is_exact(&mut self, disk: &Disk, person: &Person) {
         for row in disk.heads(person.user) {
-            let Some(log) = self.logs.get(&row.room) else { continue };
+            let Some(log) = self.logs.get(&row.room) else {
+                continue;
+            };
             let others = |entry: &&Entry| entry.kind.is_countable() && entry.user != Some(person.user);
-            let behind = log.0.iter().map(|(.., entry)| entry).filter(|entry| entry.seq > row.marker);
+            let behind = log
+                .0
+                .iter()
+                .map(|(.., entry)| entry)
+                .filter(|entry| entry.seq > row.marker);
             let recount = behind.filter(others).count() as u64;
             if row.unread != recount || row.head.seq != log.head() {
                 self.faults.push(format!(

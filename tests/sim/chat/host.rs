@@ -135,7 +135,9 @@ impl Host {
 
     /// Ends the server as a power cut does: what is on the disk stays there, nobody is told.
     pub(crate) fn crash(&mut self) {
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.running.take() else {
+            return;
+        };
         running.power.cut();
         self.net.crash(self.addr);
         // Tasks of connections end by themselves, without a socket and without a disk.

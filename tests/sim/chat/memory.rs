@@ -81,7 +81,11 @@ impl Memory {
                     duplicate: *duplicate,
                 });
                 let again = if *duplicate { " again" } else { "" };
-                return Some(format!("acknowledged{again} {id} at {} {}", Short(room), at.seq.0));
+                return Some(format!(
+                    "acknowledged{again} {id} at {} {}",
+                    Short(room),
+                    at.seq.0
+                ));
             }
             Event::State(state) => {
                 if let ConnState::Online { .. } = state {

@@ -144,7 +144,11 @@ impl Person {
             return;
         };
         let marked = timeout(Duration::from_secs(2), self.client().mark_read(room, seq)).await;
-        let outcome = if matches!(marked, Ok(Ok(()))) { "marked" } else { "could not mark" };
+        let outcome = if matches!(marked, Ok(Ok(()))) {
+            "marked"
+        } else {
+            "could not mark"
+        };
         self.note(format_args!("{outcome} {} up to {}", Short(&room), seq.0));
     }
 
@@ -205,7 +209,11 @@ impl Person {
             let Some(last) = page.entries.last() else { return };
             after = last.seq;
             for entry in page.entries {
-                self.note(format_args!("finds {} {} in the profile", Short(&room), entry.seq.0));
+                self.note(format_args!(
+                    "finds {} {} in the profile",
+                    Short(&room),
+                    entry.seq.0
+                ));
                 let cursor = Cursor {
                     incarnation: page.incarnation,
                     seq: entry.seq,
@@ -281,5 +289,9 @@ async fn read(
 /// A folder in memory where there is one: profiles sync every commit, and no simulated crash reaches the disk below.
 fn fast_folder() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { memory } else { std::env::temp_dir() }
+    if memory.is_dir() {
+        memory
+    } else {
+        std::env::temp_dir()
+    }
 }
