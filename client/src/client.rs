@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorCode};
 use crate::event::Numbered;
 use crate::keeper;
 use crate::state::{AppState, ConnState, Network};
-use crate::store::{Store, identity};
+use crate::store::{Store, identity, log};
 
 pub use types::{Draft, NewInvite, OpenFrom, Page, RoomSummary, Sent};
 
@@ -151,9 +151,19 @@ impl Client {
     }
 
     /// The next events, at most `max`, waiting for the first at most `wait`; empty when none came. Every event is
-    /// given once, in order. Cancelling loses nothing.
+    /// given once, in order. Cancelling loses nothing. Asking again says that what was given before has been shown:
+    /// [`OpenFrom::Resume`] goes on behind it; see [`Client::shown`].
     pub async fn next_events(&self, max: usize, wait: Duration) -> Vec<Numbered> {
-        self.core().events.take(max, wait).await
+        let shown = self.core().shown.settle();
+        if !shown.is_empty() {
+            // It costs a repetition when it fails, and whoever keeps entries in the same place will hear of it.
+            if let Err(error) = self.core().store.run(move |db| log::show(db, &shown)).await {
+                tracing::warn!(%error, "how far the program has come could not be kept");
+            }
+        }
+        let events = self.core().events.take(max, wait).await;
+        self.core().shown.taken(&events);
+        events
     }
 
     /// Events after number `after`, without waiting and without moving [`Client::next_events`]. Begins with a

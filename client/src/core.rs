@@ -19,6 +19,7 @@ use crate::event_log::EventLog;
 use crate::limits::HEADS_KEPT_MAX;
 use crate::open::OpenRooms;
 use crate::session::request::Link;
+use crate::shown::Shown;
 use crate::state::ConnState;
 use crate::store::Store;
 
@@ -27,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) events: EventLog,
+    /// How far the program has come.
+    pub(crate) shown: Shown,
     pub(crate) state: watch::Sender<ConnState>,
     /// The authenticated connection, while there is one.
     pub(crate) link: watch::Sender<Option<Link>>,
@@ -59,6 +62,7 @@ impl Core {
             config,
             store,
             events: EventLog::default(),
+            shown: Shown::default(),
             state: watch::Sender::new(ConnState::Idle),
             link: watch::Sender::new(None),
             outbox: watch::Sender::new(0),

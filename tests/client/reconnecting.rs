@@ -1,5 +1,7 @@
 //! Connections end; conversations do not.
 
+use quipu_client::protocol::request::Anchor;
+use quipu_client::protocol::{Cursor, Seq};
 use quipu_client::{AppState, Client, Config, ConnState, Draft, Event, Network, OpenFrom};
 
 use crate::world::{PATIENCE, World};
@@ -40,6 +42,13 @@ async fn a_profile_reopened_goes_on_where_it_was() {
     bob.opens(OpenFrom::Start).await;
     ada.says("one").await;
     let last = bob.hears_until("one").await.last().unwrap().0;
+    // The program may end without asking for more, and then says itself what was seen.
+    let page = bob.client.history(bob.lobby, Anchor::LATEST, 1).await.unwrap();
+    let (incarnation, seq) = (page.incarnation, Seq(last));
+    bob.client
+        .shown(bob.lobby, Cursor { incarnation, seq })
+        .await
+        .unwrap();
     bob.client.stop().await;
     // What is said while nobody sends stays in the profile, also when the program ends.
     let id = bob.client.send(bob.lobby, Draft::text("three")).await.unwrap();
@@ -55,6 +64,33 @@ async fn a_profile_reopened_goes_on_where_it_was() {
         heard,
         [(last + 1, "two".to_owned()), (sent.at.seq.0, "three".to_owned())]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_program_was_given_and_may_not_have_shown_is_told_again() {
+    let world = World::new().await;
+    let ada = world.ada().await;
+    let bob = ada.brings("bob").await;
+    ada.says("one").await;
+    ada.says("two").await;
+    let last = ada.says("three").await;
+    bob.opens(OpenFrom::Start).await;
+    bob.hears_until("two").await;
+    // All three are in the profile, and the third was never taken.
+    let newest = async || {
+        let page = bob.client.cached(bob.lobby, &Anchor::LATEST, 1).await.unwrap();
+        page.and_then(|page| page.entries.last().map(|entry| entry.seq.0))
+    };
+    while newest().await != Some(last) {
+        tokio::task::yield_now().await;
+    }
+    bob.client.shutdown().await;
+    let client = Client::open(Config::new(bob.folder.path())).await.unwrap();
+    let bob = crate::world::Person { client, ..bob };
+    bob.opens(OpenFrom::Resume).await;
+    bob.client.start().await.unwrap();
+    let heard = bob.hears_until("three").await;
+    assert_eq!(heard, [(last - 1, "two".to_owned()), (last, "three".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,6 +24,8 @@ struct Followed {
     /// Events up to this number belong to an earlier opening.
     opened: u64,
     last: Option<Cursor>,
+    /// Up to here the profile knows that it was shown.
+    shown: Option<Cursor>,
 }
 
 impl Follow {
@@ -41,6 +43,7 @@ impl Follow {
                 from,
                 opened,
                 last: None,
+                shown: None,
             },
         );
         Ok(())
@@ -92,6 +95,17 @@ impl Follow {
         self.rooms.is_empty()
     }
 
+    /// Says that everything up to here is on standard output, so that `--since resume` goes on behind it.
+    pub(crate) async fn shown(&mut self, client: &Client) -> Result<(), Failure> {
+        for (room, followed) in &mut self.rooms {
+            if let Some(last) = followed.last.filter(|last| followed.shown != Some(*last)) {
+                client.shown(*room, last).await?;
+                followed.shown = Some(last);
+            }
+        }
+        Ok(())
+    }
+
     /// Events were lost: starts every room over, behind what was shown.
     pub(crate) async fn recover(&mut self, client: &Client) -> Result<(), Failure> {
         for (room, followed) in &mut self.rooms {
@@ -125,6 +139,7 @@ mod tests {
             from: OpenFrom::Start,
             opened: 3,
             last: None,
+            shown: None,
         };
         follow.rooms.insert(room, followed);
         assert!(!follow.note(3, room, at(1, 5)), "of an earlier opening");

@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Write};
 
 use super::exit::Failure;
 use super::record::Record;
+use super::render::is_unsafe;
 
 /// Where data goes. Written when [`Out::flush`] is called, or when the buffer is full.
 pub(crate) struct Out {
@@ -39,7 +40,7 @@ impl Out {
     /// An object for programs, on a line.
     pub(crate) fn record(&mut self, record: &Record) -> Result<(), Failure> {
         let line = serde_json::to_string(record).expect("a record has text keys and no floats");
-        self.text(&line)
+        self.text(&harmless(line))
     }
 
     /// The one or the other, as the caller of the program asked.
@@ -80,6 +81,26 @@ impl Out {
     }
 }
 
+/// The same JSON with everything escaped that acts on a terminal: a person looks at it as well, and a program reads
+/// the same text from it. Such characters stand in strings alone, where an escape may stand.
+fn harmless(json: String) -> String {
+    if !json.contains(is_unsafe) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for char in json.chars() {
+        if is_unsafe(char) {
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = std::fmt::Write::write_fmt(&mut out, format_args!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(char);
+        }
+    }
+    out
+}
+
 fn written(result: io::Result<()>) -> Result<(), Failure> {
     result.map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::OutputClosed,
@@ -111,6 +132,15 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn json_says_the_same_without_acting_on_a_terminal() {
+        let text = "a\u{1b}\u{7f}\u{9b}1m\u{202e}\u{200b}\u{e0041} größe 日本 🎉\n\"\\";
+        let json = harmless(serde_json::to_string(text).unwrap());
+        assert!(!json.contains(is_unsafe), "{json}");
+        assert!(json.contains("\\u009b") && json.contains("\\udb40\\udc41") && json.contains('🎉'));
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 
     #[test]

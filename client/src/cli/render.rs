@@ -7,7 +7,7 @@
 //!
 //! Control characters (C0, DEL, C1), bidirectional controls and zero-width characters can move the cursor, change
 //! the window's title, or make one name look like another. They are shown as escapes, never dropped: what is
-//! hidden would be a lie too. JSON output does not come through here; it holds the exact text.
+//! hidden would be a lie too. JSON output does not come through here; it has escapes of its own for the same characters.
 //! Invariant: nothing returned here contains a character for which [`is_unsafe`] holds, except our own newlines.
 
 use std::borrow::Cow;
@@ -58,7 +58,7 @@ fn push(out: &mut String, char: char) {
 }
 
 /// Whether a character acts on the terminal or on other characters instead of being seen.
-fn is_unsafe(char: char) -> bool {
+pub(crate) fn is_unsafe(char: char) -> bool {
     char.is_control()
         || matches!(char,
             '\u{ad}' | '\u{61c}' | '\u{180e}' // Soft hyphen, Arabic letter mark, Mongolian vowel separator.

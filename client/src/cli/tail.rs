@@ -11,7 +11,8 @@ use quipu_client::protocol::limits::ROOMS_OPEN_MAX;
 use quipu_client::protocol::request::MembershipState;
 use quipu_client::protocol::room::{EndReason, GapReason};
 use quipu_client::protocol::{Cursor, Refusal, RoomId, Seq};
-use quipu_client::{Client, ConnState, Event, Numbered, OpenFrom, Security};
+use quipu_client::{Client, ConnState, Error, ErrorCode, Event, Numbered, OpenFrom, Retry, Security};
+use tokio::time::Instant;
 
 use super::args::Tail;
 use super::context::{Context, Session, now_ms};
@@ -99,6 +100,10 @@ struct Tailing<'a> {
     shown: u64,
     own_left_out: u64,
     told_offline: bool,
+    /// When there last was a connection.
+    online: Instant,
+    /// Why there was none.
+    trouble: Option<Error>,
 }
 
 /// Whether to go on.
@@ -122,15 +127,15 @@ impl<'a> Tailing<'a> {
             shown: 0,
             own_left_out: 0,
             told_offline: false,
+            online: Instant::now(),
+            trouble: None,
         }
     }
 
     async fn run(&mut self, out: &mut Out) -> Result<(), Failure> {
         loop {
             let events = self.session.client.next_events(EVENTS_MAX, self.pause()).await;
-            if events.is_empty() {
-                self.give_up_if_cut_off()?;
-            }
+            self.give_up_if_cut_off()?;
             let entries = events.iter().filter_map(|numbered| match &numbered.event {
                 Event::Entry { entry, .. } => Some(entry),
                 _ => None,
@@ -141,10 +146,12 @@ impl<'a> Tailing<'a> {
                     self.follow.recover(&self.session.client).await?;
                 }
                 if self.follow.takes(number, &event) && self.show(event, out)? == Next::Done {
-                    return out.flush();
+                    out.flush()?;
+                    return self.follow.shown(&self.session.client).await;
                 }
             }
             out.flush()?;
+            self.follow.shown(&self.session.client).await?;
         }
     }
 
@@ -157,14 +164,26 @@ impl<'a> Tailing<'a> {
         }
     }
 
-    fn give_up_if_cut_off(&self) -> Result<(), Failure> {
+    /// Looked at every turn, because trying to connect again is an event, too.
+    fn give_up_if_cut_off(&mut self) -> Result<(), Failure> {
         match self.session.client.state() {
-            ConnState::Waiting { why, .. } if self.args.until_caught_up => Err(Failure::After {
-                before: "not caught up".into(),
-                error: why,
-            }),
-            _ => Ok(()),
+            ConnState::Online { .. } => self.online = Instant::now(),
+            ConnState::Stopped { why } => return Err(why.into()),
+            ConnState::Waiting { why, .. } => self.trouble = Some(why),
+            ConnState::Idle | ConnState::Connecting { .. } => {}
         }
+        if !self.args.until_caught_up || self.online.elapsed() < self.context.timeout {
+            return Ok(());
+        }
+        let before = "not caught up".into();
+        Err(match self.trouble.clone() {
+            Some(error) => Failure::After { before, error },
+            None => Failure::Client(Error {
+                code: ErrorCode::Unreachable,
+                retry: Retry::WhenOnline,
+                message: "not caught up: there is no connection".into(),
+            }),
+        })
     }
 
     fn show(&mut self, event: Event, out: &mut Out) -> Result<Next, Failure> {

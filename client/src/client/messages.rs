@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorCode, Retry};
 use crate::store::outbox::{self, Outcome};
 
 impl Client {
-    /// Puts a message into the outbox. It is on disk when this returns, and sent as soon as there is a connection, in
+    /// Puts a message into the outbox. One that was refused is tried again. It is on disk when this returns, and sent as soon as there is a connection, in
     /// the order of the calls; the outcome comes as an event, or from [`Client::wait_sent`].
     ///
     /// # Errors
@@ -142,7 +142,7 @@ impl Client {
         if found { Ok(()) } else { Err(unknown(id)) }
     }
 
-    /// Messages in the outbox, refused ones included.
+    /// Messages in the outbox that are still to be sent.
     ///
     /// # Errors
     /// [`ErrorCode::Storage`].

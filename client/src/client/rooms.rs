@@ -4,7 +4,7 @@ use quipu_protocol::datagram::Typing;
 use quipu_protocol::frame::Message as _;
 use quipu_protocol::limits::{BACKLOG_ENTRIES_MAX, PAGE_ENTRIES_MAX, TYPING_TTL_MS};
 use quipu_protocol::request::{Anchor, AnchorKind, History, MarkRead};
-use quipu_protocol::{RoomId, Seq};
+use quipu_protocol::{Cursor, RoomId, Seq};
 
 use super::{Client, OpenFrom, Page};
 use crate::error::{Error, ErrorCode};
@@ -26,19 +26,32 @@ impl Client {
             OpenFrom::Start => (Begin::Start, None, true),
             OpenFrom::Since(ms) => (Begin::Since(ms), None, true),
             OpenFrom::Latest(newest) => (Begin::Latest(newest.min(BACKLOG_ENTRIES_MAX)), None, false),
-            OpenFrom::Resume => match self.core().store.run(move |db| log::cursor(db, room)).await? {
+            OpenFrom::Resume => match self.core().store.run(move |db| log::shown(db, room)).await? {
                 Some(cursor) => (Begin::Start, Some(cursor), true),
                 None => (Begin::Latest(FIRST_LOOK_ENTRIES), None, true),
             },
         };
-        self.core()
-            .rooms
-            .open(room, begin, told, fill, || self.core().events.last())
+        self.core().rooms.open(room, begin, told, fill, || {
+            let last = self.core().events.last();
+            self.core().shown.opened(room, last);
+            last
+        })
+    }
+
+    /// "Everything in this room up to here was shown": [`OpenFrom::Resume`] goes on behind it. Only a program that
+    /// ends needs it; [`Client::next_events`] says the same of all that it gave before. Never moves backwards.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`].
+    pub async fn shown(&self, room: RoomId, cursor: Cursor) -> Result<(), Error> {
+        let places = [(room, cursor)].into();
+        self.core().store.run(move |db| log::show(db, &places)).await
     }
 
     /// Closes a room. Idempotent.
     pub async fn close_room(&self, room: RoomId) {
         self.core().rooms.close(room);
+        self.core().shown.closed(room);
     }
 
     /// A page of a room's log, from the server, or from the profile when there is no connection. What the profile

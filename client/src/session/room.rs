@@ -22,7 +22,7 @@ use super::track::Track;
 use crate::core::Core;
 use crate::ending::Ending;
 use crate::event::Event;
-use crate::limits::ANSWER_TIMEOUT;
+use crate::limits::{ANSWER_TIMEOUT, BATCH_BYTES, BATCH_ENTRIES};
 use crate::open::{Begin, Wish};
 use crate::store::log;
 
@@ -34,9 +34,6 @@ pub(super) enum Followed {
     /// Without one: ask again behind what was told.
     Broken,
 }
-
-/// Entries told together at most.
-const BATCH: usize = 256;
 
 /// Follows one room until its stream ends.
 pub(super) async fn follow(
@@ -54,6 +51,7 @@ pub(super) async fn follow(
         wish,
         track,
         batch: Vec::new(),
+        batch_bytes: 0,
     };
     match follower.run(reader, &opened).await {
         Ok(reason) => Ok(Followed::Ended(reason)),
@@ -74,6 +72,8 @@ struct Follower {
     track: Track,
     /// Entries not yet kept and told.
     batch: Vec<(Entry, Bytes)>,
+    /// Bytes of their bodies.
+    batch_bytes: usize,
 }
 
 impl Follower {
@@ -88,14 +88,20 @@ impl Follower {
                 if let Some(reason) = self.take(next).await? {
                     return Ok(reason);
                 }
-                frame = if self.batch.len() < BATCH {
-                    reader.ready()?
-                } else {
-                    None
-                };
+                frame = if self.is_full() { None } else { reader.ready()? };
             }
             self.tell_batch().await?;
         }
+    }
+
+    fn add(&mut self, entry: Entry, payload: Bytes) {
+        self.batch_bytes += entry.body.len();
+        self.batch.push((entry, payload));
+    }
+
+    /// Whether it is time to tell: more at once would leave a reader no time to take it.
+    fn is_full(&self) -> bool {
+        self.batch.len() >= BATCH_ENTRIES || self.batch_bytes >= BATCH_BYTES
     }
 
     /// Takes a frame; the end's reason when it is the last.
@@ -103,7 +109,7 @@ impl Follower {
         if frame.is::<Entry>() {
             let entry: Entry = frame.decode()?;
             if self.track.entry(entry.seq).map_err(Ending::Order)? {
-                self.batch.push((entry, frame.payload));
+                self.add(entry, frame.payload);
             }
             return Ok(None);
         }
@@ -198,9 +204,12 @@ impl Follower {
                 return Err(Ending::Order("a page of history with a hole"));
             }
             next = entry.seq.next();
-            self.batch.push((entry, frame.payload));
+            self.add(entry, frame.payload);
+            if self.is_full() {
+                self.tell_batch().await?;
+            }
         }
-        self.tell_batch_up_to(Seq(next.0 - 1)).await?;
+        self.tell_batch().await?;
         Ok(next)
     }
 
@@ -227,6 +236,7 @@ impl Follower {
         let room = self.room;
         let incarnation = self.track.cursor().incarnation;
         let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
         let kept = batch
             .iter()
             .map(|(entry, payload)| (entry.seq, payload.clone()))
