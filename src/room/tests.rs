@@ -14,6 +14,8 @@ use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
 use crate::store::{Blocking, Storage, UserRow};
 
+mod membership;
+
 struct World {
     rooms: Rooms,
     ada: Authenticated,
