@@ -64,8 +64,12 @@ pub const REQUESTS_BURST: u32 = 200;
 pub const STREAM_FAULTS_PER_MINUTE: u32 = 8;
 /// Failed redemptions a minute from one network prefix.
 pub const REDEEM_FAILURES_PER_MINUTE: u32 = 20;
-/// Rooms one account may be in.
+/// Rooms one account has joined. Invitations do not count: others make those.
 pub const ROOMS_PER_USER_MAX: usize = 1_000;
+/// Rooms one account may ever have made, direct ones among them: a room and its name stay when everybody has left.
+pub const ROOMS_MADE_MAX: usize = 1_000;
+/// Invitations to rooms that wait for one account. Whoever would add one more is refused, not the account.
+pub const INVITATIONS_MAX: usize = 100;
 /// Devices of one account that are not revoked.
 pub const DEVICES_PER_USER_MAX: usize = 64;
 /// Members of one room.

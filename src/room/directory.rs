@@ -11,7 +11,7 @@ use quipu_protocol::{Code, List, Refusal, RoomId, UserId};
 use super::chat::Rooms;
 use super::rules;
 use crate::auth::Authenticated;
-use crate::limits::ROOMS_PER_USER_MAX;
+use crate::limits::{INVITATIONS_MAX, ROOMS_PER_USER_MAX};
 use crate::store::{MemberRow, Reads, RoomRow, StoreError, WriteError};
 
 impl Rooms {
@@ -28,7 +28,8 @@ impl Rooms {
                     .into_iter()
                     .map(|row| (row, None))
                     .collect(),
-                None if ask.mine => {
+                // Before the page is cut: a guest sees no others.
+                None if ask.mine || !rules::sees_public(&who) => {
                     let rows = store.rooms_of(who.user(), ask.after, ROWS_MAX + 1)?;
                     rows.into_iter()
                         .map(|(row, member)| (row, Some(member)))
@@ -143,13 +144,15 @@ impl Rooms {
         self.storage().read(question).await
     }
 
-    /// Rooms an account is invited to.
+    /// Rooms an account is invited to, which are bounded like those it has joined.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn invitations(&self, user: UserId) -> Result<Vec<RoomInfo>, StoreError> {
         let question = move |store: &dyn Reads| {
-            let rows = store.rooms_of(user, None, ROOMS_PER_USER_MAX)?.into_iter();
+            let rows = store
+                .rooms_of(user, None, ROOMS_PER_USER_MAX + INVITATIONS_MAX)?
+                .into_iter();
             let invited = rows.filter(|(_, member)| member.state.membership == MembershipState::INVITED);
             invited
                 .map(|(row, member)| info(store, user, &row, Some(&member)))

@@ -11,7 +11,7 @@ use super::chat::Rooms;
 use super::directory::{info_of, room_and_member};
 use super::rules;
 use crate::auth::Authenticated;
-use crate::limits::ROOMS_PER_USER_MAX;
+use crate::limits::{INVITATIONS_MAX, ROOMS_MADE_MAX, ROOMS_PER_USER_MAX};
 use crate::store::{InviteRow, MemberState, NewEntry, Reads, WriteError, Writes};
 
 impl Rooms {
@@ -56,7 +56,11 @@ impl Rooms {
         let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage().write(move |store| {
             let (row, member) = room_and_member(&*store, room, who.user())?;
-            let owners = store.members_with_role(room, RoomRole::OWNER.0)?;
+            let owners = if rules::is_owner(member.as_ref()) {
+                store.owners(room)?
+            } else {
+                0
+            };
             let leaves = rules::leave(&who, &row, member.as_ref(), owners)?;
             let seen = info_of(&*store, who.user(), room)?;
             if leaves {
@@ -81,7 +85,8 @@ impl Rooms {
     /// Allows somebody into a room.
     ///
     /// # Errors
-    /// [`Code::NOT_FOUND`] for the room or the account, [`Code::FORBIDDEN`].
+    /// [`Code::NOT_FOUND`] for the room or the account, [`Code::FORBIDDEN`], [`Code::QUOTA`] when too many invitations
+    /// wait for that account.
     pub async fn invite_member(&self, who: &Authenticated, ask: InviteMember) -> Result<(), Refusal> {
         let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage().write(move |store| {
@@ -93,6 +98,7 @@ impl Rooms {
             let user = store
                 .user(ask.user)?
                 .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            may_be_invited(&*store, user.user)?;
             let state = rules::invited();
             let change = MemberChange {
                 user: user.user,
@@ -158,14 +164,25 @@ fn unless_refused(room: RoomId, entered: Result<(), WriteError>) -> Result<(), W
 }
 
 pub(super) fn may_be_in_another(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {
-    if store.rooms_of(user, None, ROOMS_PER_USER_MAX)?.len() < ROOMS_PER_USER_MAX {
+    let joined = store.memberships(user, MembershipState::JOINED)?;
+    below(joined, ROOMS_PER_USER_MAX, "rooms")
+}
+
+fn may_be_invited(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {
+    let waiting = store.memberships(user, MembershipState::INVITED)?;
+    below(waiting, INVITATIONS_MAX, "open invitations")
+}
+
+pub(super) fn may_make_another(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {
+    let made = store.rooms_made(user)?;
+    below(made, ROOMS_MADE_MAX, "rooms it made")
+}
+
+fn below(count: u64, max: usize, what: &str) -> Result<(), WriteError> {
+    if count < max as u64 {
         return Ok(());
     }
-    Err(Refusal::because(
-        Code::QUOTA,
-        format!("an account is in at most {ROOMS_PER_USER_MAX} rooms"),
-    )
-    .into())
+    Err(Refusal::because(Code::QUOTA, format!("an account has at most {max} {what}")).into())
 }
 
 pub(super) fn enter(

@@ -30,13 +30,23 @@ fn is_joined(member: Option<&MemberRow>) -> bool {
     member.is_some_and(|member| member.state.membership == MembershipState::JOINED)
 }
 
+/// Whether this is a joined owner.
+pub(super) fn is_owner(member: Option<&MemberRow>) -> bool {
+    is_joined(member) && role(member) >= RoomRole::OWNER
+}
+
+/// Whether the asker may know of rooms they are not in.
+pub(super) fn sees_public(who: &Authenticated) -> bool {
+    who.role() >= ServerRole::BOT
+}
+
 /// Whether the asker may know that the room exists.
 pub(super) fn may_see(
     who: &Authenticated,
     room: &RoomRow,
     member: Option<&MemberRow>,
 ) -> Result<(), Refusal> {
-    let public = room.visibility == Visibility::PUBLIC && who.role() >= ServerRole::BOT;
+    let public = room.visibility == Visibility::PUBLIC && sees_public(who);
     if public || member.is_some() {
         Ok(())
     } else {
@@ -72,11 +82,17 @@ pub(super) fn may_publish(
     }
 }
 
-/// Whether the asker may make rooms.
-pub(super) fn may_create(who: &Authenticated, visibility: Visibility) -> Result<(), Refusal> {
+/// Whether the asker may make rooms, direct ones too.
+pub(super) fn may_make(who: &Authenticated) -> Result<(), Refusal> {
     if who.role() < ServerRole::BOT {
         return Err(Refusal::because(Code::FORBIDDEN, "guests make no rooms"));
     }
+    Ok(())
+}
+
+/// Whether the asker may make a named room.
+pub(super) fn may_create(who: &Authenticated, visibility: Visibility) -> Result<(), Refusal> {
+    may_make(who)?;
     if matches!(visibility, Visibility::PUBLIC | Visibility::PRIVATE) {
         Ok(())
     } else {
@@ -125,7 +141,8 @@ pub(super) fn vouch(room: &RoomRow, inviter: Option<&MemberRow>) -> Result<(), R
     }
 }
 
-/// Whether the asker may go: the last owner stays while others are there. `owners` counts joined owners.
+/// Whether the asker may go: the last owner stays while others are there. `owners` counts joined owners, and matters
+/// only when the asker is one.
 pub(super) fn leave(
     who: &Authenticated,
     room: &RoomRow,
@@ -139,7 +156,7 @@ pub(super) fn leave(
     if !is_joined(member) {
         return Ok(member.is_some());
     }
-    if role(member) >= RoomRole::OWNER && owners <= 1 && room.members > 1 {
+    if is_owner(member) && owners <= 1 && room.members > 1 {
         return Err(Refusal::because(
             Code::CONFLICT,
             "the last owner cannot leave while others are there",

@@ -14,6 +14,8 @@ use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
 use crate::store::{Blocking, Fresh, Lane, Observer, Storage, UserRow};
 
+mod membership;
+
 struct World {
     rooms: Rooms,
     ada: Authenticated,

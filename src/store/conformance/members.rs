@@ -102,22 +102,87 @@ pub(super) async fn only_joined_members_count(world: World) {
         role: RoomRole::OWNER,
         ..JOINED
     };
-    for (member, state) in [(1, owner), (2, JOINED), (3, INVITED), (4, JOINED), (4, JOINED)] {
+    let moderator = MemberState {
+        role: RoomRole::MODERATOR,
+        ..JOINED
+    };
+    for (member, state) in [
+        (1, owner),
+        (2, JOINED),
+        (3, INVITED),
+        (4, JOINED),
+        (4, JOINED),
+        (5, moderator),
+    ] {
         world.set_member(LOBBY, user(member), Some(state)).await;
     }
     world.set_member(LOBBY, user(2), None).await;
     world.set_member(LOBBY, user(9), None).await;
     let counts = |reads: &dyn crate::store::Reads| {
-        let role_min = |role: RoomRole| reads.members_with_role(LOBBY, role.0);
         let members = reads.room(LOBBY)?.map(|room| room.members);
-        Ok((
-            members,
-            role_min(RoomRole::READER)?,
-            role_min(RoomRole::MEMBER)?,
-            role_min(RoomRole::OWNER)?,
-        ))
+        Ok((members, reads.owners(LOBBY)?))
     };
-    assert_eq!(world.storage.read(counts).await.unwrap(), (Some(2), 2, 2, 1));
+    assert_eq!(world.storage.read(counts).await.unwrap(), (Some(3), 1));
+    for (state, owners) in [
+        (owner, 2),
+        (
+            MemberState {
+                role: RoomRole::OWNER,
+                ..INVITED
+            },
+            1,
+        ),
+        (JOINED, 1),
+    ] {
+        world.set_member(LOBBY, user(4), Some(state)).await;
+        assert_eq!(world.storage.read(counts).await.unwrap().1, owners, "{state:?}");
+    }
+    world.set_member(LOBBY, user(1), None).await;
+    assert_eq!(world.storage.read(counts).await.unwrap(), (Some(2), 0));
+}
+
+pub(super) async fn rooms_of_an_account_are_counted(world: World) {
+    for number in 1..=5 {
+        world.create(room(number)).await;
+    }
+    let direct = RoomRow {
+        direct: Some((ADA, BOB)),
+        creator: Some(BOB),
+        ..room_row(room(6))
+    };
+    let nobodys = RoomRow {
+        creator: None,
+        ..room_row(room(7))
+    };
+    world
+        .storage
+        .write(move |writes| {
+            Ok([direct, nobodys]
+                .iter()
+                .try_for_each(|row| writes.insert_room(row))?)
+        })
+        .await
+        .unwrap();
+    for (number, state) in [
+        (1, INVITED),
+        (2, INVITED),
+        (3, JOINED),
+        (5, JOINED),
+        (6, JOINED),
+        (5, INVITED),
+    ] {
+        world.set_member(room(number), BOB, Some(state)).await;
+    }
+    world.set_member(room(1), BOB, None).await;
+    let counts = |reads: &dyn crate::store::Reads| {
+        let of = |user| {
+            let [invited, joined] = [MembershipState::INVITED, MembershipState::JOINED]
+                .map(|state| reads.memberships(user, state));
+            Ok::<_, crate::store::StoreError>((invited?, joined?, reads.rooms_made(user)?))
+        };
+        Ok((of(ADA)?, of(BOB)?))
+    };
+    assert_eq!(world.storage.read(counts).await.unwrap(), ((0, 0, 5), (2, 2, 1)));
 }
 
 pub(super) async fn members_come_in_pages(world: World) {

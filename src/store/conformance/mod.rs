@@ -48,7 +48,7 @@ conforms! {
         a_panic_harms_only_its_job, a_batch_is_observed_before_it_is_answered, pages_go_both_ways,
         what_was_answered_outlives_a_restart, a_closed_store_refuses, the_last_handle_finishes_the_queue;
     members: joining_leaves_nothing_unread, markers_only_move_forward, only_joined_members_count,
-        members_come_in_pages, people_share_rooms;
+        members_come_in_pages, people_share_rooms, rooms_of_an_account_are_counted;
     directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
         invites_are_found_by_hash;
 }

@@ -2,10 +2,10 @@
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-use quipu_protocol::request::Visibility;
+use quipu_protocol::request::{MembershipState, RoomRole, Visibility};
 use quipu_protocol::{DeviceId, InviteId, RoomId, RoomName, Seq, UserId};
 
-use super::state::{Kept, State};
+use super::state::{Kept, Room, State};
 use super::{Access, View};
 use crate::store::{
     DeviceRow, HeadRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
@@ -77,13 +77,28 @@ impl<A: Access> Reads for View<A> {
         }))
     }
 
-    fn members_with_role(&self, room: RoomId, role_min: u64) -> Result<u64, StoreError> {
+    fn owners(&self, room: RoomId) -> Result<u64, StoreError> {
         Ok(self.0.with(|state| {
             let members = state.members.range((room, USER_FIRST)..=(room, USER_LAST));
-            let able =
-                members.filter(|(_, member)| member.is_joined() && member.row.state.role.0 >= role_min);
-            able.count() as u64
+            let owners =
+                members.filter(|(_, member)| member.is_joined() && member.row.state.role >= RoomRole::OWNER);
+            owners.count() as u64
         }))
+    }
+
+    fn memberships(&self, user: UserId, wanted: MembershipState) -> Result<u64, StoreError> {
+        Ok(self.0.with(|state| {
+            let rooms = state.rooms_joined_or_invited(user, None);
+            let members = rooms.filter_map(|room| state.member(room, user));
+            members.filter(|member| member.state.membership == wanted).count() as u64
+        }))
+    }
+
+    fn rooms_made(&self, user: UserId) -> Result<u64, StoreError> {
+        let own = |room: &&Room| room.row.creator == Some(user);
+        Ok(self
+            .0
+            .with(|state| state.rooms.values().filter(own).count() as u64))
     }
 
     fn heads(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<HeadRow>, StoreError> {

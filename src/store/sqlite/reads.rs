@@ -1,17 +1,25 @@
 //! Questions as SQL.
 
+use quipu_protocol::request::MembershipState;
 use quipu_protocol::{DeviceId, InviteId, RoomId, RoomName, Seq, UserId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::fault::store_error;
 use super::rows::{
-    ROOM_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, number, position, room_row, standing,
+    ROOM_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position, room_row, standing,
     stored_entry, user_row,
 };
 use crate::store::common::Standing;
 use crate::store::{
     DeviceRow, HeadRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
 };
+
+// What the writer counts before it decides.
+/// In the words of the index `members_owners`.
+pub(super) const OWNERS: &str =
+    "SELECT count(*) FROM members WHERE room = ?1 AND membership = 2 AND role >= 100";
+pub(super) const MEMBERSHIPS: &str = "SELECT count(*) FROM members WHERE user = ?1 AND membership = ?2";
+pub(super) const ROOMS_MADE: &str = "SELECT count(*) FROM rooms WHERE creator = ?1";
 
 /// Questions, asked over a connection that belongs to a reader or to the writer's batch.
 pub(super) struct View<A>(pub(super) A);
@@ -123,10 +131,20 @@ impl<A: Access> Reads for View<A> {
         )
     }
 
-    fn members_with_role(&self, room: RoomId, role_min: u64) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM members WHERE room = ?1 AND membership = 2 AND role >= ?2";
-        let role_min = i64::try_from(role_min).unwrap_or(i64::MAX);
-        count(self.0.conn(), sql, params![room.as_bytes(), role_min])
+    fn owners(&self, room: RoomId) -> Result<u64, StoreError> {
+        count(self.0.conn(), OWNERS, [room.as_bytes()])
+    }
+
+    fn memberships(&self, user: UserId, state: MembershipState) -> Result<u64, StoreError> {
+        count(
+            self.0.conn(),
+            MEMBERSHIPS,
+            params![user.as_bytes(), kept(state.0)],
+        )
+    }
+
+    fn rooms_made(&self, user: UserId) -> Result<u64, StoreError> {
+        count(self.0.conn(), ROOMS_MADE, [user.as_bytes()])
     }
 
     fn heads(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<HeadRow>, StoreError> {

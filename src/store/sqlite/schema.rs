@@ -81,6 +81,7 @@ const VERSION_1: &str = "
         UNIQUE (direct_one, direct_other)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX rooms_public ON rooms (room) WHERE visibility = 0;
+    CREATE INDEX rooms_by_creator ON rooms (creator) WHERE creator IS NOT NULL;
 
     -- The logs. The frame is last, so that a look at the numbers does not read it.
     CREATE TABLE entries (
@@ -116,6 +117,7 @@ const VERSION_1: &str = "
         PRIMARY KEY (room, user)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX members_by_user ON members (user, room);
+    CREATE INDEX members_owners ON members (room, membership, role) WHERE membership = 2 AND role >= 100;
 
     CREATE TABLE users (
         user BLOB NOT NULL PRIMARY KEY,

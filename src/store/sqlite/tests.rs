@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use quipu_protocol::Seq;
 use rusqlite::Connection;
 
+use super::reads::{MEMBERSHIPS, OWNERS, ROOMS_MADE};
 use super::*;
 use crate::store::conformance::{ADA, BOB, JOINED, LOBBY, World, becomes, block_on, room_row, says};
 use crate::store::{Appended, Blocking, NewEntry};
@@ -82,6 +83,25 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let refused = SqliteStore::open(folder.path());
     assert!(matches!(refused, Err(StoreError::Newer { found: 77, known: 1 })));
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+/// What the writer counts before it decides must not depend on how large a room is.
+#[test]
+fn counts_look_only_at_what_they_count() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(filled(folder.path(), 3));
+    let conn = Connection::open(folder.path().join("quipu.db")).unwrap();
+    for (sql, index) in [
+        (OWNERS, "members_owners"),
+        (MEMBERSHIPS, "members_by_user"),
+        (ROOMS_MADE, "rooms_by_creator"),
+    ] {
+        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let unbound = vec![rusqlite::types::Null; plan.parameter_count()];
+        let steps = plan.query_map(rusqlite::params_from_iter(unbound), |row| row.get::<_, String>(3));
+        let steps: Vec<_> = steps.unwrap().map(Result::unwrap).collect();
+        assert!(steps.len() == 1 && steps[0].contains(index), "{sql}: {steps:?}");
+    }
 }
 
 #[test]
