@@ -124,6 +124,32 @@ fn a_connection_whose_inbox_is_not_read_is_closed_after_two_minutes() {
     });
 }
 
+/// Whoever does not take what CONTROL answers must not keep the server from looking at tokens and saying goodbye.
+#[test]
+fn a_connection_whose_control_is_not_read_is_closed_after_a_minute() {
+    world::run(1, async |world| {
+        // Less than two refusals.
+        const WINDOW: u32 = 10;
+        let town = Town::found(world, 1, generous).await;
+        let _teller = town.chronicle.told_on_panic();
+        let mut raw = join_raw(world, &town, WINDOW).await;
+        let began = Instant::now();
+        for _ in 0..2 {
+            raw.refresh_badly().await;
+        }
+        let reason = raw.connection.closed().await;
+        let ConnectionError::ApplicationClosed(close) = &reason else {
+            panic!("ended by {reason}")
+        };
+        assert_eq!(
+            close.error_code.into_inner(),
+            u64::from(CloseCode::SlowConsumer.number())
+        );
+        let (waited, allowed) = (began.elapsed(), STREAM_STALL_MAX..STREAM_STALL_MAX + 10 * SECOND);
+        assert!(allowed.contains(&waited), "closed after {waited:?}");
+    });
+}
+
 /// Behind by more than a server replays: the range it leaves out is named, and the library fills it from history.
 #[test]
 fn a_reader_who_is_very_far_behind_still_reads_everything_once() {

@@ -10,8 +10,8 @@ use quinn::{
     crypto::rustls::QuicClientConfig,
 };
 use quipu_protocol::{
-    BidiType, Blob, Frame, FrameDecoder, InviteLink, List, MINOR, Message, RoomId, UniType,
-    control::{Auth, Authenticated, Hello, Redeem, Token},
+    BidiType, Blob, DeviceId, Frame, FrameDecoder, InviteLink, List, MINOR, Message, RoomId, UniType,
+    control::{Auth, Authenticated, Hello, Redeem, Refresh, Token},
     key::{CoseKey, DeviceKey, algorithm},
     request::{Subscribe, SubscribeRoom, Subscribed},
     token::{self, EXPORTER_BYTES, EXPORTER_LABEL, Purpose, Statement},
@@ -31,7 +31,7 @@ use crate::{
 /// An authenticated connection, and CONTROL, which must stay open.
 pub(crate) struct Raw {
     pub(crate) connection: Connection,
-    _control: (SendStream, Frames),
+    control: (SendStream, Frames),
     _endpoint: Endpoint,
 }
 
@@ -60,9 +60,19 @@ impl Raw {
         let control = greet(&connection, &key, invite).await;
         Self {
             connection,
-            _control: control,
+            control,
             _endpoint: endpoint,
         }
+    }
+
+    /// Asks for a fresh token of nobody's device; the answer is left unread.
+    pub(crate) async fn refresh_badly(&mut self) {
+        let refresh = Refresh {
+            device: DeviceId::from_bytes([0; 16]),
+            proof: Blob::new(vec![0; 8]).expect("short"),
+        };
+        let written = self.control.0.write_all(&refresh.to_frame()).await;
+        written.expect("the stream lives");
     }
 
     /// Subscribes to a room from its beginning.
