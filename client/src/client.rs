@@ -222,3 +222,81 @@ impl Drop for Inner {
         }
     }
 }
+
+/// Programs spawn these: every future of a client can go to another thread.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::request::{Anchor, Visibility};
+    use crate::protocol::{Cursor, DeviceId, InviteId, MessageId, Nickname, RoomId, RoomName, Seq, UserId};
+
+    fn is_send<T: Send>(_: T) {}
+
+    /// Each call within a future that owns the client, as a program spawns it: what is borrowed within a future is
+    /// where the compiler stops to see that it is `Send`.
+    macro_rules! can_be_spawned {
+        ($client:ident: $($call:expr;)+) => {$({
+            let $client = $client.clone();
+            is_send(async move { $call.await });
+        })+};
+    }
+
+    type Rooms = (RoomId, RoomName, Cursor);
+    type People = (UserId, DeviceId, Nickname);
+
+    /// Never run: it holds when it compiles.
+    #[allow(dead_code)]
+    fn every_call(client: &Client, (room, name, cursor): &Rooms, (user, device, nickname): &People) {
+        let (room, user, device, cursor) = (*room, *user, *device, *cursor);
+        let message = MessageId::from_bytes([0; 16]);
+        let invite = |uses| NewInvite {
+            uses,
+            life: Duration::ZERO,
+            room: None,
+            role: None,
+            own_device: false,
+        };
+        can_be_spawned! { client:
+            Client::open(client.core().config.clone());
+            client.whoami();
+            client.start();
+            client.stop();
+            client.shutdown();
+            client.wait_online(Duration::ZERO);
+            client.next_events(1, Duration::ZERO);
+            client.events_after(1, 1);
+            client.network(crate::Network::Back);
+            client.app_state(crate::AppState::Foreground);
+            client.join("", "", "");
+            client.diagnose(None);
+            client.send(room, Draft::text(""));
+            client.send_all(room, vec![]);
+            client.wait_sent(message, Duration::ZERO);
+            client.unsent();
+            client.retry(message);
+            client.cancel_send(message);
+            client.open_room(room, OpenFrom::Resume);
+            client.close_room(room);
+            client.shown(room, cursor);
+            client.history(room, Anchor::LATEST, 1);
+            client.cached(room, &Anchor::LATEST, 1);
+            client.mark_read(room, Seq(1));
+            client.rooms(true);
+            client.room_named(name);
+            client.members(room);
+            client.lookup(nickname);
+            client.users(&[user]);
+            client.create_room(name.clone(), Visibility::PUBLIC, None);
+            client.join_room(room);
+            client.leave_room(room);
+            client.direct(user);
+            client.invite_member(room, user);
+            client.remove_member(room, user);
+            client.create_invite(invite(1));
+            client.invites();
+            client.revoke_invite(InviteId::from_bytes([0; 16]));
+            client.devices();
+            client.revoke_device(device);
+        }
+    }
+}

@@ -13,8 +13,19 @@ use super::{Client, NewInvite, RoomSummary};
 use crate::error::{Error, ErrorCode};
 use crate::session::request::Link;
 
-/// Pages asked for at most when a list is asked for whole.
-const PAGES_MAX: usize = 64;
+/// Rows of a list at most: as many members as the server lets into a room.
+const LIST_ROWS_MAX: usize = 20_000;
+
+/// Whether to ask for a list's next page. An error rather than a list that is silently cut.
+fn goes_on(list: &'static str, rows: usize, page: usize, more: bool) -> Result<bool, Error> {
+    let broken = |what| Error::never(ErrorCode::Protocol, format!("the server's list of {list} {what}"));
+    match (more, page) {
+        (false, _) => Ok(false),
+        (true, 0) => Err(broken("stops in the middle")),
+        (true, _) if rows >= LIST_ROWS_MAX => Err(broken("does not end")),
+        (true, _) => Ok(true),
+    }
+}
 
 impl Client {
     /// Rooms: `mine` those joined or invited to, else the public ones as well.
@@ -23,7 +34,7 @@ impl Client {
     /// A refusal, or why there is no connection; the same for all requests below.
     pub async fn rooms(&self, mine: bool) -> Result<Vec<RoomSummary>, Error> {
         let mut rooms: Vec<RoomInfo> = Vec::new();
-        for _ in 0..PAGES_MAX {
+        loop {
             let after = rooms.last().map(|room| room.room);
             let page: Rooms = self
                 .ask(&ListRooms {
@@ -32,8 +43,9 @@ impl Client {
                     name: None,
                 })
                 .await?;
+            let (before, more) = (rooms.len(), page.more);
             rooms.extend(page.rooms.into_vec());
-            if !page.more {
+            if !goes_on("rooms", rooms.len(), rooms.len() - before, more)? {
                 break;
             }
         }
@@ -74,11 +86,12 @@ impl Client {
     /// Who is in a room.
     pub async fn members(&self, room: RoomId) -> Result<Vec<MemberInfo>, Error> {
         let mut members: Vec<MemberInfo> = Vec::new();
-        for _ in 0..PAGES_MAX {
+        loop {
             let after = members.last().map(|member| member.user);
             let page: Members = self.ask(&ListMembers { room, after }).await?;
+            let (before, more) = (members.len(), page.more);
             members.extend(page.members.into_vec());
-            if !page.more {
+            if !goes_on("members", members.len(), members.len() - before, more)? {
                 break;
             }
         }
@@ -179,11 +192,12 @@ impl Client {
     /// Invites this account made; an admin sees all.
     pub async fn invites(&self) -> Result<Vec<InviteInfo>, Error> {
         let mut invites: Vec<InviteInfo> = Vec::new();
-        for _ in 0..PAGES_MAX {
+        loop {
             let after = invites.last().map(|invite| invite.invite);
             let page: Invites = self.ask(&ListInvites { after }).await?;
+            let (before, more) = (invites.len(), page.more);
             invites.extend(page.invites.into_vec());
-            if !page.more {
+            if !goes_on("invites", invites.len(), invites.len() - before, more)? {
                 break;
             }
         }
