@@ -28,15 +28,23 @@ use crate::store::{Store, identity, log};
 pub use types::{Draft, NewInvite, OpenFrom, Page, RoomSummary, Sent};
 
 /// A client of one profile. Clones are the same client. When the last one goes, so does the connection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     core: Arc<Core>,
     life: Mutex<Life>,
+}
+
+/// Without events: they hold what people said.
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whether there is somebody who keeps a connection.
@@ -97,8 +105,10 @@ impl Client {
             ));
         }
         let mut life = self.life();
+        // Saying that it stopped is the last that a keeper does: its task may end a moment later.
+        let stopped = matches!(self.state(), ConnState::Stopped { .. });
         match &*life {
-            Life::Running { keeper, .. } if !keeper.is_finished() => return Ok(()),
+            Life::Running { keeper, .. } if !stopped && !keeper.is_finished() => return Ok(()),
             Life::Shut => return Err(Error::never(ErrorCode::Stopped, "the client was shut down")),
             _ => {}
         }
@@ -283,6 +293,7 @@ mod tests {
             client.mark_read(room, Seq(1));
             client.rooms(true);
             client.room_named(name);
+            client.known_room(name);
             client.members(room);
             client.lookup(nickname);
             client.users(&[user]);

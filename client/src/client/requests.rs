@@ -12,6 +12,7 @@ use quipu_protocol::{DeviceId, InviteId, InviteLink, List, Nickname, RoomId, Roo
 use super::{Client, NewInvite, RoomSummary};
 use crate::error::{Error, ErrorCode};
 use crate::session::request::Link;
+use crate::store::names;
 
 /// Rows of a list at most: as many members as the server lets into a room.
 const LIST_ROWS_MAX: usize = 20_000;
@@ -49,6 +50,7 @@ impl Client {
                 break;
             }
         }
+        self.learn(&rooms).await?;
         let heads = self.core().heads();
         let summary = |info: RoomInfo| {
             let head = heads.get(&info.room);
@@ -75,12 +77,21 @@ impl Client {
                 format!("there is no room {name}, or it is not for you"),
             )
         };
+        let rooms = rooms.rooms.into_vec();
+        self.learn(&rooms).await?;
         rooms
-            .rooms
-            .into_vec()
             .into_iter()
             .find(|room| room.name.as_ref() == Some(name))
             .ok_or_else(missing)
+    }
+
+    /// The room that had this name when the server last said so, without asking anybody: for reading offline.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`].
+    pub async fn known_room(&self, name: &RoomName) -> Result<Option<RoomId>, Error> {
+        let name = name.to_string();
+        self.core().store.run(move |db| names::find(db, &name)).await
     }
 
     /// Who is in a room.
@@ -220,7 +231,16 @@ impl Client {
     }
 
     async fn room<Q: Message + Sync>(&self, question: &Q) -> Result<RoomInfo, Error> {
-        Ok(self.ask::<Q, RoomAnswer>(question).await?.info)
+        let info = self.ask::<Q, RoomAnswer>(question).await?.info;
+        self.learn(std::slice::from_ref(&info)).await?;
+        Ok(info)
+    }
+
+    /// Remembers what rooms are called.
+    async fn learn(&self, rooms: &[RoomInfo]) -> Result<(), Error> {
+        let named = |info: &RoomInfo| Some((info.room, info.name.as_ref()?.to_string()));
+        let rooms: Vec<_> = rooms.iter().filter_map(named).collect();
+        self.core().store.run(move |db| names::learn(db, &rooms)).await
     }
 
     pub(super) async fn done<Q: Message + Sync>(&self, question: &Q) -> Result<(), Error> {

@@ -24,6 +24,7 @@ use tokio::time::sleep;
 
 use super::frames::{FrameReader, FrameWriter, open, priority};
 use super::request::Link;
+use super::track::MAX;
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::ending::Ending;
@@ -207,6 +208,12 @@ impl<'a> Pipe<'a> {
     fn answer(&self, frame: &Frame) -> Result<Option<Answer>, Ending> {
         if frame.is::<Ack>() {
             let ack: Ack = frame.decode()?;
+            if [ack.at.incarnation.0, ack.at.seq.0, ack.at_ms]
+                .iter()
+                .any(|n| *n > MAX)
+            {
+                return Err(Ending::Order("an answer with a number beyond its bounds"));
+            }
             Ok(Some(Answer::Ack(self.land(ack.message)?, ack)))
         } else if frame.is::<Refused>() {
             let refused: Refused = frame.decode()?;
