@@ -11,11 +11,8 @@ use std::{
     time::Duration,
 };
 
-use quipu_client::{
-    Blocking, Client, Config, Draft, ErrorCode, Network as Platform, OpenFrom, Seams,
-    protocol::request::Anchor,
-};
-use quipu_protocol::{Cursor, InviteLink, MessageId, RoomId, Seq, UserId};
+use quipu_client::{Blocking, Client, Config, Draft, ErrorCode, Network as Platform, OpenFrom, Seams};
+use quipu_protocol::{Cursor, InviteLink, MessageId, RoomId, UserId};
 use tempfile::TempDir;
 use tokio::{
     task::JoinHandle,
@@ -24,7 +21,7 @@ use tokio::{
 
 use super::{
     chronicle::Chronicle,
-    memory::{Memory, Short, Told},
+    memory::{Memory, Short},
     seams::Epoch,
     transport::SimTransport,
 };
