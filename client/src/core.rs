@@ -126,14 +126,16 @@ impl Core {
     pub(crate) async fn connected(&self, deadline: Instant) -> Result<Link, Error> {
         let mut state = self.state.subscribe();
         loop {
+            // The state before the link: it changes after it, so what comes in between still wakes us.
+            let now = state.borrow_and_update().clone();
             if let Some(link) = self.link.borrow().clone() {
                 return Ok(link);
             }
-            match &*state.borrow_and_update() {
+            match now {
                 ConnState::Idle => {
                     return Err(Error::never(ErrorCode::NotStarted, "the client was not started"));
                 }
-                ConnState::Stopped { why } => return Err(why.clone()),
+                ConnState::Stopped { why } => return Err(why),
                 _ => {}
             }
             if timeout_at(deadline, state.changed()).await.is_err() {
@@ -164,8 +166,12 @@ impl Core {
     ) -> Result<T, Error> {
         let deadline = Instant::now() + wait;
         loop {
-            let link = self.connected(deadline).await?;
+            self.connected(deadline).await?;
+            // Taken where its end will be noticed: it may be another one by now, or none.
             let mut links = self.link.subscribe();
+            let Some(link) = links.borrow_and_update().clone() else {
+                continue;
+            };
             match timeout_at(deadline, question(link)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(ending)) if ending.is_disconnection() => {

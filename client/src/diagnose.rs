@@ -44,6 +44,8 @@ pub struct Check {
     /// The number the step is about: milliseconds of `resolve`, `handshake`, `auth`, `clock` (the server's clock
     /// minus ours) and `rebind`, bytes of `datagram`.
     pub value: Option<i64>,
+    /// What kind of failure, when it does not work.
+    pub error: Option<ErrorCode>,
 }
 
 /// How a step went.
@@ -69,11 +71,18 @@ impl Report {
             verdict,
             detail: detail.into(),
             value,
+            error: None,
         });
     }
 
     fn bad(&mut self, name: &'static str, error: &Error) {
-        self.note(name, Verdict::Bad, error.message.clone(), None);
+        self.checks.push(Check {
+            name,
+            verdict: Verdict::Bad,
+            detail: error.message.clone(),
+            value: None,
+            error: Some(error.code),
+        });
     }
 }
 
@@ -159,7 +168,8 @@ async fn reach(
         Err(ending) => {
             let error = ending.error();
             let name = match error.code {
-                ErrorCode::PinMismatch | ErrorCode::Clock => "pin",
+                ErrorCode::PinMismatch => "pin",
+                ErrorCode::Clock => "clock",
                 ErrorCode::Version => "alpn",
                 _ => "handshake",
             };

@@ -61,10 +61,11 @@ pub(crate) fn rfc3339(at_ms: u64) -> String {
 pub(crate) fn distance(at_ms: u64, now_ms: u64) -> String {
     let seconds = (at_ms.abs_diff(now_ms) + 500) / 1_000;
     let rounded = |unit_seconds: u64| (seconds + unit_seconds / 2) / unit_seconds;
-    let (number, unit) = match seconds {
-        0..120 => (seconds, "second"),
-        120..7_200 => (rounded(60), "minute"),
-        7_200..172_800 => (rounded(3_600), "hour"),
+    // Rounded before the unit is chosen: an invite made for two days a moment ago is good for two days.
+    let (number, unit) = match (rounded(60), rounded(3_600)) {
+        _ if seconds < 120 => (seconds, "second"),
+        (minutes @ 0..120, _) => (minutes, "minute"),
+        (_, hours @ 0..48) => (hours, "hour"),
         _ => (rounded(86_400), "day"),
     };
     let text = super::render::count(number, unit);
@@ -107,8 +108,10 @@ mod tests {
     #[test]
     fn distances_are_rounded() {
         assert_eq!(distance(172_800_000, 0), "in 2 days");
-        assert_eq!(distance(172_799_100, 600), "in 48 hours");
-        assert_eq!(distance(0, 7_199_000), "120 minutes ago");
+        assert_eq!(distance(172_799_100, 600), "in 2 days");
+        assert_eq!(distance(7 * 86_400_000, 900), "in 7 days");
+        assert_eq!(distance(170_000_000, 0), "in 47 hours");
+        assert_eq!(distance(0, 7_199_000), "2 hours ago");
         assert_eq!(distance(1_000, 0), "in 1 second");
     }
 }

@@ -63,6 +63,8 @@ pub(crate) enum Failure {
     Check {
         /// Which check.
         name: &'static str,
+        /// What kind of failure.
+        error: Option<ErrorCode>,
     },
     /// Ctrl-C or a signal to end.
     #[error("interrupted")]
@@ -90,7 +92,7 @@ impl Failure {
             Self::NotAllowed(_) => NOT_ALLOWED,
             Self::Queued { .. } => QUEUED,
             Self::Io { .. } => FAILED,
-            Self::Check { name } => of_check(name),
+            Self::Check { name, error } => of_check(name, *error),
             Self::Interrupted => INTERRUPTED,
             Self::OutputClosed => DONE,
         }
@@ -115,7 +117,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const NOT_FOUND: u8 = 3;
 const NOT_ALLOWED: u8 = 4;
-const UNREACHABLE: u8 = 5;
+pub(crate) const UNREACHABLE: u8 = 5;
 const WRONG_KEY: u8 = 6;
 const WRONG_VERSION: u8 = 7;
 const QUEUED: u8 = 8;
@@ -168,8 +170,17 @@ fn of_refusal(code: Code) -> u8 {
 }
 
 /// The exit code for a check of `doctor` that failed.
-fn of_check(name: &str) -> u8 {
+fn of_check(name: &str, error: Option<ErrorCode>) -> u8 {
     match name {
+        // Signing in that took too long says nothing about who may.
+        "auth"
+            if matches!(
+                error,
+                Some(ErrorCode::Timeout | ErrorCode::Disconnected | ErrorCode::Busy)
+            ) =>
+        {
+            UNREACHABLE
+        }
         "resolve" | "handshake" => UNREACHABLE,
         "alpn" => WRONG_VERSION,
         "pin" => WRONG_KEY,
@@ -307,7 +318,7 @@ mod tests {
             ("clock", 1),
         ];
         for (name, exit) in checks {
-            assert_eq!(Failure::Check { name }.exit_code(), exit, "{name}");
+            assert_eq!(Failure::Check { name, error: None }.exit_code(), exit, "{name}");
         }
     }
 

@@ -363,6 +363,7 @@ mod tests {
             verdict: Verdict::Bad,
             detail: "no\u{1b}".into(),
             value: None,
+            error: None,
         };
         assert_eq!(
             json(&check(&step)),

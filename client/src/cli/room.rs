@@ -56,6 +56,27 @@ pub(crate) async fn find(client: &Client, room: &RoomRef) -> Result<Room, Failur
     }
 }
 
+/// Finds a room to read, and whether there is no connection: then the profile may know it by its name.
+pub(crate) async fn find_to_read(client: &Client, room: &RoomRef) -> Result<(Room, bool), Failure> {
+    let failure = match find(client, room).await {
+        Ok(found) => return Ok((found, false)),
+        Err(failure) => failure,
+    };
+    let RoomRef::Name(name) = room else {
+        return Err(failure);
+    };
+    if failure.exit_code() != super::exit::UNREACHABLE {
+        return Err(failure);
+    }
+    let id = client.known_room(name).await?.ok_or(failure)?;
+    let room = Room {
+        id,
+        name: Some(name.to_string()),
+        label: format!("#{name}"),
+    };
+    Ok((room, true))
+}
+
 /// Finds a room and everything about it.
 pub(crate) async fn describe(client: &Client, room: &RoomRef) -> Result<RoomInfo, Failure> {
     match room {

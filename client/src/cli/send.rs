@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use quipu_client::protocol::limits::{BODY_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX};
-use quipu_client::protocol::{MessageId, Seq};
+use quipu_client::protocol::{Code, MessageId, Seq};
 use quipu_client::{Client, ConnState, Draft, Error, ErrorCode, Sent};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -57,6 +57,7 @@ impl Input {
             ));
         }
         let source = match &args.file {
+            Some(path) if path.as_os_str() == "-" => Some(Source::Stdin),
             Some(path) => Some(Source::File(path.clone())),
             None if dash || args.each_line => Some(Source::Stdin),
             None => None,
@@ -120,12 +121,24 @@ async fn outcome(client: &Client, id: MessageId, patience: Duration) -> Result<S
         Ok(sent) => return Ok(sent),
         Err(error) => error,
     };
-    if !is_undecided(client, &error) {
-        // Nobody will retry it, and in the outbox it would stand in the way of the same id.
+    if is_refusal(&error) {
+        // Nobody will retry it, and in the outbox it would stand in the way of another text under the same id.
         let _ = client.cancel_send(id).await;
+    }
+    if !is_undecided(client, &error) {
         return Err(error.into());
     }
     Err(undecided(client, 1))
+}
+
+/// Whether the server said no for good. One that expired may have arrived: its id stays taken.
+fn is_refusal(error: &Error) -> bool {
+    use ErrorCode as E;
+    match error.code {
+        E::Forbidden | E::NotFound | E::Unauthenticated | E::Usage => true,
+        E::Refused(code) => code != Code::EXPIRED,
+        _ => false,
+    }
 }
 
 /// Whether a message may still be sent: nobody refused it, and it is in the outbox.
@@ -387,6 +400,10 @@ mod tests {
         assert_eq!(
             input("quipu send lobby --file f").unwrap(),
             Input::Whole(Source::File("f".into()))
+        );
+        assert_eq!(
+            input("quipu send lobby --file -").unwrap(),
+            Input::Whole(Source::Stdin)
         );
         assert_eq!(
             input("quipu send lobby --file f --each-line").unwrap(),

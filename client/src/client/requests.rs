@@ -12,9 +12,21 @@ use quipu_protocol::{DeviceId, InviteId, InviteLink, List, Nickname, RoomId, Roo
 use super::{Client, NewInvite, RoomSummary};
 use crate::error::{Error, ErrorCode};
 use crate::session::request::Link;
+use crate::store::names;
 
-/// Pages asked for at most when a list is asked for whole.
-const PAGES_MAX: usize = 64;
+/// Rows of a list at most: as many members as the server lets into a room.
+const LIST_ROWS_MAX: usize = 20_000;
+
+/// Whether to ask for a list's next page. An error rather than a list that is silently cut.
+fn goes_on(list: &'static str, rows: usize, page: usize, more: bool) -> Result<bool, Error> {
+    let broken = |what| Error::never(ErrorCode::Protocol, format!("the server's list of {list} {what}"));
+    match (more, page) {
+        (false, _) => Ok(false),
+        (true, 0) => Err(broken("stops in the middle")),
+        (true, _) if rows >= LIST_ROWS_MAX => Err(broken("does not end")),
+        (true, _) => Ok(true),
+    }
+}
 
 impl Client {
     /// Rooms: `mine` those joined or invited to, else the public ones as well.
@@ -23,7 +35,7 @@ impl Client {
     /// A refusal, or why there is no connection; the same for all requests below.
     pub async fn rooms(&self, mine: bool) -> Result<Vec<RoomSummary>, Error> {
         let mut rooms: Vec<RoomInfo> = Vec::new();
-        for _ in 0..PAGES_MAX {
+        loop {
             let after = rooms.last().map(|room| room.room);
             let page: Rooms = self
                 .ask(&ListRooms {
@@ -32,11 +44,13 @@ impl Client {
                     name: None,
                 })
                 .await?;
+            let (before, more) = (rooms.len(), page.more);
             rooms.extend(page.rooms.into_vec());
-            if !page.more {
+            if !goes_on("rooms", rooms.len(), rooms.len() - before, more)? {
                 break;
             }
         }
+        self.learn(&rooms).await?;
         let heads = self.core().heads();
         let summary = |info: RoomInfo| {
             let head = heads.get(&info.room);
@@ -63,22 +77,32 @@ impl Client {
                 format!("there is no room {name}, or it is not for you"),
             )
         };
+        let rooms = rooms.rooms.into_vec();
+        self.learn(&rooms).await?;
         rooms
-            .rooms
-            .into_vec()
             .into_iter()
             .find(|room| room.name.as_ref() == Some(name))
             .ok_or_else(missing)
     }
 
+    /// The room that had this name when the server last said so, without asking anybody: for reading offline.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`].
+    pub async fn known_room(&self, name: &RoomName) -> Result<Option<RoomId>, Error> {
+        let name = name.to_string();
+        self.core().store.run(move |db| names::find(db, &name)).await
+    }
+
     /// Who is in a room.
     pub async fn members(&self, room: RoomId) -> Result<Vec<MemberInfo>, Error> {
         let mut members: Vec<MemberInfo> = Vec::new();
-        for _ in 0..PAGES_MAX {
+        loop {
             let after = members.last().map(|member| member.user);
             let page: Members = self.ask(&ListMembers { room, after }).await?;
+            let (before, more) = (members.len(), page.more);
             members.extend(page.members.into_vec());
-            if !page.more {
+            if !goes_on("members", members.len(), members.len() - before, more)? {
                 break;
             }
         }
@@ -179,11 +203,12 @@ impl Client {
     /// Invites this account made; an admin sees all.
     pub async fn invites(&self) -> Result<Vec<InviteInfo>, Error> {
         let mut invites: Vec<InviteInfo> = Vec::new();
-        for _ in 0..PAGES_MAX {
+        loop {
             let after = invites.last().map(|invite| invite.invite);
             let page: Invites = self.ask(&ListInvites { after }).await?;
+            let (before, more) = (invites.len(), page.more);
             invites.extend(page.invites.into_vec());
-            if !page.more {
+            if !goes_on("invites", invites.len(), invites.len() - before, more)? {
                 break;
             }
         }
@@ -206,7 +231,16 @@ impl Client {
     }
 
     async fn room<Q: Message + Sync>(&self, question: &Q) -> Result<RoomInfo, Error> {
-        Ok(self.ask::<Q, RoomAnswer>(question).await?.info)
+        let info = self.ask::<Q, RoomAnswer>(question).await?.info;
+        self.learn(std::slice::from_ref(&info)).await?;
+        Ok(info)
+    }
+
+    /// Remembers what rooms are called.
+    async fn learn(&self, rooms: &[RoomInfo]) -> Result<(), Error> {
+        let named = |info: &RoomInfo| Some((info.room, info.name.as_ref()?.to_string()));
+        let rooms: Vec<_> = rooms.iter().filter_map(named).collect();
+        self.core().store.run(move |db| names::learn(db, &rooms)).await
     }
 
     pub(super) async fn done<Q: Message + Sync>(&self, question: &Q) -> Result<(), Error> {

@@ -65,6 +65,8 @@ impl Dialler {
         host: &str,
         addresses: &[SocketAddr],
     ) -> Result<Connection, Ending> {
+        // What an attempt of an earlier race saw, and nobody asked for, is not about this one.
+        drop(self.verifier.last_refusal());
         let starts = (0_u32..).map(|n| DIAL_STAGGER * n);
         let mut attempts: FuturesUnordered<_> = addresses
             .iter()

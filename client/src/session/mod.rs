@@ -74,7 +74,7 @@ fn spawn(core: &Arc<Core>, online: Online, link: &Link) -> JoinSet<Ending> {
     let (frames, outgoing) = mpsc::channel(CONTROL_FRAMES_MAX);
     let (arriving, arrivals) = mpsc::channel(UNI_STREAMS_MAX as usize);
     let (in_flight, unanswered) = watch::channel(0);
-    let life = control::Life::new(core, &online);
+    let life = control::Life::new(&online);
     tasks.spawn(control::write(online.writer, outgoing));
     tasks.spawn(control::read(
         Arc::clone(core),

@@ -24,6 +24,7 @@ use tokio::time::sleep;
 
 use super::frames::{FrameReader, FrameWriter, open, priority};
 use super::request::Link;
+use super::track::MAX;
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::ending::Ending;
@@ -136,7 +137,11 @@ impl<'a> Pipe<'a> {
                 place = message.place;
                 if self.is_too_old(&message) {
                     let refusal = Refusal::because(Code::EXPIRED, UNKNOWN_OUTCOME);
-                    self.refuse(message.message, message.room, refusal).await?;
+                    let refused = Refused {
+                        message: message.message,
+                        refusal,
+                    };
+                    self.keep_refusals(vec![(message.room, refused)]).await?;
                     continue;
                 }
                 if self.permits.available_permits() == 0 {
@@ -188,25 +193,41 @@ impl<'a> Pipe<'a> {
                     .await?
                     .ok_or(Ending::Finished("the stream of answers"))?,
             );
-            let mut acks = Vec::new();
+            let (mut acks, mut refusals) = (Vec::new(), Vec::new());
             while let Some(next) = frame {
                 match self.answer(&next)? {
-                    Some(Answer::Ack(room, ack)) => acks.push((room, ack)),
+                    // One write to the disk for all of a kind in a row, told in the order they came.
+                    Some(Answer::Ack(room, ack)) => {
+                        self.refused(std::mem::take(&mut refusals)).await?;
+                        acks.push((room, ack));
+                    }
                     Some(Answer::Refused(room, refused)) => {
                         self.acked(std::mem::take(&mut acks)).await?;
-                        self.refused(room, refused).await?;
+                        if refused.refusal.code.retryable() {
+                            self.refused(refusals).await?;
+                            // What follows it in the pipe must not overtake it for good: begin again with the oldest.
+                            return Err(Ending::Refused(refused.refusal));
+                        }
+                        refusals.push((room, refused));
                     }
                     None => {}
                 }
                 frame = reader.ready()?;
             }
             self.acked(acks).await?;
+            self.refused(refusals).await?;
         }
     }
 
     fn answer(&self, frame: &Frame) -> Result<Option<Answer>, Ending> {
         if frame.is::<Ack>() {
             let ack: Ack = frame.decode()?;
+            if [ack.at.incarnation.0, ack.at.seq.0, ack.at_ms]
+                .iter()
+                .any(|n| *n > MAX)
+            {
+                return Err(Ending::Order("an answer with a number beyond its bounds"));
+            }
             Ok(Some(Answer::Ack(self.land(ack.message)?, ack)))
         } else if frame.is::<Refused>() {
             let refused: Refused = frame.decode()?;
@@ -241,20 +262,30 @@ impl<'a> Pipe<'a> {
         Ok(keeping.await?)
     }
 
-    async fn refused(&self, room: RoomId, refused: Refused) -> Result<(), Ending> {
-        if refused.refusal.code.retryable() {
-            // What follows it in the pipe must not overtake it for good: begin again with the oldest.
-            return Err(Ending::Refused(refused.refusal));
+    async fn refused(&self, refusals: Vec<(RoomId, Refused)>) -> Result<(), Ending> {
+        if refusals.is_empty() {
+            return Ok(());
         }
         self.settled.store(true, Ordering::Relaxed);
-        self.refuse(refused.message, room, refused.refusal).await
+        self.keep_refusals(refusals).await
     }
 
-    async fn refuse(&self, id: MessageId, room: RoomId, refusal: Refusal) -> Result<(), Ending> {
+    /// As with acks: on disk first, then told.
+    async fn keep_refusals(&self, refusals: Vec<(RoomId, Refused)>) -> Result<(), Ending> {
         let core = Arc::clone(self.core);
         let keeping = self.core.store.run(move |db| {
-            outbox::refused(db, id, &refusal)?;
-            core.events.push([Event::Refused { id, room, refusal }]);
+            let (rooms, refusals): (Vec<RoomId>, Vec<Refused>) = refusals.into_iter().unzip();
+            outbox::refused(db, &refusals)?;
+            core.events.push(
+                rooms
+                    .into_iter()
+                    .zip(refusals)
+                    .map(|(room, refused)| Event::Refused {
+                        id: refused.message,
+                        room,
+                        refusal: refused.refusal,
+                    }),
+            );
             core.outbox_changed();
             Ok(())
         });

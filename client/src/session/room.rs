@@ -184,6 +184,9 @@ impl Follower {
             let Some(first) = entries.first().map(|(entry, _)| entry.seq) else {
                 return self.tell_gap(from, to, reason).await;
             };
+            if first > to {
+                return Err(Ending::Order("a page of history beyond what was asked for"));
+            }
             if page.incarnation != self.track.cursor().incarnation || first < from {
                 return Err(Ending::Finished("a room that began anew"));
             }

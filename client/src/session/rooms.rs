@@ -25,7 +25,7 @@ use super::room::{self, Followed};
 use crate::core::Core;
 use crate::ending::Ending;
 use crate::event::Event;
-use crate::limits::ANSWER_TIMEOUT;
+use crate::limits::{ANSWER_TIMEOUT, BACKOFF_MAX};
 use crate::open::{Begin, Wish};
 
 /// Wait before a room that broke is asked for again.
@@ -48,6 +48,11 @@ pub(super) async fn run(core: Arc<Core>, link: Link, arrivals: mpsc::Receiver<Ar
         Ok(never) => match never {},
         Err(ending) => ending,
     }
+}
+
+/// How long to wait after a refusal that passes, however long the server says.
+fn patience(refusal: &Refusal) -> Duration {
+    Duration::from_millis(refusal.retry_after_ms.unwrap_or(0)).clamp(AGAIN, BACKOFF_MAX)
 }
 
 enum Never {}
@@ -118,8 +123,23 @@ impl Rooms {
 
     async fn subscribe(&mut self, missing: Vec<(RoomId, Wish)>) -> Result<(), Ending> {
         let mut rows = Vec::new();
-        for (room, wish) in &missing {
-            rows.push(self.row(*room, wish).await?);
+        let mut asked = Vec::new();
+        for (room, wish) in missing {
+            match self.row(room, &wish).await? {
+                Ok(row) => {
+                    rows.push(row);
+                    asked.push((room, wish));
+                }
+                // Without the place to begin at, another range than the one wished would be told.
+                Err(wait) => {
+                    let later = State::Later(Instant::now() + wait);
+                    self.states.insert(room, (wish.generation, later));
+                }
+            }
+        }
+        let missing = asked;
+        if missing.is_empty() {
+            return Ok(());
         }
         let rooms = List::new(rows).expect("no more rooms can be open than be asked for at once");
         let question = Subscribe {
@@ -150,27 +170,38 @@ impl Rooms {
         Ok(())
     }
 
-    /// What to ask for one room.
-    async fn row(&self, room: RoomId, wish: &Wish) -> Result<SubscribeRoom, Ending> {
+    /// What to ask for one room, or how long to wait before it can be known.
+    async fn row(&self, room: RoomId, wish: &Wish) -> Result<Result<SubscribeRoom, Duration>, Ending> {
         let after = match (wish.told, wish.begin) {
-            (None, Begin::Since(ms)) => self.since(room, wish, ms).await?,
+            (None, Begin::Since(ms)) => match self.since(room, wish, ms).await? {
+                Ok(after) => after,
+                Err(wait) => return Ok(Err(wait)),
+            },
             (told, _) => told,
         };
         let backlog = match (after, wish.begin) {
             (None, Begin::Latest(newest)) => newest.min(BACKLOG_ENTRIES_MAX),
             _ => BACKLOG_ENTRIES_MAX,
         };
-        Ok(SubscribeRoom { room, after, backlog })
+        Ok(Ok(SubscribeRoom { room, after, backlog }))
     }
 
-    /// The place before the first entry at or after a time. A refusal is left to the subscription to tell.
-    async fn since(&self, room: RoomId, wish: &Wish, ms: u64) -> Result<Option<Cursor>, Ending> {
+    /// The place before the first entry at or after a time; after a passing failure, how long to wait. A final
+    /// refusal is left to the subscription to tell.
+    async fn since(
+        &self,
+        room: RoomId,
+        wish: &Wish,
+        ms: u64,
+    ) -> Result<Result<Option<Cursor>, Duration>, Ending> {
         match room::place_before(&self.link, room, ms).await {
             Ok(place) => {
                 self.core.rooms.advance(room, wish.generation, place, || {});
-                Ok(Some(place))
+                Ok(Ok(Some(place)))
             }
-            Err(Ending::Refused(_) | Ending::Late(_) | Ending::Reset(_) | Ending::Finished(_)) => Ok(None),
+            Err(Ending::Refused(refusal)) if !refusal.code.retryable() => Ok(Ok(None)),
+            Err(Ending::Refused(refusal)) => Ok(Err(patience(&refusal))),
+            Err(Ending::Late(_) | Ending::Reset(_) | Ending::Finished(_)) => Ok(Err(AGAIN)),
             Err(ending) => Err(ending),
         }
     }
@@ -198,10 +229,7 @@ impl Rooms {
             Some(SubscribedRoom {
                 refusal: Some(refusal),
                 ..
-            }) => {
-                let wait = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0)).max(AGAIN);
-                State::Later(now + wait)
-            }
+            }) => State::Later(now + patience(refusal)),
             _ => State::Later(now + AGAIN),
         };
         self.states.insert(room, (wish.generation, state));

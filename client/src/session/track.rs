@@ -20,6 +20,9 @@ pub(crate) type Broken = &'static str;
 impl Track {
     /// Begins where the server says; `told` is what the reader has already.
     pub(crate) fn open(opened: &Opened, told: Option<Cursor>) -> Result<Self, Broken> {
+        if opened.start.seq.0 > MAX || opened.start.incarnation.0 > MAX {
+            return Err("a room with a number beyond its bounds");
+        }
         let told = match told {
             Some(told) if told.incarnation == opened.start.incarnation => {
                 if opened.start.seq > told.seq {
@@ -62,7 +65,7 @@ impl Track {
 }
 
 /// What SQLite can keep.
-const MAX: u64 = i64::MAX as u64;
+pub(crate) const MAX: u64 = i64::MAX as u64;
 
 #[cfg(test)]
 mod tests {
@@ -121,6 +124,7 @@ mod tests {
     #[test]
     fn a_hole_before_the_first_entry_is_noticed_and_another_incarnation_is_not_one() {
         assert!(open(cursor(1, 6), Some(cursor(1, 5))).is_err());
+        assert!(open(cursor(MAX + 1, 0), None).is_err() && open(cursor(1, MAX + 1), None).is_err());
         let mut track = open(cursor(2, 0), Some(cursor(1, 5))).unwrap();
         assert_eq!(track.gap(Seq(1), Seq(0)), Ok(None), "an empty one");
         assert_eq!(track.entry(Seq(1)), Ok(true));

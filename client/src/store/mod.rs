@@ -4,12 +4,14 @@
 //!   Client · session ──run(work)──▶ one connection behind a lock ──▶ profile.db (WAL, synced on every commit)
 //! ```
 //!
-//! `identity` keeps the key and the account, `outbox` what is to be sent, `log` what was received. They are plain
+//! `identity` keeps the key and the account, `outbox` what is to be sent, `log` what was received,
+//! `names` what rooms are called. They are plain
 //! functions over a connection; this file decides on which thread they run.
 //! Invariant: when `run` returns, what `work` committed is on stable storage.
 
 pub(crate) mod identity;
 pub(crate) mod log;
+pub(crate) mod names;
 pub(crate) mod outbox;
 mod schema;
 
@@ -188,6 +190,12 @@ mod tests {
             .run(|db| identity::seed_for(db, &[1; 32], &[3; 32].into()))
             .await
             .unwrap();
+        store.close().await;
+        // One that was made by hand is closed to others as well.
+        for (path, mode) in [(folder.clone(), 0o755), (folder.join("profile.db"), 0o644)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let _store = Store::open(&folder, Blocking::Inline).await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);
         for file in std::fs::read_dir(&folder).unwrap() {

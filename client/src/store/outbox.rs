@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use quipu_protocol::entry::Draft;
-use quipu_protocol::publish::Ack;
+use quipu_protocol::publish::{Ack, Refused};
 use quipu_protocol::token::sha256;
 use quipu_protocol::{Code, Cursor, Incarnation, MessageId, Refusal, RoomId, Seq, cbor};
 
@@ -176,17 +176,17 @@ pub(crate) fn acked(db: &mut Connection, acks: Vec<(RoomId, Ack)>) -> Result<Vec
     Ok(news)
 }
 
-/// Notes that a message will not be sent. The oldest of very many refusals are forgotten.
-pub(crate) fn refused(db: &mut Connection, message: MessageId, refusal: &Refusal) -> Result<(), Error> {
+/// Notes that messages will not be sent. The oldest of very many refusals are forgotten.
+pub(crate) fn refused(db: &mut Connection, refusals: &[Refused]) -> Result<(), Error> {
     let step = db.transaction()?;
-    step.execute(
-        "UPDATE outbox SET code = ?2, text = ?3 WHERE message = ?1",
-        params![
-            message.as_bytes(),
-            refusal.code.0,
-            refusal.text.as_ref().map(|text| text.as_str())
-        ],
-    )?;
+    for Refused { message, refusal } in refusals {
+        step.prepare_cached("UPDATE outbox SET code = ?2, text = ?3 WHERE message = ?1")?
+            .execute(params![
+                message.as_bytes(),
+                refusal.code.0,
+                refusal.text.as_ref().map(|text| text.as_str())
+            ])?;
+    }
     step.prepare_cached(
         "DELETE FROM outbox WHERE code IS NOT NULL AND place <=
          (SELECT place FROM outbox WHERE code IS NOT NULL ORDER BY place DESC LIMIT 1 OFFSET ?1)",
@@ -296,6 +296,10 @@ mod tests {
         )
     }
 
+    fn no_to(message: MessageId, refusal: Refusal) -> Refused {
+        Refused { message, refusal }
+    }
+
     async fn names(store: &Store) -> Vec<u8> {
         let queued = store.run(|db| next(db, 0, 100)).await.unwrap();
         queued.iter().map(|queued| queued.message.as_bytes()[0]).collect()
@@ -320,7 +324,7 @@ mod tests {
         let no = Refusal::because(Code::FORBIDDEN, "readers only read");
         let noted = no.clone();
         store
-            .run(move |db| refused(db, MessageId::from_bytes([1; 16]), &noted))
+            .run(move |db| refused(db, &[no_to(MessageId::from_bytes([1; 16]), noted)]))
             .await
             .unwrap();
         // Not closed, as after a crash: copied, since the lock is ours.
@@ -371,7 +375,13 @@ mod tests {
         let (store, _folder) = testing::store().await;
         let no = |n| {
             move |db: &mut Connection| {
-                refused(db, MessageId::from_bytes([n; 16]), &Refusal::new(Code::FORBIDDEN))
+                refused(
+                    db,
+                    &[no_to(
+                        MessageId::from_bytes([n; 16]),
+                        Refusal::new(Code::FORBIDDEN),
+                    )],
+                )
             }
         };
         store
@@ -424,7 +434,7 @@ mod tests {
                     ..draft(0, "x")
                 };
                 put(db, &[one], 5)?;
-                refused(db, late, &Refusal::new(Code::FORBIDDEN))
+                refused(db, &[no_to(late, Refusal::new(Code::FORBIDDEN))])
             })
             .await
             .unwrap();

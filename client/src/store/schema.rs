@@ -94,6 +94,7 @@ pub(super) fn prepare(folder: &Path) -> Result<(), Error> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
         .create(folder)
+        .and_then(|()| restrict(folder, 0o700))
         .map_err(|error| Error::storage(format_args!("{}: {error}", folder.display())))
 }
 
@@ -146,6 +147,22 @@ fn migrate(db: &mut Connection) -> Result<(), Error> {
     Ok(step.commit()?)
 }
 
+/// Takes from everybody else what they may do with something that was there already.
+#[cfg(unix)]
+fn restrict(path: &Path, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let present = fs::metadata(path)?.permissions().mode();
+    if present & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn restrict(_: &Path, _: u32) -> std::io::Result<()> {
+    Ok(())
+}
+
 fn private(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true);
@@ -153,5 +170,6 @@ fn private(path: &Path) -> Result<File, Error> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
         .open(path)
+        .and_then(|file| restrict(path, 0o600).map(|()| file))
         .map_err(|error| Error::storage(format_args!("{}: {error}", path.display())))
 }

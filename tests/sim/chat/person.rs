@@ -11,11 +11,8 @@ use std::{
     time::Duration,
 };
 
-use quipu_client::{
-    Blocking, Client, Config, Draft, ErrorCode, Network as Platform, OpenFrom, Seams,
-    protocol::request::Anchor,
-};
-use quipu_protocol::{Cursor, InviteLink, MessageId, RoomId, Seq, UserId};
+use quipu_client::{Blocking, Client, Config, Draft, ErrorCode, Network as Platform, OpenFrom, Seams};
+use quipu_protocol::{Cursor, InviteLink, MessageId, RoomId, UserId};
 use tempfile::TempDir;
 use tokio::{
     task::JoinHandle,
@@ -24,7 +21,7 @@ use tokio::{
 
 use super::{
     chronicle::Chronicle,
-    memory::{Memory, Short, Told},
+    memory::{Memory, Short},
     seams::Epoch,
     transport::SimTransport,
 };
@@ -215,7 +212,9 @@ impl Person {
                 None => OpenFrom::Start,
                 Some(told) if !resume => OpenFrom::Cursor(told),
                 Some(told) => {
-                    self.catch_up_from_profile(room, told.seq).await;
+                    // The program remembers more than it had time to say: it may have been killed in between.
+                    let shown = self.client().shown(room, told).await;
+                    shown.expect("the profile can be written");
                     OpenFrom::Resume
                 }
             };
@@ -223,29 +222,6 @@ impl Person {
             opened.expect("few rooms are open");
         }
         self.client().start().await.expect("whoever joined can start");
-    }
-
-    async fn catch_up_from_profile(&self, room: RoomId, mut after: Seq) {
-        loop {
-            let page = self.client().cached(room, &Anchor::after(after), 200).await;
-            let Some(page) = page.expect("the profile can be read") else {
-                return;
-            };
-            let Some(last) = page.entries.last() else { return };
-            after = last.seq;
-            for entry in page.entries {
-                self.note(format_args!(
-                    "finds {} {} in the profile",
-                    Short(&room),
-                    entry.seq.0
-                ));
-                let cursor = Cursor {
-                    incarnation: page.incarnation,
-                    seq: entry.seq,
-                };
-                self.memory().tell(room, Told::Entry(cursor, Box::new(entry)));
-            }
-        }
     }
 
     async fn open(&mut self) {
