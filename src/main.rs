@@ -68,9 +68,8 @@ async fn serve(config: &Config, mut signals: Signals) -> Result<(), StartError> 
         bound = Server::bind(config, Seams::system()) => bound?,
         () = signals.asked() => return Ok(()),
     };
-    let address = server
-        .local_addr()
-        .map_or_else(|_| config.listen.to_string(), |address| address.to_string());
+    let address =
+        server.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
     tracing::info!(%address, data = %config.data.display(), "listening");
     if let Some(invite) = server.owner_invite().await? {
         welcome(&invite);
@@ -100,10 +99,7 @@ struct Signals {
 impl Signals {
     fn catch() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Waits for one of them.
@@ -154,17 +150,8 @@ fn client_command() -> &'static str {
 /// Half blocks in explicit black on white, so that no theme inverts them.
 fn qr(text: &str) -> Option<String> {
     let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::L).ok()?;
-    let image = code
-        .render::<Dense1x2>()
-        .dark_color(Dense1x2::Dark)
-        .light_color(Dense1x2::Light)
-        .build();
-    Some(
-        image
-            .lines()
-            .map(|line| format!("\x1b[30;107m{line}\x1b[0m\n"))
-            .collect(),
-    )
+    let image = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
+    Some(image.lines().map(|line| format!("\x1b[30;107m{line}\x1b[0m\n")).collect())
 }
 
 fn exit_code(error: &StartError) -> u8 {

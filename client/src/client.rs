@@ -41,9 +41,7 @@ struct Inner {
 /// Without events: they hold what people said.
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client")
-            .field("state", &self.state())
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
     }
 }
 
@@ -51,10 +49,7 @@ impl std::fmt::Debug for Client {
 #[derive(Debug)]
 enum Life {
     Idle,
-    Running {
-        stop: CancellationToken,
-        keeper: JoinHandle<()>,
-    },
+    Running { stop: CancellationToken, keeper: JoinHandle<()> },
     Shut,
 }
 
@@ -67,12 +62,7 @@ impl Client {
     pub async fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.data_dir, config.blocking).await?;
         let core = Arc::new(Core::new(config, store));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                core,
-                life: Mutex::new(Life::Idle),
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { core, life: Mutex::new(Life::Idle) }) })
     }
 
     /// What a link says, without dialling.
@@ -99,10 +89,7 @@ impl Client {
     /// [`ErrorCode::NotJoined`], [`ErrorCode::Stopped`] after a shutdown.
     pub async fn start(&self) -> Result<(), Error> {
         if self.whoami().await?.is_none() {
-            return Err(Error::never(
-                ErrorCode::NotJoined,
-                "this profile has not joined a server yet",
-            ));
+            return Err(Error::never(ErrorCode::NotJoined, "this profile has not joined a server yet"));
         }
         let mut life = self.life();
         // Saying that it stopped is the last that a keeper does: its task may end a moment later.
@@ -200,10 +187,7 @@ impl Client {
             AppState::Background => {}
             AppState::Suspending => platform.suspended_ms = Some(now_ms),
             AppState::Foreground => {
-                let slept_ms = platform
-                    .suspended_ms
-                    .take()
-                    .map_or(0, |since| now_ms.saturating_sub(since));
+                let slept_ms = platform.suspended_ms.take().map_or(0, |since| now_ms.saturating_sub(since));
                 platform.wake += 1;
                 if slept_ms >= quipu_protocol::limits::IDLE_TIMEOUT_MS {
                     platform.slept += 1;
@@ -259,13 +243,8 @@ mod tests {
     fn every_call(client: &Client, (room, name, cursor): &Rooms, (user, device, nickname): &People) {
         let (room, user, device, cursor) = (*room, *user, *device, *cursor);
         let message = MessageId::from_bytes([0; 16]);
-        let invite = |uses| NewInvite {
-            uses,
-            life: Duration::ZERO,
-            room: None,
-            role: None,
-            own_device: false,
-        };
+        let invite =
+            |uses| NewInvite { uses, life: Duration::ZERO, room: None, role: None, own_device: false };
         can_be_spawned! { client:
             Client::open(client.core().config.clone());
             client.whoami();

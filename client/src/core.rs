@@ -147,11 +147,7 @@ impl Core {
     fn why_offline(&self) -> Error {
         match &*self.state.borrow() {
             ConnState::Waiting { why, .. } | ConnState::Stopped { why } => why.clone(),
-            _ => Error::new(
-                ErrorCode::Unreachable,
-                Retry::WhenOnline,
-                "there is no connection yet",
-            ),
+            _ => Error::new(ErrorCode::Unreachable, Retry::WhenOnline, "there is no connection yet"),
         }
     }
 

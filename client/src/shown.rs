@@ -81,17 +81,11 @@ mod tests {
     const ROOM: RoomId = RoomId::from_bytes([1; 16]);
 
     fn at(seq: u64) -> Cursor {
-        Cursor {
-            incarnation: Incarnation(1),
-            seq: Seq(seq),
-        }
+        Cursor { incarnation: Incarnation(1), seq: Seq(seq) }
     }
 
     fn told(number: u64, seq: u64) -> Numbered {
-        let event = Event::CaughtUp {
-            room: ROOM,
-            cursor: at(seq),
-        };
+        let event = Event::CaughtUp { room: ROOM, cursor: at(seq) };
         Numbered { number, event }
     }
 
@@ -111,10 +105,7 @@ mod tests {
         let shown = Shown::default();
         shown.opened(ROOM, 0);
         let lagged = Event::Lagged { from: 1, to: 7 };
-        let lagged = Numbered {
-            number: 7,
-            event: lagged,
-        };
+        let lagged = Numbered { number: 7, event: lagged };
         shown.taken(&[lagged, told(8, 40)]);
         assert!(shown.settle().is_empty());
         shown.opened(ROOM, 9);

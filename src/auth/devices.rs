@@ -32,9 +32,7 @@ impl Auth {
             online: online(row.device),
             revoked_ms: row.revoked_ms,
         };
-        Ok(Devices {
-            devices: List::first(rows.into_iter().map(info).collect()),
-        })
+        Ok(Devices { devices: List::first(rows.into_iter().map(info).collect()) })
     }
 
     /// Shuts a device of the asker's account out, durably, and ends the invites for further devices: the one that is

@@ -59,11 +59,7 @@ impl Auth {
             Ok(store.put_invite(&stored)?)
         });
         job.await.map_err(WriteError::refusal)?;
-        Ok(InviteAnswer {
-            invite: row.invite,
-            secret: blob(secret),
-            expires_ms: row.expires_ms,
-        })
+        Ok(InviteAnswer { invite: row.invite, secret: blob(secret), expires_ms: row.expires_ms })
     }
 
     /// The invite of a server that has no account yet: its secret, and when it ends in unix milliseconds. Those
@@ -99,10 +95,7 @@ impl Auth {
             let more = rows.len() > ROWS_MAX;
             rows.truncate(ROWS_MAX);
             let rows: Result<Vec<_>, _> = rows.into_iter().map(|row| info(store, row)).collect();
-            Ok(Invites {
-                invites: List::first(rows?),
-                more,
-            })
+            Ok(Invites { invites: List::first(rows?), more })
         });
         question.await.map_err(|error| error.refusal())
     }
@@ -114,9 +107,7 @@ impl Auth {
     pub async fn revoke_invite(&self, who: &Authenticated, ask: RevokeInvite) -> Result<(), Refusal> {
         let (user, admin) = (who.user(), who.role() >= ServerRole::ADMIN);
         let job = self.storage.write(move |store| {
-            let row = store
-                .invite(ask.invite)?
-                .filter(|row| admin || row.created_by == Some(user));
+            let row = store.invite(ask.invite)?.filter(|row| admin || row.created_by == Some(user));
             let row = row.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             Ok(store.put_invite(&InviteRow { revoked: true, ..row })?)
         });
@@ -153,16 +144,10 @@ fn may_invite(who: &Authenticated, role: ServerRole, own_device: bool) -> Result
         return Ok(());
     }
     if who.role() < ServerRole::ADMIN {
-        return Err(Refusal::because(
-            Code::FORBIDDEN,
-            "only an admin invites people to the server",
-        ));
+        return Err(Refusal::because(Code::FORBIDDEN, "only an admin invites people to the server"));
     }
     if role > who.role() {
-        return Err(Refusal::because(
-            Code::FORBIDDEN,
-            "nobody gives a role above their own",
-        ));
+        return Err(Refusal::because(Code::FORBIDDEN, "nobody gives a role above their own"));
     }
     Ok(())
 }

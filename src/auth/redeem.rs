@@ -38,9 +38,7 @@ impl Auth {
         + Send
         + 'static,
     ) -> Result<Token, Refusal> {
-        let secret: [u8; 16] = redeem.secret[..]
-            .try_into()
-            .map_err(|_| Refusal::from(Code::BAD_REQUEST))?;
+        let secret: [u8; 16] = redeem.secret[..].try_into().map_err(|_| Refusal::from(Code::BAD_REQUEST))?;
         let subject = token::redeem_subject(&secret, &redeem.key);
         self.check_proof(Purpose::Redeem, subject, &redeem.key, &redeem.proof, exporter)
             .map_err(|error: AuthError| error.refusal())?;
@@ -85,10 +83,7 @@ fn take_in(
         revoked_ms: None,
     };
     store.put_device(&device)?;
-    store.put_invite(&InviteRow {
-        uses_left: invite.uses_left - 1,
-        ..invite.clone()
-    })?;
+    store.put_invite(&InviteRow { uses_left: invite.uses_left - 1, ..invite.clone() })?;
     if invite.for_user.is_none() {
         let who = Authenticated::new(user.user, device.device, user.nickname.clone(), user.role);
         welcome(store, &who, &invite)?;
@@ -105,9 +100,7 @@ fn again(
     if device.invite != invite.invite || device.revoked_ms.is_some() {
         return Err(Refusal::because(Code::CONFLICT, "this device key is in use").into());
     }
-    let user = store
-        .user(device.user)?
-        .ok_or_else(|| Refusal::from(Code::INTERNAL))?;
+    let user = store.user(device.user)?.ok_or_else(|| Refusal::from(Code::INTERNAL))?;
     Ok((device, user))
 }
 
@@ -124,11 +117,7 @@ fn check(invite: &InviteRow, now_ms: u64) -> Result<(), Refusal> {
 }
 
 fn owner_of_device(store: &mut dyn Writes, user: UserId) -> Result<UserRow, WriteError> {
-    let devices = store
-        .devices(user)?
-        .iter()
-        .filter(|device| device.revoked_ms.is_none())
-        .count();
+    let devices = store.devices(user)?.iter().filter(|device| device.revoked_ms.is_none()).count();
     if devices >= DEVICES_PER_USER_MAX {
         return Err(Refusal::because(
             Code::QUOTA,
@@ -142,7 +131,7 @@ fn owner_of_device(store: &mut dyn Writes, user: UserId) -> Result<UserRow, Writ
 fn new_user(store: &mut dyn Writes, invite: &InviteRow, new: &Newcomer) -> Result<UserRow, WriteError> {
     if store.user_by_nickname(&new.nickname.folded())?.is_some() {
         return Err(
-            Refusal::because(Code::CONFLICT, "the nickname is taken; the invite is still good").into(),
+            Refusal::because(Code::CONFLICT, "the nickname is taken; the invite is still good").into()
         );
     }
     let user = UserRow {

@@ -74,18 +74,8 @@ impl News {
 impl Inbox {
     /// An inbox that has everything to tell.
     pub fn new(user: UserId) -> Self {
-        let state = State {
-            news: News {
-                all: true,
-                ..News::default()
-            },
-            ..State::default()
-        };
-        Self {
-            user,
-            state: Mutex::new(state),
-            changed: Notify::new(),
-        }
+        let state = State { news: News { all: true, ..News::default() }, ..State::default() };
+        Self { user, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Whose it is.
@@ -204,13 +194,7 @@ mod tests {
     async fn many_changes_of_a_room_are_one_piece_of_news() {
         let inbox = inbox();
         (0..1_000).for_each(|_| inbox.head_changed(room(1), false));
-        assert_eq!(
-            inbox.take().await,
-            News {
-                heads: [room(1)].into(),
-                ..News::default()
-            }
-        );
+        assert_eq!(inbox.take().await, News { heads: [room(1)].into(), ..News::default() });
         assert!(lock(&inbox.state).news.is_empty());
     }
 

@@ -188,11 +188,7 @@ impl LiveRoom {
             };
             let gone = membership.is_none_or(|state| state.membership != MembershipState::JOINED);
             if let Some(reader) = state.readers.get_mut(&user).filter(|_| gone) {
-                let reason = if entry.author == Some(user) {
-                    EndReason::LEFT
-                } else {
-                    EndReason::REMOVED
-                };
+                let reason = if entry.author == Some(user) { EndReason::LEFT } else { EndReason::REMOVED };
                 reader.gone = Some((entry.seq, reason));
             }
         }

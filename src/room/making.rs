@@ -20,20 +20,13 @@ impl Rooms {
     /// When the store fails.
     pub async fn ensure_lobby(&self, name: RoomName, topic: Topic) -> Result<RoomId, WriteError> {
         let (room, now_ms) = (RoomId::from_bytes(self.random_id()), self.now_ms());
-        let row = RoomRow {
-            topic: Some(topic),
-            ..blank(room, Some(name.clone()), Visibility::PUBLIC, now_ms)
-        };
-        let row = RoomRow {
-            head: self.log_start(),
-            ..row
-        };
-        let job = self
-            .storage()
-            .write(move |store| match store.room_by_name(&name)? {
-                Some(lobby) => Ok(lobby.room),
-                None => make(store, &row, None).map(|()| row.room),
-            });
+        let row =
+            RoomRow { topic: Some(topic), ..blank(room, Some(name.clone()), Visibility::PUBLIC, now_ms) };
+        let row = RoomRow { head: self.log_start(), ..row };
+        let job = self.storage().write(move |store| match store.room_by_name(&name)? {
+            Some(lobby) => Ok(lobby.room),
+            None => make(store, &row, None).map(|()| row.room),
+        });
         job.await
     }
 
@@ -45,12 +38,7 @@ impl Rooms {
     pub async fn create(&self, who: &Authenticated, ask: CreateRoom) -> Result<RoomInfo, Refusal> {
         rules::may_create(who, ask.visibility)?;
         let blank = blank(ask.room, Some(ask.name.clone()), ask.visibility, self.now_ms());
-        let row = RoomRow {
-            topic: ask.topic,
-            creator: Some(who.user()),
-            head: self.log_start(),
-            ..blank
-        };
+        let row = RoomRow { topic: ask.topic, creator: Some(who.user()), head: self.log_start(), ..blank };
         let who = who.clone();
         let job = self.storage().write(move |store| {
             match store.room(row.room)? {
@@ -82,18 +70,8 @@ impl Rooms {
         if pair.0 == pair.1 {
             return Err(Refusal::because(Code::BAD_REQUEST, "a direct room is for two"));
         }
-        let blank = blank(
-            RoomId::from_bytes(self.random_id()),
-            None,
-            Visibility::DIRECT,
-            self.now_ms(),
-        );
-        let row = RoomRow {
-            direct: Some(pair),
-            creator: Some(who.user()),
-            head: self.log_start(),
-            ..blank
-        };
+        let blank = blank(RoomId::from_bytes(self.random_id()), None, Visibility::DIRECT, self.now_ms());
+        let row = RoomRow { direct: Some(pair), creator: Some(who.user()), head: self.log_start(), ..blank };
         let (who, other) = (who.clone(), ask.user);
         let job = self.storage().write(move |store| {
             if let Some(room) = store.direct_room(pair.0, pair.1)? {
@@ -126,10 +104,7 @@ impl Rooms {
     fn log_start(&self) -> Cursor {
         let mut bytes = [0; 4];
         bytes.copy_from_slice(&self.random_id()[..4]);
-        Cursor {
-            incarnation: Incarnation(u64::from(u32::from_be_bytes(bytes)) + 1),
-            seq: Seq::ZERO,
-        }
+        Cursor { incarnation: Incarnation(u64::from(u32::from_be_bytes(bytes)) + 1), seq: Seq::ZERO }
     }
 }
 
@@ -161,11 +136,5 @@ fn make(store: &mut dyn Writes, row: &RoomRow, owner: Option<&Authenticated>) ->
     });
     note(store, row.room, row.created_ms, owner, Kind::CREATED, body, None)?;
     let Some(owner) = owner else { return Ok(()) };
-    enter(
-        store,
-        owner,
-        row.room,
-        rules::joined(RoomRole::OWNER),
-        row.created_ms,
-    )
+    enter(store, owner, row.room, rules::joined(RoomRole::OWNER), row.created_ms)
 }

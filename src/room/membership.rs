@@ -56,28 +56,15 @@ impl Rooms {
         let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage().write(move |store| {
             let (row, member) = room_and_member(&*store, room, who.user())?;
-            let owners = if rules::is_owner(member.as_ref()) {
-                store.owners(room)?
-            } else {
-                0
-            };
+            let owners = if rules::is_owner(member.as_ref()) { store.owners(room)? } else { 0 };
             let leaves = rules::leave(&who, &row, member.as_ref(), owners)?;
             let seen = info_of(&*store, who.user(), room)?;
             if leaves {
                 let nickname = who.nickname().clone();
-                let change = MemberChange {
-                    user: who.user(),
-                    change: Change::LEFT,
-                    nickname,
-                    role: 0,
-                };
+                let change = MemberChange { user: who.user(), change: Change::LEFT, nickname, role: 0 };
                 note_member(store, room, now_ms, Some(&who), change, None)?;
             }
-            Ok(RoomInfo {
-                membership: MembershipState::NONE,
-                role: RoomRole::READER,
-                ..seen
-            })
+            Ok(RoomInfo { membership: MembershipState::NONE, role: RoomRole::READER, ..seen })
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -95,9 +82,7 @@ impl Rooms {
             if !rules::invite(&who, &row, member.as_ref(), target.as_ref())? {
                 return Ok(());
             }
-            let user = store
-                .user(ask.user)?
-                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let user = store.user(ask.user)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             may_be_invited(&*store, user.user)?;
             let state = rules::invited();
             let change = MemberChange {
@@ -124,15 +109,8 @@ impl Rooms {
             let Some(change) = rules::remove(&who, &row, member.as_ref(), target)? else {
                 return Ok(());
             };
-            let user = store
-                .user(ask.user)?
-                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-            let change = MemberChange {
-                user: user.user,
-                change,
-                nickname: user.nickname,
-                role: 0,
-            };
+            let user = store.user(ask.user)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let change = MemberChange { user: user.user, change, nickname: user.nickname, role: 0 };
             note_member(store, ask.room, now_ms, Some(&who), change, None)
         });
         job.await.map_err(WriteError::refusal)
@@ -194,12 +172,7 @@ pub(super) fn enter(
 ) -> Result<(), WriteError> {
     may_be_in_another(&*store, who.user())?;
     let nickname = who.nickname().clone();
-    let change = MemberChange {
-        user: who.user(),
-        change: Change::JOINED,
-        nickname,
-        role: state.role.0,
-    };
+    let change = MemberChange { user: who.user(), change: Change::JOINED, nickname, role: state.role.0 };
     note_member(store, room, now_ms, Some(who), change, Some(state))
 }
 
@@ -212,15 +185,7 @@ pub(super) fn note_member(
     state: Option<MemberState>,
 ) -> Result<(), WriteError> {
     let membership = Some((change.user, state));
-    note(
-        store,
-        room,
-        now_ms,
-        who,
-        Kind::MEMBER,
-        cbor::encode(&change),
-        membership,
-    )
+    note(store, room, now_ms, who, Kind::MEMBER, cbor::encode(&change), membership)
 }
 
 pub(super) fn note(
@@ -234,16 +199,7 @@ pub(super) fn note(
 ) -> Result<(), WriteError> {
     let body = Blob::new(body).expect("names and topics are far below the limit of a body");
     let author = who.map(|who| (who.user(), who.device()));
-    let entry = NewEntry {
-        room,
-        now_ms,
-        author,
-        message: None,
-        kind,
-        body,
-        ext: Ext::default(),
-        membership,
-    };
+    let entry = NewEntry { room, now_ms, author, message: None, kind, body, ext: Ext::default(), membership };
     store.append(entry)?;
     Ok(())
 }

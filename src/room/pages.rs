@@ -61,9 +61,7 @@ fn page(
 }
 
 fn entries(store: &dyn Reads, ask: &History, head: Seq) -> Result<Vec<StoredEntry>, StoreError> {
-    let limit = usize::try_from(ask.limit)
-        .unwrap_or(usize::MAX)
-        .min(PAGE_ENTRIES_MAX);
+    let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX).min(PAGE_ENTRIES_MAX);
     let (room, anchor) = (ask.room, ask.anchor.clone());
     match anchor.kind {
         AnchorKind::BEFORE => store.entries_before(room, anchor.seq, limit, PAGE_BYTES_MAX),

@@ -109,7 +109,8 @@ impl People {
 
     /// How somebody is seen from an inbox: offline also when no common room tells.
     pub(super) fn presence(&self, inbox: &Inbox, of: UserId) -> PresenceState {
-        let tells = |room: &RoomId| self.rooms.get(room).is_some_and(|followers| followers.told.contains(&of));
+        let tells =
+            |room: &RoomId| self.rooms.get(room).is_some_and(|followers| followers.told.contains(&of));
         if self.is_online(of) && inbox.rooms().iter().any(tells) {
             PresenceState::ONLINE
         } else {
@@ -188,7 +189,8 @@ mod tests {
     async fn who_was_seen_in_a_room_that_grew_is_seen_to_go() {
         let mut people = People::default();
         let (ada, bob) = (arrive(&mut people, 1, &[1]), arrive(&mut people, 2, &[1]));
-        let crowd: Vec<_> = (10..10 + PRESENCE_MEMBERS_MAX as u16).map(|n| arrive(&mut people, n, &[1])).collect();
+        let crowd: Vec<_> =
+            (10..10 + PRESENCE_MEMBERS_MAX as u16).map(|n| arrive(&mut people, n, &[1])).collect();
         told(&ada).await;
         let last = crowd.last().unwrap();
         assert_eq!(people.presence(&ada, last.user()), PresenceState::OFFLINE);

@@ -12,18 +12,12 @@ use crate::store::{MemberRow, MemberState, RoomRow};
 
 /// A state of membership that reads, speaks and counts.
 pub(super) fn joined(role: RoomRole) -> MemberState {
-    MemberState {
-        membership: MembershipState::JOINED,
-        role,
-    }
+    MemberState { membership: MembershipState::JOINED, role }
 }
 
 /// A state of membership that may become [`joined`].
 pub(super) fn invited() -> MemberState {
-    MemberState {
-        membership: MembershipState::INVITED,
-        role: RoomRole::MEMBER,
-    }
+    MemberState { membership: MembershipState::INVITED, role: RoomRole::MEMBER }
 }
 
 fn is_joined(member: Option<&MemberRow>) -> bool {
@@ -47,11 +41,7 @@ pub(super) fn may_see(
     member: Option<&MemberRow>,
 ) -> Result<(), Refusal> {
     let public = room.visibility == Visibility::PUBLIC && sees_public(who);
-    if public || member.is_some() {
-        Ok(())
-    } else {
-        Err(Code::NOT_FOUND.into())
-    }
+    if public || member.is_some() { Ok(()) } else { Err(Code::NOT_FOUND.into()) }
 }
 
 /// Whether the asker may read the log.
@@ -61,11 +51,7 @@ pub(super) fn may_read(
     member: Option<&MemberRow>,
 ) -> Result<(), Refusal> {
     may_see(who, room, member)?;
-    if is_joined(member) {
-        Ok(())
-    } else {
-        Err(Refusal::because(Code::FORBIDDEN, "join the room first"))
-    }
+    if is_joined(member) { Ok(()) } else { Err(Refusal::because(Code::FORBIDDEN, "join the room first")) }
 }
 
 /// Whether the asker may publish.
@@ -118,26 +104,18 @@ pub(super) fn admit(room: &RoomRow, member: Option<&MemberRow>) -> Result<Option
     if room.members >= MEMBERS_MAX {
         return Err(Code::ROOM_FULL.into());
     }
-    Ok(Some(joined(
-        member.map_or(RoomRole::MEMBER, |member| member.state.role),
-    )))
+    Ok(Some(joined(member.map_or(RoomRole::MEMBER, |member| member.state.role))))
 }
 
 /// Whether an invite of this member still leads into the room.
 pub(super) fn vouch(room: &RoomRow, inviter: Option<&MemberRow>) -> Result<(), Refusal> {
     if room.visibility == Visibility::DIRECT {
-        return Err(Refusal::because(
-            Code::CONFLICT,
-            "a direct room is for exactly two",
-        ));
+        return Err(Refusal::because(Code::CONFLICT, "a direct room is for exactly two"));
     }
     if is_joined(inviter) && role(inviter) >= RoomRole::MEMBER {
         Ok(())
     } else {
-        Err(Refusal::because(
-            Code::FORBIDDEN,
-            "whoever made the invite may not let anybody in",
-        ))
+        Err(Refusal::because(Code::FORBIDDEN, "whoever made the invite may not let anybody in"))
     }
 }
 
@@ -157,10 +135,7 @@ pub(super) fn leave(
         return Ok(member.is_some());
     }
     if is_owner(member) && owners <= 1 && room.members > 1 {
-        return Err(Refusal::because(
-            Code::CONFLICT,
-            "the last owner cannot leave while others are there",
-        ));
+        return Err(Refusal::because(Code::CONFLICT, "the last owner cannot leave while others are there"));
     }
     Ok(true)
 }
@@ -174,10 +149,7 @@ pub(super) fn invite(
 ) -> Result<bool, Refusal> {
     may_publish(who, room, member)?;
     if room.visibility == Visibility::DIRECT {
-        return Err(Refusal::because(
-            Code::CONFLICT,
-            "a direct room is for exactly two",
-        ));
+        return Err(Refusal::because(Code::CONFLICT, "a direct room is for exactly two"));
     }
     Ok(target.is_none())
 }
@@ -191,16 +163,10 @@ pub(super) fn remove(
 ) -> Result<Option<Change>, Refusal> {
     may_read(who, room, member)?;
     if room.visibility == Visibility::DIRECT {
-        return Err(Refusal::because(
-            Code::CONFLICT,
-            "a direct room is for exactly two",
-        ));
+        return Err(Refusal::because(Code::CONFLICT, "a direct room is for exactly two"));
     }
     if role(member) < RoomRole::MODERATOR {
-        return Err(Refusal::because(
-            Code::FORBIDDEN,
-            "only a moderator sends people out",
-        ));
+        return Err(Refusal::because(Code::FORBIDDEN, "only a moderator sends people out"));
     }
     match target {
         None => Ok(None),
@@ -244,10 +210,7 @@ mod tests {
     }
 
     fn member(state: MemberState) -> MemberRow {
-        MemberRow {
-            state,
-            marker: Seq::ZERO,
-        }
+        MemberRow { state, marker: Seq::ZERO }
     }
 
     fn code<T>(outcome: Result<T, Refusal>) -> Option<Code> {
@@ -286,15 +249,9 @@ mod tests {
         let shared = room(Visibility::PUBLIC);
         assert_eq!(code(leave(&who, &shared, Some(&owner), 1)), Some(Code::CONFLICT));
         assert_eq!(leave(&who, &shared, Some(&owner), 2), Ok(true));
-        let alone = RoomRow {
-            members: 1,
-            ..room(Visibility::PUBLIC)
-        };
+        let alone = RoomRow { members: 1, ..room(Visibility::PUBLIC) };
         assert_eq!(leave(&who, &alone, Some(&owner), 1), Ok(true));
-        assert_eq!(
-            code(leave(&who, &room(Visibility::DIRECT), Some(&owner), 2)),
-            Some(Code::CONFLICT)
-        );
+        assert_eq!(code(leave(&who, &room(Visibility::DIRECT), Some(&owner), 2)), Some(Code::CONFLICT));
     }
 
     #[test]
@@ -303,18 +260,12 @@ mod tests {
         let other = UserId::from_bytes([2; 16]);
         let [speaker, moderator, owner] =
             [RoomRole::MEMBER, RoomRole::MODERATOR, RoomRole::OWNER].map(|role| member(joined(role)));
-        assert_eq!(
-            code(remove(&who, &room, Some(&speaker), Some((other, &speaker)))),
-            Some(Code::FORBIDDEN)
-        );
+        assert_eq!(code(remove(&who, &room, Some(&speaker), Some((other, &speaker)))), Some(Code::FORBIDDEN));
         assert_eq!(
             code(remove(&who, &room, Some(&moderator), Some((other, &moderator)))),
             Some(Code::FORBIDDEN)
         );
-        assert_eq!(
-            remove(&who, &room, Some(&owner), Some((other, &moderator))),
-            Ok(Some(Change::REMOVED))
-        );
+        assert_eq!(remove(&who, &room, Some(&owner), Some((other, &moderator))), Ok(Some(Change::REMOVED)));
         assert_eq!(remove(&who, &room, Some(&owner), None), Ok(None));
         assert_eq!(
             code(remove(&who, &room, Some(&owner), Some((who.user(), &owner)))),
@@ -324,18 +275,10 @@ mod tests {
 
     #[test]
     fn a_full_room_takes_nobody_and_joining_twice_is_once() {
-        let (who, full) = (
-            who(ServerRole::MEMBER),
-            RoomRow {
-                members: MEMBERS_MAX,
-                ..room(Visibility::PUBLIC)
-            },
-        );
+        let (who, full) =
+            (who(ServerRole::MEMBER), RoomRow { members: MEMBERS_MAX, ..room(Visibility::PUBLIC) });
         assert_eq!(code(join(&who, &full, None)), Some(Code::ROOM_FULL));
-        assert_eq!(
-            join(&who, &full, Some(&member(joined(RoomRole::OWNER)))),
-            Ok(None)
-        );
+        assert_eq!(join(&who, &full, Some(&member(joined(RoomRole::OWNER)))), Ok(None));
         assert_eq!(
             join(&who, &room(Visibility::PRIVATE), Some(&member(invited()))),
             Ok(Some(joined(RoomRole::MEMBER)))

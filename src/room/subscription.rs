@@ -79,11 +79,7 @@ impl Subscription {
                 newest
             }
             Some(after) if after.seq.next() < floor => {
-                self.gap = Some((
-                    after.seq.next(),
-                    newest.max(Seq(floor.0 - 1)),
-                    GapReason::RETENTION,
-                ));
+                self.gap = Some((after.seq.next(), newest.max(Seq(floor.0 - 1)), GapReason::RETENTION));
                 newest
             }
             Some(after) if after.seq < newest => {
@@ -95,10 +91,7 @@ impl Subscription {
         let start = self.gap.map_or(self.cursor, |(from, _, _)| Seq(from.0 - 1));
         self.checked_at = head.seq;
         lock(&self.room.state).tail.seen(head.seq);
-        Cursor {
-            incarnation: head.incarnation,
-            seq: start,
-        }
+        Cursor { incarnation: head.incarnation, seq: start }
     }
 
     /// Which room.
@@ -187,9 +180,7 @@ impl Subscription {
             Some(first) if first.seq == cursor.next() => {
                 Ok(entries.into_iter().map(|entry| entry.frame).collect())
             }
-            _ => Err(StoreError::Damaged(format!(
-                "room {room} has no entry after {cursor} below its head"
-            ))),
+            _ => Err(StoreError::Damaged(format!("room {room} has no entry after {cursor} below its head"))),
         }
     }
 }

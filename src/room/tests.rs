@@ -54,27 +54,14 @@ impl World {
                 epoch: 0,
                 created_ms: 0,
             };
-            storage
-                .write(move |store| Ok(store.put_user(&row)?))
-                .await
-                .unwrap();
+            storage.write(move |store| Ok(store.put_user(&row)?)).await.unwrap();
         }
         let room = RoomId::from_bytes([7; 16]);
         let name = "den".parse().unwrap();
-        let ask = CreateRoom {
-            room,
-            name,
-            visibility: Visibility::PUBLIC,
-            topic: None,
-        };
+        let ask = CreateRoom { room, name, visibility: Visibility::PUBLIC, topic: None };
         rooms.create(&ada, ask).await.unwrap(); // Two entries: created, and ada joined.
         rooms.join(&bob, room).await.unwrap(); // The third.
-        Self {
-            rooms,
-            ada,
-            bob,
-            room,
-        }
+        Self { rooms, ada, bob, room }
     }
 
     async fn say(&self, id: u32) -> quipu_protocol::publish::Ack {
@@ -101,11 +88,7 @@ impl World {
     }
 
     async fn read(&self, who: &Authenticated, after: Option<Cursor>, backlog: u64) -> (Subscription, Cursor) {
-        let ask = SubscribeRoom {
-            room: self.room,
-            after,
-            backlog,
-        };
+        let ask = SubscribeRoom { room: self.room, after, backlog };
         let opened = self.rooms.subscribe(who, &ask).await.unwrap();
         (opened.subscription, opened.opened.start)
     }
@@ -127,13 +110,7 @@ async fn walk(subscription: &mut Subscription) -> (Vec<u64>, Vec<(u64, u64, GapR
 fn seq(frame: &Bytes) -> Seq {
     let mut decoder = FrameDecoder::default();
     decoder.feed(frame);
-    decoder
-        .next_frame()
-        .unwrap()
-        .unwrap()
-        .decode::<Entry>()
-        .unwrap()
-        .seq
+    decoder.next_frame().unwrap().unwrap().decode::<Entry>().unwrap().seq
 }
 
 #[tokio::test]
@@ -144,14 +121,10 @@ async fn a_reader_returns_where_it_left() {
     drop(first);
     let at = world.say(1).await.at;
     world.say(2).await;
-    let (mut again, _) = world
-        .read(&world.bob, Some(Cursor { seq: Seq(3), ..at }), 100)
-        .await;
+    let (mut again, _) = world.read(&world.bob, Some(Cursor { seq: Seq(3), ..at }), 100).await;
     assert_eq!(walk(&mut again).await.0, [4, 5]);
     world.say(3).await;
-    let Next::Entries(live) = again.next().await.unwrap() else {
-        panic!("an entry is live")
-    };
+    let Next::Entries(live) = again.next().await.unwrap() else { panic!("an entry is live") };
     assert_eq!(live.iter().map(seq).collect::<Vec<_>>(), [Seq(6)]);
 }
 
@@ -162,24 +135,13 @@ async fn a_backlog_is_cut_with_a_gap_and_another_incarnation_is_told() {
     for id in 0..20 {
         at = world.say(id).await.at;
     }
-    let (mut behind, start) = world
-        .read(&world.bob, Some(Cursor { seq: Seq(3), ..at }), 5)
-        .await;
+    let (mut behind, start) = world.read(&world.bob, Some(Cursor { seq: Seq(3), ..at }), 5).await;
     assert_eq!(start.seq, Seq(3));
-    assert_eq!(
-        walk(&mut behind).await,
-        ((19..=23).collect(), vec![(4, 18, GapReason::BACKLOG)], None)
-    );
-    let other = Cursor {
-        incarnation: quipu_protocol::Incarnation(at.incarnation.0 + 1),
-        seq: Seq(20),
-    };
+    assert_eq!(walk(&mut behind).await, ((19..=23).collect(), vec![(4, 18, GapReason::BACKLOG)], None));
+    let other = Cursor { incarnation: quipu_protocol::Incarnation(at.incarnation.0 + 1), seq: Seq(20) };
     let (mut restored, start) = world.read(&world.bob, Some(other), 5).await;
     assert_eq!(start, Cursor { seq: Seq::ZERO, ..at });
-    assert_eq!(
-        walk(&mut restored).await,
-        ((19..=23).collect(), vec![(1, 18, GapReason::INCARNATION)], None)
-    );
+    assert_eq!(walk(&mut restored).await, ((19..=23).collect(), vec![(1, 18, GapReason::INCARNATION)], None));
 }
 
 /// Goal: a reader that stands still is served from the store, and the tail's bound decides nothing but from where.
@@ -194,9 +156,7 @@ async fn a_slow_reader_misses_nothing_behind_the_tail() {
     }
     let mut seen = Vec::new();
     while seen.len() < many as usize {
-        let Next::Entries(frames) = slow.next().await.unwrap() else {
-            panic!("entries, no gap")
-        };
+        let Next::Entries(frames) = slow.next().await.unwrap() else { panic!("entries, no gap") };
         seen.extend(frames.iter().map(|frame| seq(frame).0));
     }
     assert_eq!(seen, (4..4 + u64::from(many)).collect::<Vec<_>>());
@@ -210,20 +170,11 @@ async fn who_is_sent_out_reads_up_to_that_entry_and_no_further() {
     world.say(1).await;
     world
         .rooms
-        .remove_member(
-            &world.ada,
-            RemoveMember {
-                room: world.room,
-                user: world.bob.user(),
-            },
-        )
+        .remove_member(&world.ada, RemoveMember { room: world.room, user: world.bob.user() })
         .await
         .unwrap();
     world.say(2).await;
-    assert_eq!(
-        walk(&mut bobs).await,
-        (vec![4, 5], vec![], Some(EndReason::REMOVED))
-    );
+    assert_eq!(walk(&mut bobs).await, (vec![4, 5], vec![], Some(EndReason::REMOVED)));
     let refused = world.try_say(&world.bob, 9, Ext::default()).await.unwrap_err();
     assert_eq!(refused.code, quipu_protocol::Code::FORBIDDEN);
 }
@@ -240,15 +191,9 @@ async fn what_was_acknowledged_stays_acknowledged_after_leaving() {
 #[tokio::test]
 async fn a_condition_on_the_head_holds_once() {
     let world = World::new().await;
-    let on = |seq| Ext {
-        if_head: Some(Seq(seq)),
-        ..Ext::default()
-    };
+    let on = |seq| Ext { if_head: Some(Seq(seq)), ..Ext::default() };
     let first = world.try_say(&world.ada, 1, on(3)).await.unwrap();
-    assert_eq!(
-        world.try_say(&world.bob, 2, on(3)).await.unwrap_err().code,
-        quipu_protocol::Code::STALE_HEAD
-    );
+    assert_eq!(world.try_say(&world.bob, 2, on(3)).await.unwrap_err().code, quipu_protocol::Code::STALE_HEAD);
     // The retry of the winner is no loser.
     assert_eq!(world.try_say(&world.ada, 1, on(3)).await.unwrap().at, first.at);
 }

@@ -26,7 +26,9 @@ impl Lane {
 mod tests {
     use super::*;
     use crate::store::memory::MemoryStore;
-    use crate::store::{Blocking, CommitError, Fresh, Observer, Reads, Storage, Store, StoreError, WriteError, Writes};
+    use crate::store::{
+        Blocking, CommitError, Fresh, Observer, Reads, Storage, Store, StoreError, WriteError, Writes,
+    };
 
     /// Fails its first commit.
     struct Flaky(MemoryStore, bool);
@@ -68,7 +70,9 @@ mod tests {
         let store = Box::new(Flaky(MemoryStore::new(), false));
         let storage = Storage::start(store, Blocking::Inline, Arc::new(Nobody)).unwrap();
         let lane = Lane::default();
-        let no = |_: &mut dyn Writes| Err::<(), _>(quipu_protocol::Refusal::from(quipu_protocol::Code::FORBIDDEN).into());
+        let no = |_: &mut dyn Writes| {
+            Err::<(), _>(quipu_protocol::Refusal::from(quipu_protocol::Code::FORBIDDEN).into())
+        };
         assert!(storage.enqueue_in(&lane, no).await.unwrap().await.is_err());
         assert!(storage.enqueue_in(&lane, |_| Ok(())).await.unwrap().await.is_ok());
     }

@@ -14,8 +14,8 @@
 mod common;
 #[cfg(test)]
 mod conformance;
-mod readers;
 mod lane;
+mod readers;
 mod refusal;
 mod storage;
 mod writer;
@@ -24,8 +24,8 @@ pub mod memory;
 pub mod rows;
 pub mod sqlite;
 
-pub use rows::*;
 pub use lane::Lane;
+pub use rows::*;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
 
 use bytes::Bytes;

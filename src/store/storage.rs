@@ -96,15 +96,8 @@ impl Storage {
         let writer = TaskTracker::new();
         writer.spawn(Writer::new(store, blocking, observer).run(queue, stopping.clone()));
         writer.close();
-        let inner = Inner {
-            jobs,
-            stopping,
-            writer,
-            readers,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        let inner = Inner { jobs, stopping, writer, readers };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Gives the job its place; waits only while the queue is full. Jobs run in the order of their places.
@@ -132,11 +125,7 @@ impl Storage {
         let (work, answer) = ticket(lane.clone(), job);
         place.send(work);
         // A writer that ended without an answer may have got as far as the disk.
-        Ok(Box::pin(async {
-            answer
-                .await
-                .unwrap_or(Err(WriteError::Unknown(StoreError::Closed)))
-        }))
+        Ok(Box::pin(async { answer.await.unwrap_or(Err(WriteError::Unknown(StoreError::Closed))) }))
     }
 
     /// Runs a job and waits until it is durable.

@@ -31,12 +31,7 @@ where
     F: FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send + 'static,
 {
     let (asker, answer) = oneshot::channel();
-    let ticket = Ticket {
-        lane,
-        job: Some(job),
-        outcome: Err(StoreError::Closed.into()),
-        asker,
-    };
+    let ticket = Ticket { lane, job: Some(job), outcome: Err(StoreError::Closed.into()), asker };
     (Box::new(ticket), answer)
 }
 
@@ -100,11 +95,7 @@ type Batch = Vec<Box<dyn Work>>;
 
 impl Writer {
     pub(super) fn new(store: Box<dyn Store>, blocking: Blocking, observer: Arc<dyn Observer>) -> Self {
-        Self {
-            store,
-            blocking,
-            observer,
-        }
+        Self { store, blocking, observer }
     }
 
     /// Works until nobody can send any more, or `stopping` says so and the queue is empty.
@@ -131,11 +122,7 @@ impl Writer {
 
     /// One batch, from its transaction to its answers. None when the runtime goes down in the middle.
     async fn turn(self, batch: Batch) -> Option<Self> {
-        let Self {
-            mut store,
-            blocking,
-            observer,
-        } = self;
+        let Self { mut store, blocking, observer } = self;
         let (store, batch, committed) = match blocking {
             Blocking::Inline => {
                 let (batch, committed) = commit(&mut *store, batch);
@@ -164,21 +151,14 @@ impl Writer {
         for work in batch {
             work.answer(outcome.as_ref().copied());
         }
-        Some(Self {
-            store,
-            blocking,
-            observer,
-        })
+        Some(Self { store, blocking, observer })
     }
 }
 
 fn commit(store: &mut dyn Store, mut batch: Batch) -> (Batch, Result<Vec<Fresh>, CommitError>) {
     let mut work = |writes: &mut dyn Writes| batch.iter_mut().for_each(|work| work.run(writes));
     // Jobs catch their own panics; one in the store itself leaves the outcome open.
-    let committed = catch_unwind(AssertUnwindSafe(|| store.commit(&mut work))).unwrap_or_else(|_| {
-        Err(CommitError::Unknown(StoreError::Failed(
-            "the store panicked".into(),
-        )))
-    });
+    let committed = catch_unwind(AssertUnwindSafe(|| store.commit(&mut work)))
+        .unwrap_or_else(|_| Err(CommitError::Unknown(StoreError::Failed("the store panicked".into()))));
     (batch, committed)
 }

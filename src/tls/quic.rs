@@ -127,9 +127,7 @@ pub fn endpoint_config(secrets: &Secrets, seed: Option<[u8; 32]>) -> EndpointCon
     // and no client would ever get the stateless reset. Its 3 random bytes would also repeat ids under one reset key.
     config.cid_generator(move || match seed {
         None => Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID_BYTES)),
-        Some(seed) => Box::new(CountedIds(u64::from_be_bytes(
-            *seed.first_chunk().expect("32 bytes have 8"),
-        ))),
+        Some(seed) => Box::new(CountedIds(u64::from_be_bytes(*seed.first_chunk().expect("32 bytes have 8")))),
     });
     config
 }

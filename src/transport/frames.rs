@@ -56,10 +56,7 @@ pub(super) struct FrameReader {
 
 impl FrameReader {
     pub(super) fn new(stream: RecvStream) -> Self {
-        Self {
-            stream,
-            decoder: FrameDecoder::default(),
-        }
+        Self { stream, decoder: FrameDecoder::default() }
     }
 
     /// The varint that tells what kind of stream this is; `None` when the stream ended before it.
@@ -114,11 +111,7 @@ pub(super) struct FrameWriter {
 
 impl FrameWriter {
     pub(super) fn new(stream: SendStream) -> Self {
-        Self {
-            stream,
-            open: true,
-            patience: STREAM_STALL_MAX,
-        }
+        Self { stream, open: true, patience: STREAM_STALL_MAX }
     }
 
     /// The same with another time than [`STREAM_STALL_MAX`] for the peer to take one write.
@@ -229,10 +222,9 @@ mod tests {
         let client = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = server.local_addr().unwrap();
         let connecting = client.connect_with(config, address, "localhost").unwrap();
-        let (ours, theirs) = tokio::join!(
-            async { server.accept().await.unwrap().await.unwrap() },
-            async { connecting.await.unwrap() }
-        );
+        let (ours, theirs) = tokio::join!(async { server.accept().await.unwrap().await.unwrap() }, async {
+            connecting.await.unwrap()
+        });
         (server, client, ours, theirs)
     }
 

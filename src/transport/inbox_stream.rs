@@ -111,12 +111,7 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
         _ => rooms.heads(user, wanted).await?,
     };
     let joined = heads.len() as u64;
-    frames.extend(heads.chunks(HEADS_MAX).map(|rows| {
-        Heads {
-            rooms: List::first(rows.to_vec()),
-        }
-        .to_frame()
-    }));
+    frames.extend(heads.chunks(HEADS_MAX).map(|rows| Heads { rooms: List::first(rows.to_vec()) }.to_frame()));
     if news.all {
         let invitations = rooms.invitations(user).await?;
         frames.extend(invitations.into_iter().map(|info| Membership { info }.to_frame()));
@@ -127,23 +122,15 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
             frames.push(Membership { info }.to_frame());
             if joined {
                 let rows = rooms.heads(user, Some(vec![room])).await?;
-                frames.push(
-                    Heads {
-                        rooms: List::first(rows),
-                    }
-                    .to_frame(),
-                );
+                frames.push(Heads { rooms: List::first(rows) }.to_frame());
             }
         }
     }
     let people = if news.everybody { rooms.live().around(&session.inbox) } else { news.people };
     let people: Vec<_> = people.into_iter().map(|user| presence(session, user)).collect();
-    frames.extend(people.chunks(PRESENCE_MAX).map(|rows| {
-        Presence {
-            people: List::first(rows.to_vec()),
-        }
-        .to_frame()
-    }));
+    frames.extend(
+        people.chunks(PRESENCE_MAX).map(|rows| Presence { people: List::first(rows.to_vec()) }.to_frame()),
+    );
     if news.all {
         frames.push(InboxReady { rooms: joined }.to_frame());
     }

@@ -71,16 +71,6 @@ impl Shared {
         let gate = gate::Gate::new(&limits);
         let sessions = sessions::Sessions::new(limits.connections_per_device as usize);
         let room_rates = Mutex::default();
-        Arc::new(Self {
-            auth,
-            rooms,
-            lobby,
-            limits,
-            seams,
-            stopping,
-            sessions,
-            gate,
-            room_rates,
-        })
+        Arc::new(Self { auth, rooms, lobby, limits, seams, stopping, sessions, gate, room_rates })
     }
 }

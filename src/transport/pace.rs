@@ -18,11 +18,7 @@ const ROOM_RATES_MAX: usize = 10_000;
 
 /// Waits until this connection may write once more.
 pub(super) async fn own_turn(session: &Session) {
-    let ready_at = session
-        .publish_rate
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take(Instant::now());
+    let ready_at = session.publish_rate.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
     wait(session, ready_at).await;
 }
 
@@ -65,8 +61,5 @@ fn of_room(shared: &Shared, room: RoomId) -> Option<Instant> {
         rates.clear();
     }
     let per_second = shared.limits.room_publish_per_second;
-    rates
-        .entry(room)
-        .or_insert_with(|| TokenBucket::new(per_second, per_second))
-        .take(Instant::now())
+    rates.entry(room).or_insert_with(|| TokenBucket::new(per_second, per_second)).take(Instant::now())
 }

@@ -74,13 +74,7 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         | InviteMember::TYPE
         | RemoveMember::TYPE
         | Direct::TYPE => change(session, frame, writer).await,
-        MarkRead::TYPE => {
-            say(
-                writer,
-                rooms.mark_read(who, frame.decode()?).await.map(|_| Done {}),
-            )
-            .await
-        }
+        MarkRead::TYPE => say(writer, rooms.mark_read(who, frame.decode()?).await.map(|_| Done {})).await,
         CreateInvite::TYPE => say(writer, auth.create_invite(who, frame.decode()?).await).await,
         ListInvites::TYPE => say(writer, auth.invites(who, frame.decode()?).await).await,
         RevokeInvite::TYPE => say(writer, done(auth.revoke_invite(who, frame.decode()?).await)).await,
@@ -142,11 +136,7 @@ fn done(unit: Result<(), Refusal>) -> Result<Done, Refusal> {
 }
 
 async fn revoke_device(session: &Session, ask: RevokeDevice) -> Result<Done, Refusal> {
-    session
-        .shared
-        .auth
-        .revoke_device(&session.who, ask.device)
-        .await?;
+    session.shared.auth.revoke_device(&session.who, ask.device).await?;
     // Durable first: whoever reconnects between the two is refused.
     session.shared.sessions.revoke(ask.device);
     Ok(Done {})
@@ -181,17 +171,9 @@ async fn subscribe(
             Ok(subscription) => (Some(subscription), None),
             Err(refusal) => (None, Some(refusal)),
         };
-        rows.push(SubscribedRoom {
-            room: wanted.room,
-            subscription,
-            refusal,
-        });
+        rows.push(SubscribedRoom { room: wanted.room, subscription, refusal });
     }
-    writer
-        .send(&Subscribed {
-            rooms: List::first(rows),
-        })
-        .await
+    writer.send(&Subscribed { rooms: List::first(rows) }).await
 }
 
 /// Opens one room: the right to read it, a place among the open ones, and a stream.
@@ -200,36 +182,22 @@ async fn open(session: &Arc<Session>, wanted: &SubscribeRoom, credit_until: Inst
         true => Refusal::because(Code::CONFLICT, "the room is open on this connection"),
         false => Refusal::because(Code::STREAM_LIMIT, "too many rooms are open"),
     })?;
-    let place = Place {
-        session,
-        room: Some(wanted.room),
-    };
-    let OpenedRoom {
-        subscription: cursor,
-        mut opened,
-        snapshot,
-    } = session.shared.rooms.subscribe(&session.who, wanted).await?;
+    let place = Place { session, room: Some(wanted.room) };
+    let OpenedRoom { subscription: cursor, mut opened, snapshot } =
+        session.shared.rooms.subscribe(&session.who, wanted).await?;
     opened.subscription = subscription;
     let stream = match timeout_at(credit_until, session.connection.open_uni()).await {
         Ok(Ok(stream)) => stream,
         _ => {
             return Err(
-                Refusal::because(Code::STREAM_LIMIT, "the client grants no more streams").retry_after(1_000),
+                Refusal::because(Code::STREAM_LIMIT, "the client grants no more streams").retry_after(1_000)
             );
         }
     };
-    let opened = OpenedRoom {
-        subscription: cursor,
-        opened,
-        snapshot,
-    };
+    let opened = OpenedRoom { subscription: cursor, opened, snapshot };
     // Before the stream's task, which gives the place back when it ends.
     place.keep();
-    session.spawn(room_stream::serve(
-        Arc::clone(session),
-        opened,
-        FrameWriter::new(stream),
-    ));
+    session.spawn(room_stream::serve(Arc::clone(session), opened, FrameWriter::new(stream)));
     Ok(subscription)
 }
 

@@ -29,11 +29,7 @@ pub(super) async fn serve(session: Arc<Session>, opened: OpenedRoom, writer: Fra
 
 async fn pump(session: &Session, opened: OpenedRoom, mut writer: FrameWriter) -> Result<(), StreamError> {
     writer.priority(PRIORITY);
-    let OpenedRoom {
-        mut subscription,
-        opened,
-        snapshot,
-    } = opened;
+    let OpenedRoom { mut subscription, opened, snapshot } = opened;
     let mut typists = subscription.typists();
     writer.stream_type(UniType::Room.number()).await?;
     write(&mut writer, greeting(opened, snapshot)).await?;

@@ -52,11 +52,7 @@ pub(super) struct Session {
 
 /// Serves a connection from its authentication to its end.
 pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Greeted) {
-    let Greeted {
-        who,
-        control,
-        expires_ms,
-    } = greeted;
+    let Greeted { who, control, expires_ms } = greeted;
     let device = who.device();
     let number = shared.sessions.add(device, &connection);
     info!(user = %who.user(), %device, "session");
@@ -137,10 +133,7 @@ impl Session {
 
     /// Gives the place back.
     pub(super) fn close_room(&self, room: RoomId) {
-        self.open_rooms
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&room);
+        self.open_rooms.lock().unwrap_or_else(PoisonError::into_inner).remove(&room);
         self.inbox.closed(room);
     }
 
@@ -162,10 +155,7 @@ impl Session {
     pub(super) fn fault(&self, error: &StreamError) {
         debug!(%error, "stream ended");
         let patient = |faults: &Mutex<TokenBucket>| {
-            faults
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .try_take(Instant::now())
+            faults.lock().unwrap_or_else(PoisonError::into_inner).try_take(Instant::now())
         };
         if error.fault().is_some() && !patient(&self.faults) {
             close(&self.connection, CloseCode::Protocol);

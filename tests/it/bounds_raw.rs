@@ -19,12 +19,8 @@ const STRANGER_STREAMS: usize = 8;
 /// A public room of `owner` alone.
 async fn room_of(owner: &Member) -> RoomId {
     let room = RoomId::from_bytes(random());
-    let create = CreateRoom {
-        room,
-        name: "den".parse().unwrap(),
-        visibility: Visibility::PUBLIC,
-        topic: None,
-    };
+    let create =
+        CreateRoom { room, name: "den".parse().unwrap(), visibility: Visibility::PUBLIC, topic: None };
     let _: RoomAnswer = owner.peer.ask(&create).await.unwrap();
     room
 }
@@ -43,10 +39,7 @@ async fn a_stranger_is_granted_little() {
         streams.push(stream);
     }
     assert!(sent > 0 && sent <= STRANGER_BYTES, "{sent}");
-    assert!(
-        stranger.connection.open_bi().now_or_never().is_none(),
-        "one stream too many"
-    );
+    assert!(stranger.connection.open_bi().now_or_never().is_none(), "one stream too many");
     let owner = server.owner().await;
     let mut streams = Vec::new();
     for _ in 1..ROOMS_OPEN_MAX {
@@ -62,11 +55,7 @@ async fn an_author_who_stops_listening_is_not_read_on() {
     let mut author = owner.author().await;
     author.send(&draft(room, "heard")).await;
     author.published().await.unwrap();
-    author
-        .read
-        .recv
-        .stop(quinn::VarInt::from_u32(ResetCode::Cancelled.number()))
-        .unwrap();
+    author.read.recv.stop(quinn::VarInt::from_u32(ResetCode::Cancelled.number())).unwrap();
     author.send(&draft(room, "not heard")).await;
     assert_eq!(author.stopped().await, Some(ResetCode::Cancelled));
     owner.is_served().await;
@@ -83,18 +72,11 @@ async fn two_pages_are_under_way_at_most() {
         author.send(&draft(room, vec![b'x'; 8_000])).await;
         author.published().await.unwrap();
     }
-    let narrow = Grants {
-        stream_bytes: 1_024,
-        ..Grants::default()
-    };
+    let narrow = Grants { stream_bytes: 1_024, ..Grants::default() };
     let owner = server.again_granting(owner, narrow).await;
     let ask = History {
         room,
-        anchor: Anchor {
-            kind: AnchorKind::AFTER,
-            seq: Seq::ZERO,
-            to: Seq::ZERO,
-        },
+        anchor: Anchor { kind: AnchorKind::AFTER, seq: Seq::ZERO, to: Seq::ZERO },
         limit: 100,
     };
     let mut pages = Vec::new();
@@ -109,10 +91,7 @@ async fn two_pages_are_under_way_at_most() {
     for _ in 0..20 {
         owner.is_served().await;
     }
-    assert!(
-        third.read.recv.read_chunk(1, true).now_or_never().is_none(),
-        "a third page"
-    );
+    assert!(third.read.recv.read_chunk(1, true).now_or_never().is_none(), "a third page");
     let mut first = pages.remove(0);
     while first.read.next().await.unwrap().is_some() {}
     let _: Page = third.read.expect().await;

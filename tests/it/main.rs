@@ -1,10 +1,7 @@
 //! The real server and the real client in one process over loopback, and the rules of the tree.
 //!
 //! One binary for all of it: linking is most of what a test build costs. A module each world, named after it.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop where it stands"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 mod auth_raw;
 mod binaries;

@@ -11,31 +11,21 @@ use super::harness::{Device, Member, TestServer, invite, random};
 /// A room that only its members see.
 async fn hidden(owner: &Member) -> RoomId {
     let room = RoomId::from_bytes(random());
-    let create = CreateRoom {
-        room,
-        name: "hidden".parse().unwrap(),
-        visibility: Visibility::PRIVATE,
-        topic: None,
-    };
+    let create =
+        CreateRoom { room, name: "hidden".parse().unwrap(), visibility: Visibility::PRIVATE, topic: None };
     let _: RoomAnswer = owner.peer.ask(&create).await.unwrap();
     room
 }
 
 async fn link_to(by: &Member, room: RoomId) -> Result<(InviteId, [u8; 16]), Refusal> {
-    let ask = CreateInvite {
-        room: Some(room),
-        ..invite(5)
-    };
+    let ask = CreateInvite { room: Some(room), ..invite(5) };
     let answer: InviteAnswer = by.peer.ask(&ask).await?;
     Ok((answer.invite, answer.secret[..].try_into().unwrap()))
 }
 
 /// An account that may invite to the server.
 async fn admin(server: &TestServer, owner: &Member, nickname: &str) -> Member {
-    let ask = CreateInvite {
-        role: Some(ServerRole::ADMIN),
-        ..invite(1)
-    };
+    let ask = CreateInvite { role: Some(ServerRole::ADMIN), ..invite(1) };
     let answer: InviteAnswer = owner.peer.ask(&ask).await.unwrap();
     let secret = answer.secret[..].try_into().unwrap();
     server.redeem(&secret, nickname).await
@@ -54,11 +44,7 @@ async fn members(by: &Member, room: RoomId) -> Vec<UserId> {
 }
 
 async fn rooms_of(member: &Member) -> Vec<RoomId> {
-    let ask = ListRooms {
-        mine: true,
-        after: None,
-        name: None,
-    };
+    let ask = ListRooms { mine: true, after: None, name: None };
     let rooms: Rooms = member.peer.ask(&ask).await.unwrap();
     rooms.rooms.iter().map(|room| room.room).collect()
 }
@@ -90,25 +76,15 @@ async fn an_invite_ends_at_the_door_with_its_makers_membership() {
     let room = hidden(&owner).await;
     let ada = admin(&server, &owner, "ada").await;
     assert_eq!(link_to(&ada, room).await.unwrap_err().code, Code::NOT_FOUND);
-    let ask = InviteMember {
-        room,
-        user: ada.me.user,
-    };
+    let ask = InviteMember { room, user: ada.me.user };
     let _: Done = owner.peer.ask(&ask).await.unwrap();
-    assert_eq!(
-        link_to(&ada, room).await.unwrap_err().code,
-        Code::FORBIDDEN,
-        "only invited herself"
-    );
+    assert_eq!(link_to(&ada, room).await.unwrap_err().code, Code::FORBIDDEN, "only invited herself");
     let _: RoomAnswer = ada.peer.ask(&Join { room }).await.unwrap();
     let (_, secret) = link_to(&ada, room).await.unwrap();
     let bob = server.redeem(&secret, "bob").await;
     assert!(members(&owner, room).await.contains(&bob.me.user));
 
-    let ask = RemoveMember {
-        room,
-        user: ada.me.user,
-    };
+    let ask = RemoveMember { room, user: ada.me.user };
     let _: Done = owner.peer.ask(&ask).await.unwrap();
     // The account is made, the room stays shut.
     let eve = server.redeem(&secret, "eve").await;
@@ -131,11 +107,7 @@ async fn no_invite_leads_into_a_direct_room() {
 async fn an_invite_for_a_device_names_no_room() {
     let server = TestServer::start().await;
     let owner = server.owner().await;
-    let ask = CreateInvite {
-        room: Some(hidden(&owner).await),
-        own_device: Some(true),
-        ..invite(1)
-    };
+    let ask = CreateInvite { room: Some(hidden(&owner).await), own_device: Some(true), ..invite(1) };
     let answer: Result<InviteAnswer, Refusal> = owner.peer.ask(&ask).await;
     assert_eq!(answer.unwrap_err().code, Code::BAD_REQUEST);
 }

@@ -19,28 +19,19 @@ fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
     }
     let list = format!("{secret:?}").trim_matches(['[', ']']).to_owned();
     let escaped = secret.escape_ascii().to_string();
-    [lower, upper, list, escaped]
-        .map(String::into_bytes)
-        .into_iter()
-        .chain([secret.to_vec()])
-        .collect()
+    [lower, upper, list, escaped].map(String::into_bytes).into_iter().chain([secret.to_vec()]).collect()
 }
 
 fn has(bytes: &[u8], secret: &[u8]) -> bool {
-    spellings(secret)
-        .iter()
-        .any(|secret| bytes.windows(secret.len()).any(|window| window == secret))
+    spellings(secret).iter().any(|secret| bytes.windows(secret.len()).any(|window| window == secret))
 }
 
 #[test]
 fn spellings_are_found() {
     let secret = b"\x01\xff~open";
-    for text in [
-        "01ff7e6f70656e",
-        "01FF7E6F70656E",
-        "[1, 255, 126, 111, 112, 101, 110]",
-        "b\"\\x01\\xff~open\"",
-    ] {
+    for text in
+        ["01ff7e6f70656e", "01FF7E6F70656E", "[1, 255, 126, 111, 112, 101, 110]", "b\"\\x01\\xff~open\""]
+    {
         assert!(has(format!("a {text} b").as_bytes(), secret), "{text}");
     }
     assert!(!has(b"01ff7e6f70656f", secret));
@@ -54,29 +45,16 @@ async fn no_log_has_a_body_or_a_credential() {
     let program = Program::spawn(here(root.path()).args(["--log", "trace"]));
     let (address, invite) = (program.listens(), program.invite());
     let authority = fs::read(root.path().join("certs/ca.der")).unwrap();
-    let peer = RawPeer::dial(address, authority.into(), invite.pin, Grants::default())
-        .await
-        .unwrap();
+    let peer = RawPeer::dial(address, authority.into(), invite.pin, Grants::default()).await.unwrap();
     let (mut control, seed) = (peer.greet().await, random());
     let device = Device::from_seed(&seed);
     let wrong: [u8; 16] = random();
-    peer.redeem(&mut control, &wrong, &device, "ada")
-        .await
-        .unwrap_err();
-    let token = peer
-        .redeem(&mut control, &invite.secret, &device, "ada")
-        .await
-        .unwrap();
-    peer.auth(&mut control, &token.token, &Device::new())
-        .await
-        .unwrap_err();
+    peer.redeem(&mut control, &wrong, &device, "ada").await.unwrap_err();
+    let token = peer.redeem(&mut control, &invite.secret, &device, "ada").await.unwrap();
+    peer.auth(&mut control, &token.token, &Device::new()).await.unwrap_err();
     peer.auth(&mut control, &token.token, &device).await.unwrap();
     let fresh = peer.refresh(&mut control, &token, &device).await.unwrap();
-    let named = ListRooms {
-        mine: true,
-        after: None,
-        name: None,
-    };
+    let named = ListRooms { mine: true, after: None, name: None };
     let rooms: Rooms = peer.ask(&named).await.unwrap();
     let mut author = peer.open(BidiType::Publish.number()).await;
     author.send(&draft(rooms.rooms[0].room, BODY)).await;
@@ -89,10 +67,7 @@ async fn no_log_has_a_body_or_a_credential() {
     peer.leave().await;
     program.terminate();
     let exit = program.exit();
-    assert!(
-        exit.stderr.contains("TRACE") && exit.stderr.len() > 10_000,
-        "it did not talk"
-    );
+    assert!(exit.stderr.contains("TRACE") && exit.stderr.len() > 10_000, "it did not talk");
     let log = exit.stderr.as_bytes();
     // The signature and the random parts of a token; its beginning names a key.
     let ends = [&token, &fresh].map(|token| token.token[token.token.len() - 64..].to_vec());
@@ -128,11 +103,7 @@ fn all_of(folder: &Path) -> Vec<u8> {
     let mut all = Vec::new();
     for file in fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
-        all.extend(if path.is_dir() {
-            all_of(&path)
-        } else {
-            fs::read(&path).unwrap()
-        });
+        all.extend(if path.is_dir() { all_of(&path) } else { fs::read(&path).unwrap() });
     }
     all
 }

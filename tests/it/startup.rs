@@ -24,11 +24,7 @@ fn refuses(command: &mut Command, code: i32, says: &[&str]) {
     let exit = Program::spawn(command).exit();
     assert_eq!(exit.code, Some(code), "{exit:?}");
     for text in says {
-        assert!(
-            exit.stderr.contains(text),
-            "it does not say {text:?}: {}",
-            exit.stderr
-        );
+        assert!(exit.stderr.contains(text), "it does not say {text:?}: {}", exit.stderr);
     }
     assert_eq!(exit.stdout, "", "a refusal is no output");
 }
@@ -48,11 +44,7 @@ fn a_busy_port_is_named() {
     let root = tempfile::tempdir().unwrap();
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    refuses(
-        binary(root.path()).args(["--listen", &address]),
-        3,
-        &["cannot listen on UDP", &address],
-    );
+    refuses(binary(root.path()).args(["--listen", &address]), 3, &["cannot listen on UDP", &address]);
     // And free again it is taken, in the same folders.
     drop(taken);
     let program = Program::spawn(binary(root.path()).args(["--listen", &address]));
@@ -72,11 +64,7 @@ fn folders_that_cannot_be_written_are_named() {
     refuses(here(root.path()).args(["--data", "file/data"]), 4, &["file/data"]);
     refuses(here(root.path()).args(["--certs", "file"]), 4, &["file"]);
     #[cfg(target_os = "linux")]
-    refuses(
-        here(root.path()).args(["--data", "/proc/quipu"]),
-        4,
-        &["/proc/quipu"],
-    );
+    refuses(here(root.path()).args(["--data", "/proc/quipu"]), 4, &["/proc/quipu"]);
     assert_eq!(fs::read(root.path().join("file")).unwrap(), b"no folder");
 }
 
@@ -85,11 +73,7 @@ fn a_second_server_keeps_out_of_the_first_ones_data() {
     let root = tempfile::tempdir().unwrap();
     let first = Program::start(root.path());
     first.listens();
-    refuses(
-        &mut here(root.path()),
-        4,
-        &["another quipu-server uses the data folder data"],
-    );
+    refuses(&mut here(root.path()), 4, &["another quipu-server uses the data folder data"]);
     // The first one does not notice.
     first.terminate();
     assert_eq!(first.exit().code, Some(0));
@@ -105,20 +89,15 @@ fn data_of_a_later_version_is_left_alone() {
     store.close().unwrap();
     refuses(&mut here(root.path()), 5, &["schema 4711", "newer quipu-server"]);
     let store = rusqlite::Connection::open(&path).unwrap();
-    let version: i64 = store
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .unwrap();
+    let version: i64 = store.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 4_711);
 }
 
 #[test]
 fn damaged_data_is_left_alone() {
-    for (damage, says) in [
-        ("noise", ""),
-        ("another program's", "application id"),
-        ("cut", "not whole pages"),
-        ("a hole", ""),
-    ] {
+    for (damage, says) in
+        [("noise", ""), ("another program's", "application id"), ("cut", "not whole pages"), ("a hole", "")]
+    {
         let root = used();
         let path = root.path().join("data/quipu.db");
         let whole = fs::read(&path).unwrap();
@@ -148,30 +127,16 @@ fn mistakes_in_the_configuration_have_their_line() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("quipu.toml");
     for (text, says) in [
-        (
-            "# ours\nlisten = \"[::]:4433\"\nlissen = 1\n",
-            "quipu.toml:3: unknown field `lissen`",
-        ),
+        ("# ours\nlisten = \"[::]:4433\"\nlissen = 1\n", "quipu.toml:3: unknown field `lissen`"),
         ("\nlisten = \"localhost\"\n", "quipu.toml:2: "),
-        (
-            "[limits]\n\npublish_burst = 0\n",
-            "quipu.toml:3: publish_burst is 0 and must be from 1 to ",
-        ),
+        ("[limits]\n\npublish_burst = 0\n", "quipu.toml:3: publish_burst is 0 and must be from 1 to "),
         ("data = \"a\n", "quipu.toml:1: "),
     ] {
         fs::write(&path, text).unwrap();
         refuses(here(root.path()).args(["--config", "quipu.toml"]), 2, &[says]);
-        refuses(
-            here(root.path()).args(["--config", "quipu.toml", "--check-config"]),
-            2,
-            &[says],
-        );
+        refuses(here(root.path()).args(["--config", "quipu.toml", "--check-config"]), 2, &[says]);
     }
-    refuses(
-        here(root.path()).args(["--config", "none.toml"]),
-        2,
-        &["none.toml"],
-    );
+    refuses(here(root.path()).args(["--config", "none.toml"]), 2, &["none.toml"]);
     refuses(here(root.path()).arg("--verbose"), 2, &["--verbose"]);
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing was made");
 }
@@ -179,21 +144,11 @@ fn mistakes_in_the_configuration_have_their_line() {
 #[test]
 fn a_configuration_is_checked_without_a_start() {
     let root = tempfile::tempdir().unwrap();
-    fs::write(
-        root.path().join("quipu.toml"),
-        "listen = \"[::]:4433\"\n[limits]\npublish_burst = 7\n",
-    )
-    .unwrap();
-    for args in [
-        &["--check-config"][..],
-        &["--check-config", "--config", "quipu.toml"],
-    ] {
+    fs::write(root.path().join("quipu.toml"), "listen = \"[::]:4433\"\n[limits]\npublish_burst = 7\n")
+        .unwrap();
+    for args in [&["--check-config"][..], &["--check-config", "--config", "quipu.toml"]] {
         let exit = Program::spawn(binary(root.path()).args(args)).exit();
-        assert_eq!(
-            (exit.code, exit.stderr.contains("valid")),
-            (Some(0), true),
-            "{exit:?}"
-        );
+        assert_eq!((exit.code, exit.stderr.contains("valid")), (Some(0), true), "{exit:?}");
     }
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "nothing was made");
 }
@@ -201,12 +156,8 @@ fn a_configuration_is_checked_without_a_start() {
 #[test]
 fn a_key_that_others_may_read_is_refused_by_name() {
     let root = used();
-    for key in [
-        "data/secrets/token.key",
-        "data/secrets/reset.key",
-        "certs/ca.key.pem",
-        "certs/leaf.key.pem",
-    ] {
+    for key in ["data/secrets/token.key", "data/secrets/reset.key", "certs/ca.key.pem", "certs/leaf.key.pem"]
+    {
         let path = root.path().join(key);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         refuses(&mut here(root.path()), 4, &[key, "0644"]);
@@ -221,9 +172,7 @@ fn what_it_makes_is_its_owners_alone() {
     let root = tempfile::tempdir().unwrap();
     let mut shell = Command::new("sh");
     let script = "umask 000; exec \"$0\" --listen 127.0.0.1:0";
-    shell
-        .current_dir(root.path())
-        .args(["-c", script, env!("CARGO_BIN_EXE_quipu-server")]);
+    shell.current_dir(root.path()).args(["-c", script, env!("CARGO_BIN_EXE_quipu-server")]);
     let program = Program::spawn(&mut shell);
     program.listens();
     let mut seen = 0;
@@ -237,9 +186,7 @@ fn what_it_makes_is_its_owners_alone() {
                 continue;
             }
             // Certificates are public; nobody else writes anything.
-            let is_public = path
-                .extension()
-                .is_some_and(|kind| kind == "pem" || kind == "der")
+            let is_public = path.extension().is_some_and(|kind| kind == "pem" || kind == "der")
                 && !path.to_str().unwrap().ends_with(".key.pem");
             let wanted = if is_public { 0o644 } else { 0o600 };
             assert_eq!(mode(&path), wanted, "{}", path.display());
@@ -293,11 +240,7 @@ fn a_first_start_killed_at_any_moment_is_begun_again() {
         killed.child.wait().unwrap();
         let next = Program::start(root.path());
         let address = next.listens();
-        assert_eq!(
-            next.invite().port,
-            address.port(),
-            "killed at {moment} of {MOMENTS} of {whole:?}"
-        );
+        assert_eq!(next.invite().port, address.port(), "killed at {moment} of {MOMENTS} of {whole:?}");
         next.terminate();
         assert_eq!(next.exit().code, Some(0));
     }

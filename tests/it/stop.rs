@@ -54,18 +54,8 @@ async fn history(member: &Member, room: RoomId) -> Vec<Entry> {
     loop {
         let from = all.last().map_or(Seq::ZERO, |entry| entry.seq);
         let mut stream = member.peer.open(BidiType::Request.number()).await;
-        let anchor = Anchor {
-            kind: AnchorKind::AFTER,
-            seq: from,
-            to: Seq::ZERO,
-        };
-        stream
-            .send(&History {
-                room,
-                anchor,
-                limit: 500,
-            })
-            .await;
+        let anchor = Anchor { kind: AnchorKind::AFTER, seq: from, to: Seq::ZERO };
+        stream.send(&History { room, anchor, limit: 500 }).await;
         stream.finish();
         let page: Page = stream.read.expect().await;
         while let Some(frame) = stream.read.next().await.unwrap() {
@@ -104,10 +94,7 @@ async fn everyone_is_told_and_what_was_acknowledged_is_there_after_the_restart()
     owner.peer.leave().await;
     reader.peer.leave().await;
     let took = server.stop().await;
-    assert!(
-        took < Duration::from_secs(2),
-        "nobody was left, and yet it took {took:?}"
-    );
+    assert!(took < Duration::from_secs(2), "nobody was left, and yet it took {took:?}");
 
     let acked: Vec<MessageId> = acks.iter().map(|ack| ack.message).collect();
     let asked: Vec<MessageId> = drafts.iter().map(|draft| draft.message).collect();
@@ -128,19 +115,12 @@ async fn everyone_is_told_and_what_was_acknowledged_is_there_after_the_restart()
         let before = acks.iter().find(|ack| ack.message == draft.message);
         assert!(before.is_none_or(|before| again.duplicate && again.at == before.at));
     }
-    let texts: Vec<_> = history(&owner, room)
-        .await
-        .into_iter()
-        .filter_map(|entry| entry.message)
-        .collect();
+    let texts: Vec<_> = history(&owner, room).await.into_iter().filter_map(|entry| entry.message).collect();
     assert_eq!(texts, asked);
 
     // The reader goes on where its stream ended.
     let reader = server.again(reader).await;
-    let cursor = Cursor {
-        incarnation: opened.start.incarnation,
-        seq: last.unwrap_or(opened.head),
-    };
+    let cursor = Cursor { incarnation: opened.start.incarnation, seq: last.unwrap_or(opened.head) };
     let (opened, mut log) = reader.read(room, Some(cursor)).await;
     assert_eq!(opened.start, cursor);
     let next: Option<Entry> = (cursor.seq < opened.head).then_some(log.expect().await);
@@ -174,10 +154,7 @@ async fn a_server_ends_in_time_whatever_its_peers_do() {
     for peer in [&owner.peer, &deaf.peer, &stranger] {
         assert_eq!(peer.closed().await, CloseCode::Shutdown);
     }
-    assert!(matches!(
-        author.read.broken_or_end().await,
-        None | Some(Ended::Closed(CloseCode::Shutdown))
-    ));
+    assert!(matches!(author.read.broken_or_end().await, None | Some(Ended::Closed(CloseCode::Shutdown))));
     server.restart().await;
     server.again(owner).await.is_served().await;
 }

@@ -91,19 +91,12 @@ fn a_short_blackout_costs_no_connection_and_little_time() {
             until_caught_up(&town, 1).await;
             let took = back.elapsed();
             town.settle().await;
-            assert_eq!(
-                town.people[1].memory().connections,
-                before,
-                "seed {seed}: a new connection"
-            );
+            assert_eq!(town.people[1].memory().connections, before, "seed {seed}: a new connection");
             took
         });
         worst = worst.max(took);
     });
-    assert!(
-        worst <= 3 * SECOND,
-        "the worst took {worst:?} after the path was back"
-    );
+    assert!(worst <= 3 * SECOND, "the worst took {worst:?} after the path was back");
 }
 
 #[test]
@@ -153,10 +146,7 @@ fn everybody_gets_through_thirty_percent_of_loss() {
     });
     waits.sort();
     let (median, worst) = (waits[waits.len() / 2], waits[waits.len() - 1]);
-    eprintln!(
-        "{} sign-ins at 30 % loss: median {median:?}, worst {worst:?}",
-        waits.len()
-    );
+    eprintln!("{} sign-ins at 30 % loss: median {median:?}, worst {worst:?}", waits.len());
     assert!(median <= SECOND, "median {median:?}");
     assert!(worst <= 20 * SECOND, "worst {worst:?}");
 }
@@ -182,11 +172,7 @@ fn a_graceful_restart_under_load_loses_nothing_and_is_quick() {
                 for person in &town.people {
                     online(person).await;
                 }
-                assert!(
-                    back.elapsed() <= 5 * SECOND,
-                    "seed {seed}: back after {:?}",
-                    back.elapsed()
-                );
+                assert!(back.elapsed() <= 5 * SECOND, "seed {seed}: back after {:?}", back.elapsed());
             }
             town.settle().await;
         });
@@ -211,11 +197,7 @@ fn a_crashed_server_is_noticed_soon_and_nothing_acknowledged_is_gone() {
                 for person in &town.people {
                     online(person).await;
                 }
-                assert!(
-                    back.elapsed() <= 20 * SECOND,
-                    "seed {seed}: back after {:?}",
-                    back.elapsed()
-                );
+                assert!(back.elapsed() <= 20 * SECOND, "seed {seed}: back after {:?}", back.elapsed());
             }
             town.settle().await;
         });
@@ -243,12 +225,8 @@ async fn online(person: &Person) -> Duration {
 /// Waits until somebody has read all there is, and said all they had to say.
 async fn until_caught_up(town: &Town, number: usize) {
     let person = &town.people[number];
-    let behind = |room| {
-        person
-            .memory()
-            .cursor(room)
-            .is_none_or(|cursor| cursor.seq < town.host.disk.head(room))
-    };
+    let behind =
+        |room| person.memory().cursor(room).is_none_or(|cursor| cursor.seq < town.host.disk.head(room));
     while town.rooms.into_iter().any(behind) || person.client().unsent().await.unwrap() > 0 {
         sleep(SECOND / 10).await;
     }

@@ -50,17 +50,8 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LinkModel {
-            loss,
-            duplicate,
-            flip,
-            delay,
-            ..
-        } = &self.model;
-        write!(
-            f,
-            "loss {loss:.2}, duplicates {duplicate:.2}, flips {flip:.3}, delay {delay:?}"
-        )?;
+        let LinkModel { loss, duplicate, flip, delay, .. } = &self.model;
+        write!(f, "loss {loss:.2}, duplicates {duplicate:.2}, flips {flip:.3}, delay {delay:?}")?;
         write!(f, ", disk {:?}", self.disk_time)?;
         let faults = [
             (self.rebindings, "rebindings"),
@@ -70,10 +61,7 @@ impl fmt::Display for Plan {
             (self.crashes, "server crashes"),
             (self.stops, "server stops"),
         ];
-        faults
-            .iter()
-            .filter(|(there, _)| *there)
-            .try_for_each(|(_, name)| write!(f, ", {name}"))
+        faults.iter().filter(|(there, _)| *there).try_for_each(|(_, name)| write!(f, ", {name}"))
     }
 }
 

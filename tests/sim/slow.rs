@@ -33,10 +33,7 @@ fn a_reader_whose_link_stalls_costs_the_others_nothing() {
     let with_everybody = world::run(1, async |world| flood_with_one_cut_off(world, false).await);
     let with_one_cut_off = world::run(1, async |world| flood_with_one_cut_off(world, true).await);
     let allowed = with_everybody + SECOND;
-    assert!(
-        with_one_cut_off <= allowed,
-        "{with_everybody:?} became {with_one_cut_off:?}"
-    );
+    assert!(with_one_cut_off <= allowed, "{with_everybody:?} became {with_one_cut_off:?}");
 }
 
 /// How long it takes the second person to read what the first one says.
@@ -78,10 +75,7 @@ fn a_room_that_is_not_read_is_reset_after_a_minute_and_the_connection_lives() {
         assert!(took < 10 * SECOND, "the others waited: {took:?}");
 
         let reset = unread.stream.received_reset().await.unwrap();
-        assert_eq!(
-            reset.map(|code| code.into_inner()),
-            Some(ResetCode::Slow.number().into())
-        );
+        assert_eq!(reset.map(|code| code.into_inner()), Some(ResetCode::Slow.number().into()));
         let waited = began.elapsed();
         let allowed = STREAM_STALL_MAX..STREAM_STALL_MAX + 10 * SECOND;
         assert!(allowed.contains(&waited), "reset after {waited:?}");
@@ -110,13 +104,8 @@ fn a_connection_whose_inbox_is_not_read_is_closed_after_two_minutes() {
         };
         let closed = async { (raw.connection.closed().await, began.elapsed()) };
         let ((), (reason, waited)) = tokio::join!(talk, closed);
-        let ConnectionError::ApplicationClosed(close) = &reason else {
-            panic!("ended by {reason}")
-        };
-        assert_eq!(
-            close.error_code.into_inner(),
-            u64::from(CloseCode::SlowConsumer.number())
-        );
+        let ConnectionError::ApplicationClosed(close) = &reason else { panic!("ended by {reason}") };
+        assert_eq!(close.error_code.into_inner(), u64::from(CloseCode::SlowConsumer.number()));
         // The window holds some seconds' worth of heads.
         let allowed = CONNECTION_STALL_MAX..CONNECTION_STALL_MAX + 25 * SECOND;
         assert!(allowed.contains(&waited), "closed after {waited:?}");
@@ -138,13 +127,8 @@ fn a_connection_whose_control_is_not_read_is_closed_after_a_minute() {
             raw.refresh_badly().await;
         }
         let reason = raw.connection.closed().await;
-        let ConnectionError::ApplicationClosed(close) = &reason else {
-            panic!("ended by {reason}")
-        };
-        assert_eq!(
-            close.error_code.into_inner(),
-            u64::from(CloseCode::SlowConsumer.number())
-        );
+        let ConnectionError::ApplicationClosed(close) = &reason else { panic!("ended by {reason}") };
+        assert_eq!(close.error_code.into_inner(), u64::from(CloseCode::SlowConsumer.number()));
         let (waited, allowed) = (began.elapsed(), STREAM_STALL_MAX..STREAM_STALL_MAX + 10 * SECOND);
         assert!(allowed.contains(&waited), "closed after {waited:?}");
     });
@@ -188,16 +172,10 @@ fn generous(host: &mut Host) {
 async fn flood(person: &mut Person, room: RoomId, count: usize) {
     const AT_ONCE: usize = 100;
     for begin in (0..count).step_by(AT_ONCE) {
-        let bodies: Vec<String> = (begin..begin + AT_ONCE)
-            .map(|number| format!("{number:0100}"))
-            .collect();
+        let bodies: Vec<String> = (begin..begin + AT_ONCE).map(|number| format!("{number:0100}")).collect();
         let drafts = bodies.iter().cloned().map(Draft::text).collect();
         let ids = person.client().send_all(room, drafts).await.unwrap();
-        person.said.extend(
-            ids.into_iter()
-                .zip(bodies)
-                .map(|(id, body)| Said { room, id, body }),
-        );
+        person.said.extend(ids.into_iter().zip(bodies).map(|(id, body)| Said { room, id, body }));
     }
 }
 

@@ -89,29 +89,14 @@ async fn day(seed: u64, world: &World) -> Tally {
     town.chronicle.note("seed", format_args!("{seed}: {plan}"));
     world.net.set_model(plan.model.clone());
     let witnesses = town.witnesses();
-    let Town {
-        host,
-        people,
-        rooms,
-        net,
-        ..
-    } = &mut town;
+    let Town { host, people, rooms, net, .. } = &mut town;
     let nat_ports = AtomicU16::new(0);
     let lives = people.iter_mut().enumerate().map(|(number, person)| {
-        let surroundings = Surroundings {
-            number,
-            rooms: *rooms,
-            plan: &plan,
-            net,
-            nat_ports: &nat_ports,
-        };
+        let surroundings = Surroundings { number, rooms: *rooms, plan: &plan, net, nat_ports: &nat_ports };
         surroundings.live(person, rng.fork())
     });
     let lives: Vec<_> = lives.collect();
-    tokio::join!(
-        join_all(lives),
-        misfortunes(host, (&witnesses, *rooms), &plan, rng.fork())
-    );
+    tokio::join!(join_all(lives), misfortunes(host, (&witnesses, *rooms), &plan, rng.fork()));
     town.settle().await;
     Tally::of(&town)
 }

@@ -17,9 +17,7 @@ impl TimeView {
     /// is a second thread.
     pub(crate) fn new(utc: bool) -> Self {
         let local = || UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
-        Self {
-            offset: if utc { UtcOffset::UTC } else { local() },
-        }
+        Self { offset: if utc { UtcOffset::UTC } else { local() } }
     }
 
     /// `09:15`.
@@ -48,13 +46,7 @@ impl TimeView {
 pub(crate) fn rfc3339(at_ms: u64) -> String {
     let at = utc(at_ms);
     let (date, time) = (at.date(), at.time());
-    format!(
-        "{date}T{:02}:{:02}:{:02}.{:03}Z",
-        time.hour(),
-        time.minute(),
-        time.second(),
-        time.millisecond()
-    )
+    format!("{date}T{:02}:{:02}:{:02}.{:03}Z", time.hour(), time.minute(), time.second(), time.millisecond())
 }
 
 /// How far away a moment is: `in 2 days`, `3 hours ago`.
@@ -69,11 +61,7 @@ pub(crate) fn distance(at_ms: u64, now_ms: u64) -> String {
         _ => (rounded(86_400), "day"),
     };
     let text = super::render::count(number, unit);
-    if at_ms >= now_ms {
-        format!("in {text}")
-    } else {
-        format!("{text} ago")
-    }
+    if at_ms >= now_ms { format!("in {text}") } else { format!("{text} ago") }
 }
 
 /// A moment, or the last one that can be written when a peer's number is absurd. A day of room is left for offsets.
@@ -98,9 +86,7 @@ mod tests {
 
     #[test]
     fn an_absurd_time_from_a_peer_is_no_panic() {
-        let view = TimeView {
-            offset: UtcOffset::from_hms(23, 0, 0).unwrap(),
-        };
+        let view = TimeView { offset: UtcOffset::from_hms(23, 0, 0).unwrap() };
         assert_eq!(rfc3339(u64::MAX), "9999-12-31T00:00:00.000Z");
         assert_eq!(view.day(u64::MAX), "9999-12-31");
     }

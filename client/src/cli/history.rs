@@ -18,11 +18,7 @@ use super::room::{Names, Room, find_to_read};
 pub(crate) async fn run(context: &Context, out: &mut Out, args: History) -> Result<(), Failure> {
     let session = context.start().await?;
     let (room, offline) = find_to_read(&session.client, &args.room).await?;
-    let mut pages = Pages {
-        client: &session.client,
-        room: &room,
-        offline,
-    };
+    let mut pages = Pages { client: &session.client, room: &room, offline };
     let read = match (args.before, args.after) {
         (_, Some(after)) => forwards(&mut pages, Seq(after), args.limit).await?,
         (before, None) => backwards(&mut pages, before.map(Seq), args.limit).await?,
@@ -41,10 +37,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: History) -> Resu
     let mut names = session.names();
     entry::fetch_names(&mut names, &session.client, read.entries.iter()).await;
     for entry in &read.entries {
-        let cursor = Cursor {
-            incarnation: read.incarnation,
-            seq: entry.seq,
-        };
+        let cursor = Cursor { incarnation: read.incarnation, seq: entry.seq };
         out.put(&entry::record(&room, cursor, entry, &names, session.me), || {
             log_line(context, entry, &names)
         })?;
@@ -80,19 +73,9 @@ struct Read {
 
 impl Read {
     fn of(page: Page, more: bool) -> Self {
-        let Page {
-            entries,
-            incarnation,
-            from_cache,
-            ..
-        } = page;
+        let Page { entries, incarnation, from_cache, .. } = page;
         let from_server = !from_cache;
-        Self {
-            entries,
-            incarnation,
-            more,
-            from_server,
-        }
+        Self { entries, incarnation, more, from_server }
     }
 }
 

@@ -21,10 +21,7 @@ impl Out {
     }
 
     fn to(json: bool, sink: impl Write + Send + 'static) -> Self {
-        Self {
-            json,
-            sink: Box::new(sink),
-        }
+        Self { json, sink: Box::new(sink) }
     }
 
     /// Whether programs read this.
@@ -45,11 +42,7 @@ impl Out {
 
     /// The one or the other, as the caller of the program asked.
     pub(crate) fn put(&mut self, record: &Record, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        if self.json {
-            self.record(record)
-        } else {
-            self.text(&text())
-        }
+        if self.json { self.record(record) } else { self.text(&text()) }
     }
 
     /// Objects for programs, or the same as a table for people.
@@ -62,9 +55,7 @@ impl Out {
             return records.iter().try_for_each(|record| self.record(record));
         }
         let rows: Vec<_> = (0..records.len()).map(row).collect();
-        super::render::table(&rows)
-            .iter()
-            .try_for_each(|line| self.text(line))
+        super::render::table(&rows).iter().try_for_each(|line| self.text(line))
     }
 
     /// A line on standard error, in its place among those on standard output: together on a terminal they read in

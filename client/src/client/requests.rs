@@ -37,13 +37,7 @@ impl Client {
         let mut rooms: Vec<RoomInfo> = Vec::new();
         loop {
             let after = rooms.last().map(|room| room.room);
-            let page: Rooms = self
-                .ask(&ListRooms {
-                    mine,
-                    after,
-                    name: None,
-                })
-                .await?;
+            let page: Rooms = self.ask(&ListRooms { mine, after, name: None }).await?;
             let (before, more) = (rooms.len(), page.more);
             rooms.extend(page.rooms.into_vec());
             if !goes_on("rooms", rooms.len(), rooms.len() - before, more)? {
@@ -54,35 +48,20 @@ impl Client {
         let heads = self.core().heads();
         let summary = |info: RoomInfo| {
             let head = heads.get(&info.room);
-            RoomSummary {
-                unread: head.map(|head| head.unread),
-                marker: head.map(|head| head.marker),
-                info,
-            }
+            RoomSummary { unread: head.map(|head| head.unread), marker: head.map(|head| head.marker), info }
         };
         Ok(rooms.into_iter().map(summary).collect())
     }
 
     /// The room with this name.
     pub async fn room_named(&self, name: &RoomName) -> Result<RoomInfo, Error> {
-        let question = ListRooms {
-            mine: false,
-            after: None,
-            name: Some(name.clone()),
-        };
+        let question = ListRooms { mine: false, after: None, name: Some(name.clone()) };
         let rooms: Rooms = self.ask(&question).await?;
-        let missing = || {
-            Error::never(
-                ErrorCode::NotFound,
-                format!("there is no room {name}, or it is not for you"),
-            )
-        };
+        let missing =
+            || Error::never(ErrorCode::NotFound, format!("there is no room {name}, or it is not for you"));
         let rooms = rooms.rooms.into_vec();
         self.learn(&rooms).await?;
-        rooms
-            .into_iter()
-            .find(|room| room.name.as_ref() == Some(name))
-            .ok_or_else(missing)
+        rooms.into_iter().find(|room| room.name.as_ref() == Some(name)).ok_or_else(missing)
     }
 
     /// The room that had this name when the server last said so, without asking anybody: for reading offline.
@@ -111,10 +90,7 @@ impl Client {
 
     /// Who has this nickname.
     pub async fn lookup(&self, nickname: &Nickname) -> Result<UserInfo, Error> {
-        let question = LookUp {
-            users: List::default(),
-            nickname: Some(nickname.clone()),
-        };
+        let question = LookUp { users: List::default(), nickname: Some(nickname.clone()) };
         let users: Users = self.ask(&question).await?;
         let missing = || Error::never(ErrorCode::NotFound, format!("there is nobody called {nickname}"));
         users.users.into_vec().into_iter().next().ok_or_else(missing)
@@ -124,12 +100,8 @@ impl Client {
     pub async fn users(&self, users: &[UserId]) -> Result<Vec<UserInfo>, Error> {
         let mut known = Vec::new();
         for some in users.chunks(quipu_protocol::limits::ROWS_MAX) {
-            let answer: Users = self
-                .ask(&LookUp {
-                    users: List::first(some.to_vec()),
-                    nickname: None,
-                })
-                .await?;
+            let answer: Users =
+                self.ask(&LookUp { users: List::first(some.to_vec()), nickname: None }).await?;
             known.extend(answer.users.into_vec());
         }
         Ok(known)
@@ -143,13 +115,7 @@ impl Client {
         topic: Option<Topic>,
     ) -> Result<RoomInfo, Error> {
         let room = RoomId::from_bytes(self.core().random_id());
-        self.room(&CreateRoom {
-            room,
-            name,
-            visibility,
-            topic,
-        })
-        .await
+        self.room(&CreateRoom { room, name, visibility, topic }).await
     }
 
     /// Becomes a member.

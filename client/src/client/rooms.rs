@@ -61,11 +61,7 @@ impl Client {
     /// A refusal; or why there is no connection, when the profile has nothing either.
     pub async fn history(&self, room: RoomId, anchor: Anchor, limit: u64) -> Result<Page, Error> {
         let limit = limit.clamp(1, PAGE_ENTRIES_MAX as u64);
-        let question = History {
-            room,
-            anchor: anchor.clone(),
-            limit,
-        };
+        let question = History { room, anchor: anchor.clone(), limit };
         let patience = self.core().config.patience;
         let question = &question;
         let ask = |link: Link| async move { link.page(question, patience).await };
@@ -99,10 +95,7 @@ impl Client {
             AnchorKind::AFTER => vec![((anchor.seq, END), false, limit)],
             AnchorKind::BETWEEN => vec![((anchor.seq, anchor.to), false, limit)],
             AnchorKind::AROUND => {
-                vec![
-                    ((Seq::ZERO, anchor.seq), true, limit - half),
-                    ((before(anchor.seq), END), false, half),
-                ]
+                vec![((Seq::ZERO, anchor.seq), true, limit - half), ((before(anchor.seq), END), false, half)]
             }
             _ => vec![((Seq::ZERO, END), true, limit)],
         };
@@ -142,11 +135,7 @@ impl Client {
     /// Tells an open room that this person is typing. Best effort: nothing is sent when there is no connection.
     pub fn typing(&self, room: RoomId) {
         if let Some(link) = &*self.core().link.borrow() {
-            let typing = Typing {
-                room,
-                user: None,
-                ttl_ms: TYPING_TTL_MS,
-            };
+            let typing = Typing { room, user: None, ttl_ms: TYPING_TTL_MS };
             // A lost one does no harm.
             let _ = link.connection.send_datagram(typing.to_frame());
         }

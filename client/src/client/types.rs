@@ -23,12 +23,7 @@ pub struct Draft {
 impl Draft {
     /// A plain message.
     pub fn text(text: impl Into<String>) -> Self {
-        Self {
-            id: None,
-            kind: Kind::TEXT,
-            body: text.into().into_bytes(),
-            ext: Ext::default(),
-        }
+        Self { id: None, kind: Kind::TEXT, body: text.into().into_bytes(), ext: Ext::default() }
     }
 
     /// The same, as the answer to an entry.

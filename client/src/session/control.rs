@@ -95,9 +95,7 @@ async fn step(core: &Core, reader: &mut FrameReader, life: &Life) -> Result<Opti
         return Ok(Some(frame.decode()?));
     } else if frame.is::<Notice>() {
         let notice: Notice = frame.decode()?;
-        core.events.push([Event::Notice {
-            text: notice.text.as_str().to_owned(),
-        }]);
+        core.events.push([Event::Notice { text: notice.text.as_str().to_owned() }]);
     } else if frame.is::<Refusal>() {
         let refusal: Refusal = frame.decode()?;
         tracing::warn!(code = refusal.code.0, "no new token for now");
@@ -134,9 +132,7 @@ pub(super) async fn refresh(
         if let Ok(Ok(())) = timeout_at(due, ends.changed()).await {
             continue;
         }
-        let question = credentials
-            .secret
-            .refresh(life.device, credentials.pin, &exporter(&connection));
+        let question = credentials.secret.refresh(life.device, credentials.pin, &exporter(&connection));
         if frames.send(question.to_frame()).await.is_err() {
             return Ending::Finished("the session");
         }

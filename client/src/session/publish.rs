@@ -137,10 +137,7 @@ impl<'a> Pipe<'a> {
                 place = message.place;
                 if self.is_too_old(&message) {
                     let refusal = Refusal::because(Code::EXPIRED, UNKNOWN_OUTCOME);
-                    let refused = Refused {
-                        message: message.message,
-                        refusal,
-                    };
+                    let refused = Refused { message: message.message, refusal };
                     self.keep_refusals(vec![(message.room, refused)]).await?;
                     continue;
                 }
@@ -159,9 +156,7 @@ impl<'a> Pipe<'a> {
     /// Whether it went out so long ago that sending it again could make it two. One that never went out may wait.
     fn is_too_old(&self, message: &Queued) -> bool {
         let age_ms = |since| self.core.now_ms().saturating_sub(since);
-        message
-            .first_sent_ms
-            .is_some_and(|since| age_ms(since) > RETRY_MS)
+        message.first_sent_ms.is_some_and(|since| age_ms(since) > RETRY_MS)
     }
 
     async fn launch(&self, message: &Queued) {
@@ -187,12 +182,7 @@ impl<'a> Pipe<'a> {
 
     async fn read(&self, reader: &mut FrameReader) -> Result<Never, Ending> {
         loop {
-            let mut frame = Some(
-                reader
-                    .next()
-                    .await?
-                    .ok_or(Ending::Finished("the stream of answers"))?,
-            );
+            let mut frame = Some(reader.next().await?.ok_or(Ending::Finished("the stream of answers"))?);
             let (mut acks, mut refusals) = (Vec::new(), Vec::new());
             while let Some(next) = frame {
                 match self.answer(&next)? {
@@ -222,10 +212,7 @@ impl<'a> Pipe<'a> {
     fn answer(&self, frame: &Frame) -> Result<Option<Answer>, Ending> {
         if frame.is::<Ack>() {
             let ack: Ack = frame.decode()?;
-            if [ack.at.incarnation.0, ack.at.seq.0, ack.at_ms]
-                .iter()
-                .any(|n| *n > MAX)
-            {
+            if [ack.at.incarnation.0, ack.at.seq.0, ack.at_ms].iter().any(|n| *n > MAX) {
                 return Err(Ending::Order("an answer with a number beyond its bounds"));
             }
             Ok(Some(Answer::Ack(self.land(ack.message)?, ack)))
@@ -276,16 +263,11 @@ impl<'a> Pipe<'a> {
         let keeping = self.core.store.run(move |db| {
             let (rooms, refusals): (Vec<RoomId>, Vec<Refused>) = refusals.into_iter().unzip();
             outbox::refused(db, &refusals)?;
-            core.events.push(
-                rooms
-                    .into_iter()
-                    .zip(refusals)
-                    .map(|(room, refused)| Event::Refused {
-                        id: refused.message,
-                        room,
-                        refusal: refused.refusal,
-                    }),
-            );
+            core.events.push(rooms.into_iter().zip(refusals).map(|(room, refused)| Event::Refused {
+                id: refused.message,
+                room,
+                refusal: refused.refusal,
+            }));
             core.outbox_changed();
             Ok(())
         });

@@ -37,13 +37,7 @@ const GRANTED: Duration = Duration::from_secs(10);
 
 /// Follows the wishes for as long as the session lasts.
 pub(super) async fn run(core: Arc<Core>, link: Link, arrivals: mpsc::Receiver<Arrival>) -> Ending {
-    let rooms = Rooms {
-        core,
-        link,
-        arrivals,
-        states: BTreeMap::new(),
-        tasks: JoinSet::new(),
-    };
+    let rooms = Rooms { core, link, arrivals, states: BTreeMap::new(), tasks: JoinSet::new() };
     match rooms.run().await {
         Ok(never) => match never {},
         Err(ending) => ending,
@@ -97,28 +91,20 @@ impl Rooms {
     async fn sync(&mut self) -> Result<(), Ending> {
         let wishes = self.core.rooms.wishes();
         self.states.retain(|room, (generation, state)| {
-            let keep = wishes
-                .get(room)
-                .is_some_and(|wish| wish.generation == *generation);
+            let keep = wishes.get(room).is_some_and(|wish| wish.generation == *generation);
             if let (false, State::Following(task)) = (keep, state) {
                 task.abort(); // Dropping the stream tells the server to stop.
             }
             keep
         });
         let now = Instant::now();
-        let missing = wishes
-            .into_iter()
-            .filter(|(room, _)| match self.states.get(room) {
-                None => true,
-                Some((_, State::Granted(_, until) | State::Later(until))) => *until <= now,
-                Some((_, State::Following(_))) => false,
-            });
+        let missing = wishes.into_iter().filter(|(room, _)| match self.states.get(room) {
+            None => true,
+            Some((_, State::Granted(_, until) | State::Later(until))) => *until <= now,
+            Some((_, State::Following(_))) => false,
+        });
         let missing: Vec<(RoomId, Wish)> = missing.collect();
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            self.subscribe(missing).await
-        }
+        if missing.is_empty() { Ok(()) } else { self.subscribe(missing).await }
     }
 
     async fn subscribe(&mut self, missing: Vec<(RoomId, Wish)>) -> Result<(), Ending> {
@@ -142,14 +128,8 @@ impl Rooms {
             return Ok(());
         }
         let rooms = List::new(rows).expect("no more rooms can be open than be asked for at once");
-        let question = Subscribe {
-            rooms,
-            priority: None,
-        };
-        let answer = self
-            .link
-            .ask::<Subscribe, Subscribed>(&question, ANSWER_TIMEOUT)
-            .await;
+        let question = Subscribe { rooms, priority: None };
+        let answer = self.link.ask::<Subscribe, Subscribed>(&question, ANSWER_TIMEOUT).await;
         let rows = match answer {
             Ok(answer) => answer.rooms.into_vec(),
             Err(Ending::Refused(refusal)) => {
@@ -209,27 +189,15 @@ impl Rooms {
     fn answered(&mut self, room: RoomId, wish: &Wish, row: Option<&SubscribedRoom>) {
         let now = Instant::now();
         let state = match row {
-            Some(SubscribedRoom {
-                subscription: Some(number),
-                ..
-            }) => State::Granted(*number, now + GRANTED),
-            Some(SubscribedRoom {
-                refusal: Some(Refusal {
-                    code: Code::CONFLICT, ..
-                }),
-                ..
-            }) => State::Later(now + CLOSING),
-            Some(SubscribedRoom {
-                refusal: Some(refusal),
-                ..
-            }) if !refusal.code.retryable() => {
+            Some(SubscribedRoom { subscription: Some(number), .. }) => State::Granted(*number, now + GRANTED),
+            Some(SubscribedRoom { refusal: Some(Refusal { code: Code::CONFLICT, .. }), .. }) => {
+                State::Later(now + CLOSING)
+            }
+            Some(SubscribedRoom { refusal: Some(refusal), .. }) if !refusal.code.retryable() => {
                 self.refused(room, wish.generation, refusal.clone());
                 return;
             }
-            Some(SubscribedRoom {
-                refusal: Some(refusal),
-                ..
-            }) => State::Later(now + patience(refusal)),
+            Some(SubscribedRoom { refusal: Some(refusal), .. }) => State::Later(now + patience(refusal)),
             _ => State::Later(now + AGAIN),
         };
         self.states.insert(room, (wish.generation, state));
@@ -238,11 +206,7 @@ impl Rooms {
     fn refused(&mut self, room: RoomId, generation: u64, refusal: Refusal) {
         self.states.remove(&room);
         self.core.rooms.end(room, generation, || {
-            self.core.events.push([Event::RoomEnded {
-                room,
-                reason: None,
-                refusal: Some(refusal),
-            }]);
+            self.core.events.push([Event::RoomEnded { room, reason: None, refusal: Some(refusal) }]);
         });
     }
 
@@ -258,9 +222,7 @@ impl Rooms {
         match (granted, wish) {
             (Some(generation), Some(wish)) if wish.generation == generation => {
                 let following = room::follow(Arc::clone(&self.core), self.link.clone(), opened, reader, wish);
-                let task = self
-                    .tasks
-                    .spawn(async move { (room, generation, following.await) });
+                let task = self.tasks.spawn(async move { (room, generation, following.await) });
                 self.states.insert(room, (generation, State::Following(task)));
             }
             // Closed meanwhile, or left over from an earlier opening.
@@ -277,28 +239,19 @@ impl Rooms {
             Err(error) if error.is_cancelled() => return Ok(()),
             Err(error) => return Err(super::of_panic(&error)),
         };
-        if self
-            .states
-            .get(&room)
-            .is_none_or(|(present, _)| *present != generation)
-        {
+        if self.states.get(&room).is_none_or(|(present, _)| *present != generation) {
             return Ok(());
         }
         match followed {
             Ok(Followed::Ended(reason)) => {
                 self.states.remove(&room);
                 self.core.rooms.end(room, generation, || {
-                    self.core.events.push([Event::RoomEnded {
-                        room,
-                        reason: Some(reason),
-                        refusal: None,
-                    }]);
+                    self.core.events.push([Event::RoomEnded { room, reason: Some(reason), refusal: None }]);
                 });
                 Ok(())
             }
             Ok(Followed::Broken) => {
-                self.states
-                    .insert(room, (generation, State::Later(Instant::now() + AGAIN)));
+                self.states.insert(room, (generation, State::Later(Instant::now() + AGAIN)));
                 Ok(())
             }
             Err(ending) => Err(ending),
@@ -311,8 +264,6 @@ impl Rooms {
             State::Following(_) => None,
         });
         // An hour stands for never: the loop only looks again.
-        deadlines
-            .min()
-            .unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600))
+        deadlines.min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600))
     }
 }

@@ -33,10 +33,7 @@ impl Track {
             Some(_) => Seq::ZERO,
             None => opened.start.seq,
         };
-        Ok(Self {
-            at: opened.start,
-            told,
-        })
+        Ok(Self { at: opened.start, told })
     }
 
     /// Takes an entry; whether it is new.
@@ -73,24 +70,12 @@ mod tests {
     use quipu_protocol::{Incarnation, RoomId};
 
     fn cursor(incarnation: u64, seq: u64) -> Cursor {
-        Cursor {
-            incarnation: Incarnation(incarnation),
-            seq: Seq(seq),
-        }
+        Cursor { incarnation: Incarnation(incarnation), seq: Seq(seq) }
     }
 
     fn open(start: Cursor, told: Option<Cursor>) -> Result<Track, Broken> {
         let room = RoomId::from_bytes([1; 16]);
-        Track::open(
-            &Opened {
-                subscription: 1,
-                room,
-                start,
-                head: Seq(100),
-                floor: Seq(1),
-            },
-            told,
-        )
+        Track::open(&Opened { subscription: 1, room, start, head: Seq(100), floor: Seq(1) }, told)
     }
 
     #[test]
@@ -111,10 +96,7 @@ mod tests {
     #[test]
     fn what_was_told_is_not_told_again() {
         let mut track = open(cursor(1, 3), Some(cursor(1, 5))).unwrap();
-        assert_eq!(
-            [4, 5, 6].map(|seq| track.entry(Seq(seq))),
-            [Ok(false), Ok(false), Ok(true)]
-        );
+        assert_eq!([4, 5, 6].map(|seq| track.entry(Seq(seq))), [Ok(false), Ok(false), Ok(true)]);
         let mut track = open(cursor(1, 3), Some(cursor(1, 5))).unwrap();
         assert_eq!(track.gap(Seq(4), Seq(8)), Ok(Some((Seq(6), Seq(8)))));
         let mut track = open(cursor(1, 3), Some(cursor(1, 5))).unwrap();

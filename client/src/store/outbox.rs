@@ -89,23 +89,16 @@ fn is_known(step: &Transaction<'_>, message: MessageId, payload: &[u8]) -> Resul
         (None, Some(digest)) => (digest == sha256(payload), false),
     };
     if !same {
-        return Err(Error::usage(format!(
-            "the id {message} was used for another message"
-        )));
+        return Err(Error::usage(format!("the id {message} was used for another message")));
     }
     // From now on an earlier attempt has done it.
-    step.prepare_cached("UPDATE sent SET duplicate = 1 WHERE message = ?1")?
-        .execute([message.as_bytes()])?;
+    step.prepare_cached("UPDATE sent SET duplicate = 1 WHERE message = ?1")?.execute([message.as_bytes()])?;
     Ok(!refused)
 }
 
 /// Messages still to be sent.
 pub(crate) fn count(db: &Connection) -> Result<u64, Error> {
-    from_sql(
-        db.query_row("SELECT count(*) FROM outbox WHERE code IS NULL", [], |row| {
-            row.get(0)
-        })?,
-    )
+    from_sql(db.query_row("SELECT count(*) FROM outbox WHERE code IS NULL", [], |row| row.get(0))?)
 }
 
 /// The next messages to send behind a place, in order.
@@ -180,12 +173,9 @@ pub(crate) fn acked(db: &mut Connection, acks: Vec<(RoomId, Ack)>) -> Result<Vec
 pub(crate) fn refused(db: &mut Connection, refusals: &[Refused]) -> Result<(), Error> {
     let step = db.transaction()?;
     for Refused { message, refusal } in refusals {
-        step.prepare_cached("UPDATE outbox SET code = ?2, text = ?3 WHERE message = ?1")?
-            .execute(params![
-                message.as_bytes(),
-                refusal.code.0,
-                refusal.text.as_ref().map(|text| text.as_str())
-            ])?;
+        step.prepare_cached("UPDATE outbox SET code = ?2, text = ?3 WHERE message = ?1")?.execute(
+            params![message.as_bytes(), refusal.code.0, refusal.text.as_ref().map(|text| text.as_str())],
+        )?;
     }
     step.prepare_cached(
         "DELETE FROM outbox WHERE code IS NOT NULL AND place <=
@@ -215,10 +205,7 @@ fn requeue(step: &Transaction<'_>, message: MessageId, now_ms: u64) -> Result<bo
         .execute(params![message.as_bytes(), to_sql(now_ms)?])?;
     if moved > 0 {
         // An update does not count as having given the place away.
-        step.execute(
-            "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'outbox'",
-            [],
-        )?;
+        step.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'outbox'", [])?;
     }
     Ok(moved > 0)
 }
@@ -247,10 +234,7 @@ fn sent(db: &mut Connection, message: MessageId) -> Result<Option<Sent>, Error> 
         db.prepare_cached("SELECT room, incarnation, seq, at_ms, duplicate FROM sent WHERE message = ?1")?;
     let mut rows = select.query([message.as_bytes()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let at = Cursor {
-        incarnation: Incarnation(from_sql(row.get(1)?)?),
-        seq: Seq(from_sql(row.get(2)?)?),
-    };
+    let at = Cursor { incarnation: Incarnation(from_sql(row.get(1)?)?), seq: Seq(from_sql(row.get(2)?)?) };
     Ok(Some(Sent {
         id: message,
         room: id(&row.get::<_, Vec<u8>>(0)?)?,
@@ -281,19 +265,8 @@ mod tests {
     }
 
     fn ack(n: u8, seq: u64) -> (RoomId, Ack) {
-        let at = Cursor {
-            incarnation: Incarnation(1),
-            seq: Seq(seq),
-        };
-        (
-            ROOM,
-            Ack {
-                message: MessageId::from_bytes([n; 16]),
-                at,
-                at_ms: 7,
-                duplicate: false,
-            },
-        )
+        let at = Cursor { incarnation: Incarnation(1), seq: Seq(seq) };
+        (ROOM, Ack { message: MessageId::from_bytes([n; 16]), at, at_ms: 7, duplicate: false })
     }
 
     fn no_to(message: MessageId, refusal: Refusal) -> Refused {
@@ -308,25 +281,12 @@ mod tests {
     #[tokio::test]
     async fn order_and_outcomes_survive_a_crash() {
         let (store, folder) = testing::store().await;
-        store
-            .run(|db| put(db, &[draft(3, "a"), draft(1, "b"), draft(2, "c")], 5))
-            .await
-            .unwrap();
-        assert_eq!(
-            store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap().len(),
-            1
-        );
-        assert_eq!(
-            store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap(),
-            [],
-            "no news"
-        );
+        store.run(|db| put(db, &[draft(3, "a"), draft(1, "b"), draft(2, "c")], 5)).await.unwrap();
+        assert_eq!(store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap().len(), 1);
+        assert_eq!(store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap(), [], "no news");
         let no = Refusal::because(Code::FORBIDDEN, "readers only read");
         let noted = no.clone();
-        store
-            .run(move |db| refused(db, &[no_to(MessageId::from_bytes([1; 16]), noted)]))
-            .await
-            .unwrap();
+        store.run(move |db| refused(db, &[no_to(MessageId::from_bytes([1; 16]), noted)])).await.unwrap();
         // Not closed, as after a crash: copied, since the lock is ours.
         let copy = tempfile::tempdir().unwrap();
         for file in ["profile.db", "profile.db-wal"] {
@@ -339,10 +299,7 @@ mod tests {
         assert_eq!(store.run(known(1)).await, Ok(Outcome::Refused(no)));
         assert_eq!(store.run(known(2)).await, Ok(Outcome::Queued));
         assert_eq!(store.run(known(4)).await, Ok(Outcome::Unknown));
-        assert_eq!(
-            store.run(|db| retry(db, MessageId::from_bytes([1; 16]), 6)).await,
-            Ok(true)
-        );
+        assert_eq!(store.run(|db| retry(db, MessageId::from_bytes([1; 16]), 6)).await, Ok(true));
         assert_eq!(names(&store).await, [2, 1], "a retry goes to the end");
     }
 
@@ -353,20 +310,14 @@ mod tests {
             store.run(|db| put(db, &[draft(1, "a")], 5)).await.unwrap();
         }
         assert_eq!(names(&store).await, [1]);
-        let other = store
-            .run(|db| put(db, &[draft(2, "x"), draft(1, "other")], 5))
-            .await
-            .unwrap_err();
+        let other = store.run(|db| put(db, &[draft(2, "x"), draft(1, "other")], 5)).await.unwrap_err();
         assert_eq!(other.code, ErrorCode::Usage);
         assert_eq!(names(&store).await, [1], "all or none");
         store.run(|db| acked(db, vec![ack(1, 9)])).await.unwrap();
         store.run(|db| put(db, &[draft(1, "a")], 5)).await.unwrap();
         assert_eq!(names(&store).await, [0_u8; 0], "what was sent is not sent again");
         let known = store.run(|db| outcome(db, MessageId::from_bytes([1; 16]))).await;
-        assert!(
-            matches!(known, Ok(Outcome::Sent(sent)) if sent.duplicate),
-            "and says so"
-        );
+        assert!(matches!(known, Ok(Outcome::Sent(sent)) if sent.duplicate), "and says so");
         assert!(store.run(|db| put(db, &[draft(1, "other")], 5)).await.is_err());
     }
 
@@ -375,19 +326,10 @@ mod tests {
         let (store, _folder) = testing::store().await;
         let no = |n| {
             move |db: &mut Connection| {
-                refused(
-                    db,
-                    &[no_to(
-                        MessageId::from_bytes([n; 16]),
-                        Refusal::new(Code::FORBIDDEN),
-                    )],
-                )
+                refused(db, &[no_to(MessageId::from_bytes([n; 16]), Refusal::new(Code::FORBIDDEN))])
             }
         };
-        store
-            .run(|db| put(db, &[draft(1, "a"), draft(2, "b")], 5))
-            .await
-            .unwrap();
+        store.run(|db| put(db, &[draft(1, "a"), draft(2, "b")], 5)).await.unwrap();
         store
             .run(|db| {
                 let queued = next(db, 0, 9)?;
@@ -414,38 +356,21 @@ mod tests {
             name[..8].copy_from_slice(&n.to_be_bytes());
             MessageId::from_bytes(name)
         };
-        let many: Vec<Draft> = (0..OUTBOX_MAX)
-            .map(|n| Draft {
-                message: name(n),
-                ..draft(0, "x")
-            })
-            .collect();
+        let many: Vec<Draft> = (0..OUTBOX_MAX).map(|n| Draft { message: name(n), ..draft(0, "x") }).collect();
         store.run(move |db| put(db, &many, 5)).await.unwrap();
-        store
-            .run(|db| Ok(db.execute("UPDATE outbox SET code = 403", [])?))
-            .await
-            .unwrap();
+        store.run(|db| Ok(db.execute("UPDATE outbox SET code = 403", [])?)).await.unwrap();
         assert_eq!(store.run(|db| count(db)).await, Ok(0));
         let late = name(OUTCOMES_MAX + 1);
         store
             .run(move |db| {
-                let one = Draft {
-                    message: late,
-                    ..draft(0, "x")
-                };
+                let one = Draft { message: late, ..draft(0, "x") };
                 put(db, &[one], 5)?;
                 refused(db, &[no_to(late, Refusal::new(Code::FORBIDDEN))])
             })
             .await
             .unwrap();
-        assert_eq!(
-            store.run(move |db| outcome(db, name(0))).await,
-            Ok(Outcome::Unknown)
-        );
-        assert!(matches!(
-            store.run(move |db| outcome(db, name(1))).await,
-            Ok(Outcome::Refused(_))
-        ));
+        assert_eq!(store.run(move |db| outcome(db, name(0))).await, Ok(Outcome::Unknown));
+        assert!(matches!(store.run(move |db| outcome(db, name(1))).await, Ok(Outcome::Refused(_))));
     }
 
     #[tokio::test]

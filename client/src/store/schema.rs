@@ -126,9 +126,7 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
 
 fn migrate(db: &mut Connection) -> Result<(), Error> {
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let known = usize::try_from(version)
-        .ok()
-        .and_then(|version| STEPS.get(version..));
+    let known = usize::try_from(version).ok().and_then(|version| STEPS.get(version..));
     let Some(missing) = known else {
         return Err(Error::never(
             ErrorCode::StorageNewer,

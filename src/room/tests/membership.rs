@@ -31,23 +31,15 @@ impl World {
     /// A further account.
     async fn account(&self, number: u8, nickname: &str, role: ServerRole) -> Authenticated {
         let who = Authenticated::for_test(UserId::from_bytes([number; 16]), nickname, role);
-        let row = UserRow {
-            user: who.user(),
-            nickname: who.nickname().clone(),
-            role,
-            epoch: 0,
-            created_ms: 0,
-        };
+        let row =
+            UserRow { user: who.user(), nickname: who.nickname().clone(), role, epoch: 0, created_ms: 0 };
         let job = self.rooms.storage().write(move |store| Ok(store.put_user(&row)?));
         job.await.unwrap();
         who
     }
 
     async fn set_member(&self, room: RoomId, user: UserId, state: Option<MemberState>) {
-        let job = self
-            .rooms
-            .storage()
-            .write(move |store| Ok(store.set_member(room, user, state)?));
+        let job = self.rooms.storage().write(move |store| Ok(store.set_member(room, user, state)?));
         job.await.unwrap();
     }
 
@@ -66,20 +58,13 @@ impl World {
             created_ms: 0,
         };
         let (who, welcome) = (newcomer.clone(), self.rooms.welcome(self.room));
-        let job = self
-            .rooms
-            .storage()
-            .write(move |store| welcome(store, &who, &invite));
+        let job = self.rooms.storage().write(move |store| welcome(store, &who, &invite));
         job.await.unwrap();
     }
 
     /// The asker's page of all rooms they see.
     async fn list(&self, who: &Authenticated) -> Vec<RoomId> {
-        let all = ListRooms {
-            mine: false,
-            after: None,
-            name: None,
-        };
+        let all = ListRooms { mine: false, after: None, name: None };
         let list = self.rooms.list(who, all).await.unwrap();
         list.rooms.iter().map(|room| room.room).collect()
     }
@@ -110,10 +95,7 @@ async fn invitations_are_the_inviters_trouble() {
     }
     let waiting = world.rooms.invitations(bob).await.unwrap();
     assert_eq!(waiting.len(), INVITATIONS_MAX);
-    world
-        .create(&world.bob, 5_000, Visibility::PRIVATE)
-        .await
-        .unwrap();
+    world.create(&world.bob, 5_000, Visibility::PRIVATE).await.unwrap();
     // Whoever answers one can be invited again.
     world.rooms.leave(&world.bob, id(0)).await.unwrap();
     world.invite(ada, id(INVITATIONS_MAX), bob).await.unwrap();
@@ -132,34 +114,11 @@ async fn an_account_is_in_so_many_rooms() {
         Ok(())
     });
     fill.await.unwrap();
-    assert_eq!(
-        code(world.create(&world.bob, 5_000, Visibility::PUBLIC).await),
-        Code::QUOTA
-    );
-    assert_eq!(
-        code(
-            world
-                .rooms
-                .direct(
-                    &world.bob,
-                    Direct {
-                        user: world.ada.user()
-                    }
-                )
-                .await
-        ),
-        Code::QUOTA
-    );
-    assert_eq!(
-        code(world.rooms.direct(&world.ada, Direct { user: bob }).await),
-        Code::QUOTA
-    );
+    assert_eq!(code(world.create(&world.bob, 5_000, Visibility::PUBLIC).await), Code::QUOTA);
+    assert_eq!(code(world.rooms.direct(&world.bob, Direct { user: world.ada.user() }).await), Code::QUOTA);
+    assert_eq!(code(world.rooms.direct(&world.ada, Direct { user: bob }).await), Code::QUOTA);
     world.rooms.leave(&world.bob, id(1)).await.unwrap();
-    world
-        .rooms
-        .direct(&world.ada, Direct { user: bob })
-        .await
-        .unwrap();
+    world.rooms.direct(&world.ada, Direct { user: bob }).await.unwrap();
 }
 
 #[tokio::test]
@@ -173,13 +132,8 @@ async fn an_account_makes_so_many_rooms_also_when_it_leaves_them() {
         Ok(())
     });
     fill.await.unwrap();
-    assert_eq!(
-        code(world.create(&world.ada, 5_000, Visibility::PUBLIC).await),
-        Code::QUOTA
-    );
-    let direct = Direct {
-        user: world.bob.user(),
-    };
+    assert_eq!(code(world.create(&world.ada, 5_000, Visibility::PUBLIC).await), Code::QUOTA);
+    let direct = Direct { user: world.bob.user() };
     assert_eq!(code(world.rooms.direct(&world.ada, direct).await), Code::QUOTA);
     world.create(&world.bob, 5_000, Visibility::PUBLIC).await.unwrap();
 }
@@ -187,10 +141,9 @@ async fn an_account_makes_so_many_rooms_also_when_it_leaves_them() {
 #[tokio::test]
 async fn a_creator_who_left_is_told_nothing() {
     let world = World::new().await;
-    for (number, visibility, again) in [
-        (1, Visibility::PRIVATE, Some(Code::NOT_FOUND)),
-        (2, Visibility::PUBLIC, None),
-    ] {
+    for (number, visibility, again) in
+        [(1, Visibility::PRIVATE, Some(Code::NOT_FOUND)), (2, Visibility::PUBLIC, None)]
+    {
         let first = world.create(&world.bob, number, visibility).await.unwrap();
         assert_eq!(world.create(&world.bob, number, visibility).await, Ok(first));
         world.rooms.leave(&world.bob, id(number)).await.unwrap();
@@ -203,13 +156,8 @@ async fn a_creator_who_left_is_told_nothing() {
 async fn a_guest_answers_direct_rooms_and_makes_none() {
     let world = World::new().await;
     let guest = world.account(3, "guest", ServerRole::GUEST).await;
-    let to_ada = Direct {
-        user: world.ada.user(),
-    };
-    assert_eq!(
-        code(world.rooms.direct(&guest, to_ada.clone()).await),
-        Code::FORBIDDEN
-    );
+    let to_ada = Direct { user: world.ada.user() };
+    assert_eq!(code(world.rooms.direct(&guest, to_ada.clone()).await), Code::FORBIDDEN);
     let to_guest = Direct { user: guest.user() };
     let room = world.rooms.direct(&world.ada, to_guest).await.unwrap().room;
     assert_eq!(world.rooms.direct(&guest, to_ada).await.unwrap().room, room);
@@ -220,16 +168,11 @@ async fn a_guests_page_is_not_filled_with_what_they_do_not_see() {
     let world = World::new().await;
     let guest = world.account(3, "guest", ServerRole::GUEST).await;
     let fill = world.rooms.storage().write(move |store| {
-        (0..=ROWS_MAX)
-            .try_for_each(|number| store.insert_room(&row(number, None)))
-            .map_err(WriteError::from)
+        (0..=ROWS_MAX).try_for_each(|number| store.insert_room(&row(number, None))).map_err(WriteError::from)
     });
     fill.await.unwrap();
     let last = id(9_999);
-    world
-        .create(&world.ada, 9_999, Visibility::PRIVATE)
-        .await
-        .unwrap();
+    world.create(&world.ada, 9_999, Visibility::PRIVATE).await.unwrap();
     world.invite(&world.ada, last, guest.user()).await.unwrap();
     assert_eq!(world.list(&guest).await, [last]);
     assert_eq!(world.list(&world.bob).await.len(), ROWS_MAX);
@@ -239,9 +182,7 @@ async fn a_guests_page_is_not_filled_with_what_they_do_not_see() {
 async fn a_newcomer_is_led_by_who_may_let_them_in_now() {
     let world = World::new().await;
     world.create(&world.ada, 1, Visibility::PRIVATE).await.unwrap();
-    let to_bob = Direct {
-        user: world.bob.user(),
-    };
+    let to_bob = Direct { user: world.bob.user() };
     let direct = world.rooms.direct(&world.ada, to_bob).await.unwrap().room;
     let invited = Some(rules::invited());
     let [reader, member] = [RoomRole::READER, RoomRole::MEMBER].map(|role| Some(rules::joined(role)));
@@ -257,9 +198,7 @@ async fn a_newcomer_is_led_by_who_may_let_them_in_now() {
         if room == id(1) {
             world.set_member(room, world.bob.user(), state).await;
         }
-        let newcomer = world
-            .account(number, &format!("user{number}"), ServerRole::GUEST)
-            .await;
+        let newcomer = world.account(number, &format!("user{number}"), ServerRole::GUEST).await;
         world.welcome(&newcomer, room, &world.bob).await;
         let mut expected = vec![world.room];
         expected.extend(is_let_in.then_some(room));
@@ -270,10 +209,7 @@ async fn a_newcomer_is_led_by_who_may_let_them_in_now() {
 #[tokio::test]
 async fn a_full_room_takes_no_newcomer() {
     let world = World::new().await;
-    let full = RoomRow {
-        members: MEMBERS_MAX,
-        ..row(1, None)
-    };
+    let full = RoomRow { members: MEMBERS_MAX, ..row(1, None) };
     let bob = world.bob.user();
     let fill = world.rooms.storage().write(move |store| {
         store.insert_room(&full)?;

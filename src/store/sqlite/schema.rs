@@ -16,8 +16,7 @@ const MIGRATIONS: &[&str] = &[VERSION_1];
 
 /// Fills an empty file.
 pub(super) fn create(conn: &mut Connection) -> Result<(), StoreError> {
-    conn.pragma_update(None, "application_id", APPLICATION_ID)
-        .map_err(store_error)?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(store_error)?;
     migrate(conn)
 }
 
@@ -43,15 +42,11 @@ pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     if from as usize >= MIGRATIONS.len() {
         return Ok(());
     }
-    let transaction = conn
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(store_error)?;
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store_error)?;
     for step in MIGRATIONS.iter().skip(from as usize) {
         transaction.execute_batch(step).map_err(store_error)?;
     }
-    transaction
-        .pragma_update(None, "user_version", MIGRATIONS.len() as u32)
-        .map_err(store_error)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as u32).map_err(store_error)?;
     transaction.commit().map_err(store_error)
 }
 

@@ -23,8 +23,7 @@ fn every_reason_not_to_get_in_has_its_code_and_its_text() {
     let ada = people.join("ada", server.link());
     let good = ada.invite(&["--uses", "5"]);
     let revoked = ada.json(&["invite", "new"]);
-    ada.run(["invite", "revoke", revoked["invite"].as_str().unwrap()])
-        .done();
+    ada.run(["invite", "revoke", revoked["invite"].as_str().unwrap()]).done();
 
     let cases = [
         ("not a link", "https://example.org".to_owned(), 2),
@@ -34,41 +33,23 @@ fn every_reason_not_to_get_in_has_its_code_and_its_text() {
         ("revoked", revoked["link"].as_str().unwrap().to_owned(), 4),
         ("unknown", changed(&good, |link| link.secret[0] ^= 1), 4),
         ("wrong pin", changed(&good, |link| link.pin[0] ^= 1), 6),
-        (
-            "unresolved",
-            changed(&good, |link| link.host = "no-such-host.invalid".into()),
-            5,
-        ),
+        ("unresolved", changed(&good, |link| link.host = "no-such-host.invalid".into()), 5),
         ("unreachable", changed(&good, |link| link.port = free_port()), 5),
     ];
     let mut texts = HashSet::new();
     for (case, link, code) in &cases {
-        let ran = people
-            .profile("zoe")
-            .run(["join", link, "--nick", "zoe"])
-            .code(*code);
+        let ran = people.profile("zoe").run(["join", link, "--nick", "zoe"]).code(*code);
         let said = ran.stderr.lines().skip_while(|line| !line.starts_with("quipu: "));
         let text: Vec<&str> = said.collect();
         assert_eq!(text.len(), 2, "{case}: what happened, and what to do: {ran}");
-        assert!(
-            texts.insert(text.join("\n")),
-            "{case} says what another case says: {ran}"
-        );
+        assert!(texts.insert(text.join("\n")), "{case} says what another case says: {ran}");
         assert_eq!(ran.stdout, "", "{case}");
     }
     // None of it used the profile up, nor the good invite.
     people.join("zoe", &good);
     people.profile("zoe").run(["join", &good, "--nick", "zoe"]).done();
-    people
-        .profile("ada")
-        .run(["join", &good, "--nick", "ada"])
-        .code(2)
-        .says("another profile");
-    people
-        .profile("new")
-        .run(["rooms"])
-        .code(4)
-        .says("quipu join LINK");
+    people.profile("ada").run(["join", &good, "--nick", "ada"]).code(2).says("another profile");
+    people.profile("new").run(["rooms"]).code(4).says("quipu join LINK");
 }
 
 /// Goal: another server in the old one's place is noticed by those who know the old one, and not talked to.
@@ -83,10 +64,7 @@ fn another_server_on_the_same_port_is_not_believed() {
     let ran = ada.run(["rooms"]).code(6).says("do not go on");
     let trouble = ada.run(["send", "lobby", "my secret"]).code(6);
     assert_ne!(trouble.stderr, "", "{ran}");
-    people
-        .profile("zoe")
-        .run(["join", &link, "--nick", "zoe"])
-        .code(6);
+    people.profile("zoe").run(["join", &link, "--nick", "zoe"]).code(6);
     let doctor = ada.run(["doctor"]).code(6);
     assert!(doctor.stdout.contains("bad       pin"), "{doctor}");
 }
@@ -102,18 +80,12 @@ async fn a_server_of_another_protocol_is_no_server_of_ours() {
     });
     let people = People::new();
     let asking = tokio::task::spawn_blocking(move || {
-        let link = InviteLink {
-            host: "localhost".into(),
-            port,
-            pin: [1; 32],
-            secret: [2; 16],
-            expires_s: u32::MAX,
-        };
+        let link =
+            InviteLink { host: "localhost".into(), port, pin: [1; 32], secret: [2; 16], expires_s: u32::MAX };
         let link = link.to_string();
         let newcomer = people.profile("zoe");
         let ran = newcomer.run(["join", &link, "--nick", "zoe"]).code(7);
-        ran.says("no version of the protocol")
-            .says("update the older of the two");
+        ran.says("no version of the protocol").says("update the older of the two");
         let doctor = newcomer.run(["doctor", &link]).code(7);
         assert!(doctor.stdout.contains("bad       alpn"), "{doctor}");
     });
@@ -151,11 +123,7 @@ fn an_invite_brings_people_where_it_says() {
     let maria = people.join("maria", &link);
     assert!(maria.run(["who", "ops"]).done().stdout.contains("maria"));
     people.join("zoe", &link);
-    people
-        .profile("eve")
-        .run(["join", &link, "--nick", "eve"])
-        .code(4)
-        .says("used");
+    people.profile("eve").run(["join", &link, "--nick", "eve"]).code(4).says("used");
     let list = ada.run(["invite", "list"]).done();
     assert!(
         list.stdout.contains("used up") && list.stdout.contains("maria") && list.stdout.contains("zoe"),
@@ -169,10 +137,7 @@ fn an_invite_brings_people_where_it_says() {
     let laptop = people.join("laptop", &maria.invite(&["--device"]));
     laptop.run(["send", "ops", "from my laptop"]).done();
     let who = laptop.json(&["whoami"]);
-    assert_eq!(
-        (who["nickname"].as_str(), who["profile"].as_str()),
-        (Some("maria"), Some("laptop"))
-    );
+    assert_eq!((who["nickname"].as_str(), who["profile"].as_str()), (Some("maria"), Some("laptop")));
     let own = maria.run(["tail", "ops", "--until-caught-up"]).done();
     own.says("1 message of your own left out");
 }

@@ -25,10 +25,7 @@ fn a_revoked_device_is_out_at_once() {
     phone.run(["rooms"]).code(4);
     phone.run(["send", "lobby", "still here"]).code(4);
     let list = maria.run(["devices"]).done();
-    assert!(
-        list.stdout.contains("revoked") && list.stdout.contains("this device"),
-        "{list}"
-    );
+    assert!(list.stdout.contains("revoked") && list.stdout.contains("this device"), "{list}");
     maria.run(["send", "lobby", "my phone is gone"]).done();
     let log = ada.run(["history", "lobby"]).done();
     assert!(!log.stdout.contains("still here"), "{log}");
@@ -54,9 +51,7 @@ fn one_profile_is_used_by_one_program_at_a_time() {
 
     let mut long = ada.start(["tail", "lobby", "--own"]);
     long.stdout.until("turn ");
-    ada.run(["rooms", "--timeout", "200ms"])
-        .code(1)
-        .says("--profile NAME");
+    ada.run(["rooms", "--timeout", "200ms"]).code(1).says("--profile NAME");
     long.interrupt();
     long.end().code(130);
     ada.run(["rooms"]).done();

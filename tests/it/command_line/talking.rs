@@ -9,22 +9,13 @@ fn two_people_talk_as_in_the_readme() {
     let people = People::new();
     let ada = people.profile("ada");
     let joined = ada.run(["join", server.link(), "--nick", "ada"]).done();
-    let joined = joined
-        .says("This invite leads to")
-        .says("fingerprint")
-        .says(" as ada");
+    let joined = joined.says("This invite leads to").says("fingerprint").says(" as ada");
     joined.says("next: quipu rooms --all, quipu chat lobby");
-    let link = ada
-        .run(["invite", "new"])
-        .done()
-        .says("take it back with: quipu invite revoke");
+    let link = ada.run(["invite", "new"]).done().says("take it back with: quipu invite revoke");
     // Only the link goes to standard output, so that it can be piped on; and `-` takes it from there.
     let maria = people.profile("maria");
     let joining = ["join", "-", "--nick", "maria"];
-    maria
-        .run_with(joining, link.stdout.as_bytes())
-        .done()
-        .says(" as maria");
+    maria.run_with(joining, link.stdout.as_bytes()).done().says(" as maria");
 
     let mut here = ada.start(["chat", "lobby"]);
     here.stderr.until("/help for help");
@@ -59,14 +50,9 @@ fn a_chat_over_pipes_loses_no_line() {
     let [ada, maria] = people.join_all(&server, ["ada", "maria"]);
     let lines: String = (1..=200).map(|number| format!("line {number}\n")).collect();
     let chat = ada.run_with(["chat", "lobby"], lines.as_bytes()).done();
-    let heard = maria
-        .run(["tail", "lobby", "--since", "start", "--until-caught-up", "--json"])
-        .done();
-    let texts: Vec<String> = heard
-        .objects()
-        .iter()
-        .filter_map(|object| Some(object["text"].as_str()?.to_owned()))
-        .collect();
+    let heard = maria.run(["tail", "lobby", "--since", "start", "--until-caught-up", "--json"]).done();
+    let texts: Vec<String> =
+        heard.objects().iter().filter_map(|object| Some(object["text"].as_str()?.to_owned())).collect();
     let expected: Vec<String> = lines.lines().map(ToOwned::to_owned).collect();
     assert_eq!(texts, expected, "{chat}");
 }
@@ -118,21 +104,13 @@ fn a_private_room_is_only_for_those_who_are_added() {
         assert_eq!(hidden.stdout, missing.stdout);
         let hidden = maria.run([command, id]).code(3);
         let missing = maria.run([command, &"7".repeat(32)]).code(3);
-        assert_eq!(
-            hidden
-                .stderr
-                .replace(id, &"7".repeat(32))
-                .replace(&id[..8], "77777777"),
-            missing.stderr
-        );
+        assert_eq!(hidden.stderr.replace(id, &"7".repeat(32)).replace(&id[..8], "77777777"), missing.stderr);
     }
     maria.run(["send", "ops", "let me in"]).code(3);
     maria.run(["send", id, "let me in"]).code(3);
     assert!(!maria.run(["rooms", "--all"]).done().stdout.contains("ops"));
 
-    ada.run(["add", "ops", "maria"])
-        .done()
-        .says("maria may enter #ops");
+    ada.run(["add", "ops", "maria"]).done().says("maria may enter #ops");
     assert!(maria.run(["rooms"]).done().stdout.contains("#ops"));
     maria.run(["enter", "ops"]).done();
     let log = maria.run(["history", "ops"]).done();
@@ -146,10 +124,7 @@ fn a_private_room_is_only_for_those_who_are_added() {
     reading.end().code(4);
     maria.run(["send", "ops", "hello?"]).code(3);
     let log = ada.run(["history", "ops"]).done();
-    assert!(
-        log.stdout.contains("* ada removed maria") && !log.stdout.contains("hello?"),
-        "{log}"
-    );
+    assert!(log.stdout.contains("* ada removed maria") && !log.stdout.contains("hello?"), "{log}");
 }
 
 /// Goal: a public room is entered by whoever likes, and only its members speak.
@@ -165,16 +140,8 @@ fn a_public_room_is_entered_before_anything_is_said() {
     maria.run(["enter", "#garden"]).done();
     maria.run(["send", "#garden", "hello"]).done();
     let rooms = ada.run(["rooms"]).done();
-    let garden = rooms
-        .stdout
-        .lines()
-        .find(|line| line.starts_with("#garden"))
-        .unwrap()
-        .to_owned();
-    assert!(
-        garden.contains("2 members") && garden.contains("1 unread"),
-        "{rooms}"
-    );
+    let garden = rooms.stdout.lines().find(|line| line.starts_with("#garden")).unwrap().to_owned();
+    assert!(garden.contains("2 members") && garden.contains("1 unread"), "{rooms}");
     maria.run(["remove", "garden", "ada"]).code(4);
     maria.run(["leave", "garden"]).done();
     ada.run(["leave", "garden"]).done();
@@ -189,26 +156,15 @@ fn a_nickname_is_a_direct_room() {
     ada.run(["send", "@maria", "just between us"]).done();
     let rooms = maria.run(["rooms"]).done();
     assert!(
-        rooms
-            .stdout
-            .lines()
-            .any(|line| line.starts_with("@ada") && line.contains("1 unread")),
+        rooms.stdout.lines().any(|line| line.starts_with("@ada") && line.contains("1 unread")),
         "{rooms}"
     );
     maria.run(["send", "@ada", "of course"]).done();
     let log = ada.run(["history", "@maria"]).done();
-    assert!(
-        log.stdout.contains("ada: just between us") && log.stdout.contains("maria: of course"),
-        "{log}"
-    );
-    let id = ada.json(&["send", "@maria", "x"])["room"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    assert!(log.stdout.contains("ada: just between us") && log.stdout.contains("maria: of course"), "{log}");
+    let id = ada.json(&["send", "@maria", "x"])["room"].as_str().unwrap().to_owned();
     zoe.run(["history", &id]).code(3);
-    ada.run(["send", "@nobody", "hello"])
-        .code(3)
-        .says("there is nobody called nobody");
+    ada.run(["send", "@nobody", "hello"]).code(3).says("there is nobody called nobody");
 }
 
 /// Goal: what others say and call themselves does nothing to the terminal it is shown on.
@@ -220,25 +176,12 @@ fn what_others_say_is_inert_on_a_terminal() {
     let [ada, maria] = people.join_all(&server, ["ada", "maria"]);
     // Names and topics have rules of their own; whoever breaks them is told before anything is sent.
     let link = ada.invite(&["--uses", "5"]);
-    for nick in [
-        "\u{1b}[31mada",
-        "ad\u{202e}a",
-        "ada\n",
-        "a\u{200b}da",
-        "ADA\u{9b}2J",
-        "",
-    ] {
+    for nick in ["\u{1b}[31mada", "ad\u{202e}a", "ada\n", "a\u{200b}da", "ADA\u{9b}2J", ""] {
         people.profile("zoe").run(["join", &link, "--nick", nick]).code(2);
     }
-    let taken = people
-        .profile("zoe")
-        .run(["join", &link, "--nick", "ADA"])
-        .code(1);
+    let taken = people.profile("zoe").run(["join", &link, "--nick", "ADA"]).code(1);
     taken.says("taken").says("--nick");
-    people
-        .profile("zoe")
-        .run(["join", &link, "--nick", "zoe", "--device-name", EVIL])
-        .code(2);
+    people.profile("zoe").run(["join", &link, "--nick", "zoe", "--device-name", EVIL]).code(2);
     maria.run(["create", "evil", "--topic", EVIL]).code(2);
 
     maria.run(["send", "lobby", EVIL]).done();
@@ -256,9 +199,7 @@ fn what_others_say_is_inert_on_a_terminal() {
         assert!(!ran.stdout.contains(acts) && !ran.stderr.contains(acts), "{ran}");
     }
     assert!(
-        shown[0]
-            .stdout
-            .contains(r"\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}2J\u{202e}gnp.exe\r00:00"),
+        shown[0].stdout.contains(r"\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}2J\u{202e}gnp.exe\r00:00"),
         "{}",
         shown[0]
     );

@@ -140,10 +140,7 @@ impl TestServer {
     /// The socket of the server before goes with the last of its tasks, which may take a moment.
     async fn bind(&self) -> Server {
         loop {
-            let seams = Seams {
-                clock: self.clock.clone(),
-                entropy: Arc::new(SystemEntropy),
-            };
+            let seams = Seams { clock: self.clock.clone(), entropy: Arc::new(SystemEntropy) };
             match Server::bind(&self.config, seams).await {
                 Ok(server) => return server,
                 Err(StartError::Listen { .. }) => tokio::task::yield_now().await,
@@ -162,9 +159,7 @@ impl TestServer {
         let Running { stopping, task } = self.running.take().expect("it runs");
         let asked = Instant::now();
         stopping.cancel();
-        soon("the end of the server", task)
-            .await
-            .expect("the server does not panic");
+        soon("the end of the server", task).await.expect("the server does not panic");
         asked.elapsed()
     }
 
@@ -191,12 +186,9 @@ impl TestServer {
     /// The same by a client that grants the server so much.
     pub(crate) async fn dial_granting(&self, grants: Grants) -> RawPeer {
         let pin = self.invite().pin;
-        soon(
-            "a handshake",
-            RawPeer::dial(self.address, self.authority(), pin, grants),
-        )
-        .await
-        .expect("a connection")
+        soon("a handshake", RawPeer::dial(self.address, self.authority(), pin, grants))
+            .await
+            .expect("a connection")
     }
 }
 

@@ -26,13 +26,7 @@ pub(crate) fn faults(disk: &Disk, people: &[&Person], rooms: &[RoomId]) -> Vec<S
         check.only_what_was_said(*room, people);
     }
     for person in people {
-        check.faults.extend(
-            person
-                .memory()
-                .faults
-                .iter()
-                .map(|fault| format!("{}: {fault}", person.name)),
-        );
+        check.faults.extend(person.memory().faults.iter().map(|fault| format!("{}: {fault}", person.name)));
         check.nothing_lost(person);
         check.in_the_order_said(person);
         check.acknowledged_is_there(person);
@@ -55,19 +49,12 @@ pub(crate) fn nothing_was_taken_back(disk: &Disk, witnesses: &[Witness]) {
         for (room, told) in &memory.rooms {
             let log = Log::read(disk, *room);
             taken.extend(told.iter().filter_map(|told| log.unlike(told)).map(|unlike| {
-                format!(
-                    "{} saw in {} what is not on the disk: {unlike}",
-                    person.name,
-                    Short(room)
-                )
+                format!("{} saw in {} what is not on the disk: {unlike}", person.name, Short(room))
             }));
         }
         for ack in &memory.acknowledged {
             if disk.head(ack.room) < ack.at.seq {
-                taken.push(format!(
-                    "{} was acknowledged {} beyond the head",
-                    person.name, ack.id
-                ));
+                taken.push(format!("{} was acknowledged {} beyond the head", person.name, ack.id));
             }
         }
     }
@@ -85,11 +72,7 @@ struct Log(Vec<(Seq, Bytes, Entry)>);
 impl Log {
     fn read(disk: &Disk, room: RoomId) -> Self {
         let stored = disk.log(room).into_iter();
-        Self(
-            stored
-                .map(|stored| (stored.seq, stored.frame.clone(), disk::entry(&stored.frame)))
-                .collect(),
-        )
+        Self(stored.map(|stored| (stored.seq, stored.frame.clone(), disk::entry(&stored.frame))).collect())
     }
 
     fn at(&self, seq: Seq) -> Option<&(Seq, Bytes, Entry)> {
@@ -112,11 +95,7 @@ impl Log {
             Told::Entry(_, entry) => match self.at(entry.seq) {
                 Some((_, frame, _)) if *frame == entry.frame() => None,
                 Some(_) => Some(format!("other bytes at {}", entry.seq.0)),
-                None => Some(format!(
-                    "an entry at {}, the head is {}",
-                    entry.seq.0,
-                    self.head().0
-                )),
+                None => Some(format!("an entry at {}, the head is {}", entry.seq.0, self.head().0)),
             },
         }
     }
@@ -127,8 +106,7 @@ impl Check {
         let log = &self.logs[&room];
         for (expected, (seq, _, entry)) in (1..).map(Seq).zip(&log.0) {
             if *seq != expected || entry.seq != expected {
-                self.faults
-                    .push(format!("{} has {} in place {}", Short(&room), seq.0, expected.0));
+                self.faults.push(format!("{} has {} in place {}", Short(&room), seq.0, expected.0));
             }
         }
     }
@@ -154,12 +132,9 @@ impl Check {
                 self.faults.push(format!("{place} is {message} a second time"));
             }
             match said.get(&(user, message)) {
-                None => self
-                    .faults
-                    .push(format!("{place} is {message}, which nobody said")),
+                None => self.faults.push(format!("{place} is {message}, which nobody said")),
                 Some(body) if body.as_bytes() != &entry.body[..] => {
-                    self.faults
-                        .push(format!("{place} says something else than {message} did"));
+                    self.faults.push(format!("{place} says something else than {message} did"));
                 }
                 Some(_) => {}
             }
@@ -183,11 +158,7 @@ impl Check {
 
     fn in_the_order_said(&mut self, person: &Person) {
         for (room, log) in &self.logs {
-            let said = person
-                .said
-                .iter()
-                .filter(|said| said.room == *room)
-                .map(|said| said.id);
+            let said = person.said.iter().filter(|said| said.room == *room).map(|said| said.id);
             let kept = log.by(person.user).filter(|entry| entry.kind == Kind::TEXT);
             if let Some((said, entry)) = said.zip(kept).find(|(said, entry)| entry.message != Some(*said)) {
                 self.faults.push(format!(
@@ -201,13 +172,7 @@ impl Check {
     }
 
     fn acknowledged_is_there(&mut self, person: &Person) {
-        for Acknowledged {
-            id,
-            room,
-            at,
-            duplicate,
-        } in &person.memory().acknowledged
-        {
+        for Acknowledged { id, room, at, duplicate } in &person.memory().acknowledged {
             let entry = self.logs[room].at(at.seq).map(|(.., entry)| entry);
             if entry.is_none_or(|entry| entry.message != Some(*id) || entry.user != Some(person.user)) {
                 let again = if *duplicate { " again" } else { "" };
@@ -242,8 +207,7 @@ impl Check {
             }
             next = to.next();
             let unlike = log.unlike(told);
-            self.faults
-                .extend(unlike.map(|unlike| format!("{} in {}: {unlike}", person.name, Short(&room))));
+            self.faults.extend(unlike.map(|unlike| format!("{} in {}: {unlike}", person.name, Short(&room))));
         }
         if next != log.head().next() {
             self.faults.push(format!(
@@ -262,11 +226,7 @@ impl Check {
                 continue;
             };
             let others = |entry: &&Entry| entry.kind.is_countable() && entry.user != Some(person.user);
-            let behind = log
-                .0
-                .iter()
-                .map(|(.., entry)| entry)
-                .filter(|entry| entry.seq > row.marker);
+            let behind = log.0.iter().map(|(.., entry)| entry).filter(|entry| entry.seq > row.marker);
             let recount = behind.filter(others).count() as u64;
             if row.unread != recount || row.head.seq != log.head() {
                 self.faults.push(format!(

@@ -115,18 +115,9 @@ impl Host {
             limits: self.limits.clone(),
             seams: self.seams.clone(),
         };
-        let server = Server::assemble(parts)
-            .await
-            .expect("the store in memory cannot fail");
-        let invite = server
-            .owner_invite()
-            .await
-            .expect("the store in memory cannot fail");
-        self.running = Some(Running {
-            power,
-            stopping: server.stopping(),
-            task: tokio::spawn(server.run()),
-        });
+        let server = Server::assemble(parts).await.expect("the store in memory cannot fail");
+        let invite = server.owner_invite().await.expect("the store in memory cannot fail");
+        self.running = Some(Running { power, stopping: server.stopping(), task: tokio::spawn(server.run()) });
         self.lives += 1;
         self.chronicle.note("server", "started");
         invite
@@ -156,9 +147,7 @@ impl Host {
         self.chronicle.note("server", "asked to stop");
         running.stopping.cancel();
         let stopped = timeout(STOP_MAX, running.task).await;
-        stopped
-            .expect("a server stops within five seconds")
-            .expect("a server does not panic");
+        stopped.expect("a server stops within five seconds").expect("a server does not panic");
         // The process ends, and with it the socket.
         running.power.cut();
         self.net.crash(self.addr);

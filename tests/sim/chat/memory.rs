@@ -57,35 +57,14 @@ impl Memory {
                 self.tell(*room, Told::Entry(*cursor, Box::new(entry.clone())));
                 return Some(line);
             }
-            Event::Gap {
-                room,
-                cursor,
-                from,
-                to,
-                reason,
-            } => {
+            Event::Gap { room, cursor, from, to, reason } => {
                 self.tell(*room, Told::Gap(*cursor, *from, *to));
                 return Some(format!("gap {} {from:?} to {to:?}, {reason:?}", Short(room)));
             }
-            Event::Sent {
-                id,
-                room,
-                at,
-                duplicate,
-                ..
-            } => {
-                self.acknowledged.push(Acknowledged {
-                    id: *id,
-                    room: *room,
-                    at: *at,
-                    duplicate: *duplicate,
-                });
+            Event::Sent { id, room, at, duplicate, .. } => {
+                self.acknowledged.push(Acknowledged { id: *id, room: *room, at: *at, duplicate: *duplicate });
                 let again = if *duplicate { " again" } else { "" };
-                return Some(format!(
-                    "acknowledged{again} {id} at {} {}",
-                    Short(room),
-                    at.seq.0
-                ));
+                return Some(format!("acknowledged{again} {id} at {} {}", Short(room), at.seq.0));
             }
             Event::State(state) => {
                 if let ConnState::Online { .. } = state {

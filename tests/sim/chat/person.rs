@@ -119,10 +119,7 @@ impl Person {
 
     /// What this person remembers, for somebody who looks while the person is busy.
     pub(crate) fn witness(&self) -> Witness {
-        Witness {
-            name: self.name,
-            memory: Arc::clone(&self.memory),
-        }
+        Witness { name: self.name, memory: Arc::clone(&self.memory) }
     }
 
     /// Rooms open in this program and in every later one.
@@ -138,10 +135,7 @@ impl Person {
         self.user = account.user;
         let client = self.client();
         client.start().await.expect("whoever joined can start");
-        client
-            .wait_online(PATIENCE)
-            .await
-            .expect("nothing is in the way yet");
+        client.wait_online(PATIENCE).await.expect("nothing is in the way yet");
     }
 
     /// Reads a room from its beginning on.
@@ -166,11 +160,7 @@ impl Person {
             return;
         };
         let marked = timeout(Duration::from_secs(2), self.client().mark_read(room, seq)).await;
-        let outcome = if matches!(marked, Ok(Ok(()))) {
-            "marked"
-        } else {
-            "could not mark"
-        };
+        let outcome = if matches!(marked, Ok(Ok(()))) { "marked" } else { "could not mark" };
         self.note(format_args!("{outcome} {} up to {}", Short(&room), seq.0));
     }
 
@@ -277,10 +267,8 @@ async fn read(
 ) {
     loop {
         for numbered in client.next_events(EVENTS, Duration::from_secs(3_600)).await {
-            let heard = memory
-                .lock()
-                .expect("remembering does not panic")
-                .hear(&numbered.event, net.elapsed());
+            let heard =
+                memory.lock().expect("remembering does not panic").hear(&numbered.event, net.elapsed());
             if let Some(line) = heard {
                 chronicle.note(name, line);
             }
@@ -291,9 +279,5 @@ async fn read(
 /// A folder in memory where there is one: profiles sync every commit, and no simulated crash reaches the disk below.
 fn fast_folder() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() {
-        memory
-    } else {
-        std::env::temp_dir()
-    }
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
 }

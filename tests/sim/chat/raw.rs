@@ -52,40 +52,25 @@ impl Raw {
     ) -> Self {
         let endpoint = endpoint(world, from);
         let config = config(world, epoch, invite.pin, window);
-        let connecting = endpoint
-            .connect_with(config, server, "quipu")
-            .expect("a valid address");
+        let connecting = endpoint.connect_with(config, server, "quipu").expect("a valid address");
         let connection = connecting.await.expect("nothing is in the way");
         let key = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).expect("32 bytes make a key");
         let control = greet(&connection, &key, invite).await;
-        Self {
-            connection,
-            control,
-            _endpoint: endpoint,
-        }
+        Self { connection, control, _endpoint: endpoint }
     }
 
     /// Asks for a fresh token of nobody's device; the answer is left unread.
     pub(crate) async fn refresh_badly(&mut self) {
-        let refresh = Refresh {
-            device: DeviceId::from_bytes([0; 16]),
-            proof: Blob::new(vec![0; 8]).expect("short"),
-        };
+        let refresh =
+            Refresh { device: DeviceId::from_bytes([0; 16]), proof: Blob::new(vec![0; 8]).expect("short") };
         let written = self.control.0.write_all(&refresh.to_frame()).await;
         written.expect("the stream lives");
     }
 
     /// Subscribes to a room from its beginning.
     pub(crate) async fn subscribe(&self, room: RoomId) {
-        let row = SubscribeRoom {
-            room,
-            after: None,
-            backlog: 0,
-        };
-        let question = Subscribe {
-            rooms: List::first(vec![row]),
-            priority: None,
-        };
+        let row = SubscribeRoom { room, after: None, backlog: 0 };
+        let question = Subscribe { rooms: List::first(vec![row]), priority: None };
         let (_send, mut answers) = open(&self.connection, BidiType::Request, question.to_frame()).await;
         let answer: Subscribed = answers.next().await.decode().expect("an answer to the question");
         assert!(answer.rooms.into_vec()[0].subscription.is_some(), "not granted");
@@ -108,10 +93,7 @@ impl Raw {
 
 impl Frames {
     fn new(stream: RecvStream) -> Self {
-        Self {
-            stream,
-            decoder: FrameDecoder::default(),
-        }
+        Self { stream, decoder: FrameDecoder::default() }
     }
 
     /// The next frame.
@@ -123,11 +105,7 @@ impl Frames {
             if let Some(frame) = self.decoder.next_frame().expect("the server sends frames") {
                 return frame;
             }
-            let chunk = self
-                .stream
-                .read_chunk(4_096, true)
-                .await
-                .expect("the stream lives");
+            let chunk = self.stream.read_chunk(4_096, true).await.expect("the stream lives");
             self.decoder.feed(&chunk.expect("the stream goes on").bytes);
         }
     }
@@ -144,41 +122,26 @@ impl Frames {
 }
 
 async fn greet(connection: &Connection, key: &Ed25519KeyPair, invite: &InviteLink) -> (SendStream, Frames) {
-    let hello = Hello {
-        minor: MINOR,
-        features: List::default(),
-        agent: None,
-    };
+    let hello = Hello { minor: MINOR, features: List::default(), agent: None };
     let (mut send, mut answers) = open(connection, BidiType::Control, hello.to_frame()).await;
-    let public: [u8; 32] = key
-        .public_key()
-        .as_ref()
-        .try_into()
-        .expect("an Ed25519 key has 32 bytes");
+    let public: [u8; 32] = key.public_key().as_ref().try_into().expect("an Ed25519 key has 32 bytes");
     let cose = CoseKey::from(&DeviceKey::Ed25519(public));
     let prove = |purpose, subject: [u8; 32]| {
         let mut exported = [0; EXPORTER_BYTES];
         let exporting = connection.export_keying_material(&mut exported, EXPORTER_LABEL, &subject);
         exporting.expect("32 bytes can be exported");
         let statement = Statement::new(purpose, subject, invite.pin);
-        statement.prove(algorithm::EDDSA, &exported, |message| {
-            key.sign(message).as_ref().to_vec()
-        })
+        statement.prove(algorithm::EDDSA, &exported, |message| key.sign(message).as_ref().to_vec())
     };
     let redeem = Redeem {
         secret: Blob::new(invite.secret.to_vec()).expect("a secret has 16 bytes"),
-        proof: Blob::new(prove(
-            Purpose::Redeem,
-            token::redeem_subject(&invite.secret, &cose),
-        ))
-        .expect("short"),
+        proof: Blob::new(prove(Purpose::Redeem, token::redeem_subject(&invite.secret, &cose)))
+            .expect("short"),
         key: cose,
         nickname: "raw".parse().expect("a nickname"),
         device_name: "raw".parse().expect("a name"),
     };
-    send.write_all(&redeem.to_frame())
-        .await
-        .expect("the stream lives");
+    send.write_all(&redeem.to_frame()).await.expect("the stream lives");
     let granted: Token = answers.answer().await;
     let auth = Auth {
         proof: Blob::new(prove(Purpose::Auth, token::auth_subject(&granted.token))).expect("short"),

@@ -66,14 +66,7 @@ impl Town {
                 person.read(room).await;
             }
         }
-        Self {
-            host,
-            people,
-            rooms,
-            chronicle,
-            net: world.net.clone(),
-            epoch,
-        }
+        Self { host, people, rooms, chronicle, net: world.net.clone(), epoch }
     }
 
     /// An invite to the server and its second room for `uses` more.
@@ -116,16 +109,11 @@ impl Town {
         }
         let mut waited = Duration::ZERO;
         while let Some(why) = self.unsettled().await {
-            assert!(
-                waited < CALM_MAX,
-                "no calm after {CALM_MAX:?}: {why}{}",
-                self.faults()
-            );
+            assert!(waited < CALM_MAX, "no calm after {CALM_MAX:?}: {why}{}", self.faults());
             sleep(Duration::from_secs(1)).await;
             waited += Duration::from_secs(1);
         }
-        self.chronicle
-            .note("town", format_args!("settled after {waited:?}"));
+        self.chronicle.note("town", format_args!("settled after {waited:?}"));
         let faults = self.faults();
         assert!(faults.is_empty(), "broken promises:{faults}");
         self.clients_count_as_the_server_does().await;
@@ -148,18 +136,11 @@ impl Town {
                 return Some(format!("{} has {unsent} unsent", person.name));
             }
             for room in person.rooms() {
-                let known = person
-                    .memory()
-                    .cursor(*room)
-                    .map_or(Seq::ZERO, |cursor| cursor.seq);
+                let known = person.memory().cursor(*room).map_or(Seq::ZERO, |cursor| cursor.seq);
                 let head = self.host.disk.head(*room);
                 if known < head {
                     let (known, head) = (known.0, head.0);
-                    return Some(format!(
-                        "{} knows {known} of {head} in {}",
-                        person.name,
-                        Short(room)
-                    ));
+                    return Some(format!("{} knows {known} of {head} in {}", person.name, Short(room)));
                 }
             }
         }
@@ -189,10 +170,7 @@ impl Town {
         for row in self.host.disk.heads(person.user) {
             let told = told.iter().find(|told| told.info.room == row.room)?;
             if (told.unread, told.marker) != (Some(row.unread), Some(row.marker)) {
-                return Some(format!(
-                    "{:?} {:?}, on the disk {row:?}",
-                    told.unread, told.marker
-                ));
+                return Some(format!("{:?} {:?}, on the disk {row:?}", told.unread, told.marker));
             }
         }
         None
@@ -201,11 +179,7 @@ impl Town {
 
 async fn make_rooms(owner: &Person) -> [RoomId; 2] {
     let name = "lobby".parse().expect("a room's name");
-    let lobby = owner
-        .client()
-        .room_named(&name)
-        .await
-        .expect("every server has one");
+    let lobby = owner.client().room_named(&name).await.expect("every server has one");
     let name = "weather".parse().expect("a room's name");
     let made = owner.client().create_room(name, Visibility::PUBLIC, None).await;
     [lobby.room, made.expect("an owner may make rooms").room]
@@ -219,12 +193,7 @@ async fn invite(owner: &Person, uses: usize, room: Option<RoomId>) -> InviteLink
         role: None,
         own_device: false,
     };
-    owner
-        .client()
-        .create_invite(invite)
-        .await
-        .expect("an owner may invite")
-        .1
+    owner.client().create_invite(invite).await.expect("an owner may invite").1
 }
 
 /// Where the server is.

@@ -39,17 +39,8 @@ struct Machine {
 impl SimTransport {
     /// A machine at `ip` that finds `server` under every name.
     pub(crate) fn new(net: Network, ip: Ipv4Addr, server: SocketAddr, rng: Rng) -> Arc<Self> {
-        let machine = Machine {
-            ip,
-            last_port: 0,
-            bound: Vec::new(),
-            rng,
-        };
-        Arc::new(Self {
-            net,
-            server,
-            machine: Mutex::new(machine),
-        })
+        let machine = Machine { ip, last_port: 0, bound: Vec::new(), rng };
+        Arc::new(Self { net, server, machine: Mutex::new(machine) })
     }
 
     /// Where the machine is now.
