@@ -102,18 +102,11 @@ fn entry(body_bytes: usize) -> Result<Entry> {
 }
 
 fn body(bytes: usize) -> Result<Blob<BODY_BYTES_MAX>> {
-    Blob::new(vec![b'x'; bytes])
-        .ok()
-        .context("a body within its bound")
+    Blob::new(vec![b'x'; bytes]).ok().context("a body within its bound")
 }
 
 fn ack() -> Ack {
-    Ack {
-        message: MessageId::from_bytes([3; 16]),
-        at: at(),
-        at_ms: 1_800_000_000_000,
-        duplicate: false,
-    }
+    Ack { message: MessageId::from_bytes([3; 16]), at: at(), at_ms: 1_800_000_000_000, duplicate: false }
 }
 
 fn heads(rooms: usize) -> Heads {
@@ -124,14 +117,9 @@ fn heads(rooms: usize) -> Heads {
         unread: 1_000,
         ext: HeadExt::default(),
     };
-    Heads {
-        rooms: List::first((0..rooms).map(head).collect()),
-    }
+    Heads { rooms: List::first((0..rooms).map(head).collect()) }
 }
 
 fn at() -> Cursor {
-    Cursor {
-        incarnation: Incarnation(1),
-        seq: Seq(100_000),
-    }
+    Cursor { incarnation: Incarnation(1), seq: Seq(100_000) }
 }

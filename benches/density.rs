@@ -40,10 +40,7 @@ async fn density(asked: Asked) -> Result<()> {
         (false, false) => &[1_000],
         (false, true) => &[1_000, 10_000],
     };
-    println!(
-        "{:>7} {:>16} {:>16} {:>6}",
-        "N", "Quipu bytes each", "floor bytes each", "ratio"
-    );
+    println!("{:>7} {:>16} {:>16} {:>6}", "N", "Quipu bytes each", "floor bytes each", "ratio");
     for size in sizes {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let chat = chat(folder.path(), *size).await?;

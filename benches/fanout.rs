@@ -29,12 +29,7 @@ use support::measured::{Measured, datagrams_dropped};
 use support::member::{Member, Online, Talk};
 use support::publish::{Author, Pace, listen};
 
-const PACES: [Pace; 4] = [
-    Pace::InFlight(1),
-    Pace::InFlight(16),
-    Pace::InFlight(256),
-    Pace::PerSecond(100),
-];
+const PACES: [Pace; 4] = [Pace::InFlight(1), Pace::InFlight(16), Pace::InFlight(256), Pace::PerSecond(100)];
 const WARM_UP: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
@@ -59,10 +54,7 @@ async fn fanout(asked: Asked) -> Result<()> {
         for pace in PACES {
             let chat = with_chat.measure(&quipu, pace, measured).await?;
             let raw = without.measure(&floor, pace, measured).await?;
-            println!(
-                "{size:>5} {pace:>13} |{chat} |{raw} | {:>5.2}",
-                chat.micros / raw.micros
-            );
+            println!("{size:>5} {pace:>13} |{chat} |{raw} | {:>5.2}", chat.micros / raw.micros);
         }
     }
     let dropped = datagrams_dropped() - dropped;
@@ -86,10 +78,7 @@ impl Owner {
         let load = Load::new(1, &folder.join("certs"))?;
         let owner = Member::enrol(&load, quipu.address, invite.pin, &invite.secret, "owner").await?;
         let online = owner.connect(&load, quipu.address).await?;
-        Ok(Self {
-            online,
-            pin: invite.pin,
-        })
+        Ok(Self { online, pin: invite.pin })
     }
 
     /// A new room with `size` new members, all of them reading.
@@ -118,13 +107,7 @@ impl Owner {
             connections.push(online.connection.clone());
             sessions.push(online);
         }
-        Ok(Room {
-            board,
-            author,
-            connections,
-            _sessions: sessions,
-            _talks: Vec::new(),
-        })
+        Ok(Room { board, author, connections, _sessions: sessions, _talks: Vec::new() })
     }
 }
 
@@ -154,13 +137,7 @@ async fn raw_room(floor: &Measured, load: &Load, size: usize) -> Result<Room> {
     }
     let connection = load.connect(floor.address).await?;
     let author = Author::raw(connection, Rc::clone(&board)).await?;
-    Ok(Room {
-        board,
-        author,
-        connections,
-        _sessions: Vec::new(),
-        _talks: talks,
-    })
+    Ok(Room { board, author, connections, _sessions: Vec::new(), _talks: talks })
 }
 
 /// Readers that listen and an author that waits.

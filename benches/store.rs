@@ -40,13 +40,7 @@ async fn main() -> anyhow::Result<()> {
     );
     for (rooms, in_flight) in [(1, 1), (1, 16), (1, 256), (1, 4_096), (64, 256), (64, 4_096)] {
         let folder = tempfile::tempdir_in(target)?;
-        measure(
-            "sqlite",
-            Box::new(SqliteStore::open(folder.path())?),
-            rooms,
-            in_flight,
-        )
-        .await?;
+        measure("sqlite", Box::new(SqliteStore::open(folder.path())?), rooms, in_flight).await?;
     }
     measure("memory", Box::new(MemoryStore::new()), 64, 256).await
 }
@@ -66,9 +60,7 @@ fn fsync_ms(target: &Path) -> anyhow::Result<f64> {
 async fn measure(name: &str, store: Box<dyn Store>, rooms: u8, in_flight: u64) -> anyhow::Result<()> {
     let storage = Storage::start(store, Blocking::Pool, Arc::new(Nobody))?;
     for number in 0..rooms {
-        storage
-            .write(move |writes| Ok(writes.insert_room(&room(number))?))
-            .await?;
+        storage.write(move |writes| Ok(writes.insert_room(&room(number))?)).await?;
     }
     let begin = Instant::now();
     let authors = (0..in_flight).map(|author| {
@@ -92,11 +84,8 @@ async fn measure(name: &str, store: Box<dyn Store>, rooms: u8, in_flight: u64) -
     let per_second = waits.len() as f64 / begin.elapsed().as_secs_f64();
     storage.close().await;
     waits.sort_unstable();
-    let wait_ms = |part: usize| {
-        waits
-            .get(waits.len() * part / 100)
-            .map_or(0.0, |wait| wait.as_secs_f64() * 1_000.0)
-    };
+    let wait_ms =
+        |part: usize| waits.get(waits.len() * part / 100).map_or(0.0, |wait| wait.as_secs_f64() * 1_000.0);
     println!(
         "{name:>8} {rooms:>6} {in_flight:>10} {per_second:>12.0} {:>9.2} {:>9.2}",
         wait_ms(50),
@@ -112,10 +101,7 @@ fn room(number: u8) -> RoomRow {
         visibility: Visibility::PUBLIC,
         topic: None,
         direct: None,
-        head: Cursor {
-            incarnation: Incarnation(1),
-            seq: Seq::ZERO,
-        },
+        head: Cursor { incarnation: Incarnation(1), seq: Seq::ZERO },
         floor: Seq(1),
         members: 0,
         creator: None,

@@ -102,10 +102,8 @@ impl Config {
         let file = match &flags.config {
             None => File::default(),
             Some(path) => {
-                let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-                    path: path.clone(),
-                    source,
-                })?;
+                let text = fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
                 File::parse(path, &text)?
             }
         };
@@ -114,11 +112,7 @@ impl Config {
 
     fn merge(flags: Flags, file: File) -> Self {
         let default = Self::default();
-        let names = if flags.name.is_empty() {
-            file.name.unwrap_or(default.names)
-        } else {
-            flags.name
-        };
+        let names = if flags.name.is_empty() { file.name.unwrap_or(default.names) } else { flags.name };
         Self {
             listen: flags.listen.or(file.listen).unwrap_or(default.listen),
             data: flags.data.or(file.data).unwrap_or(default.data),
@@ -224,13 +218,7 @@ mod tests {
         assert_eq!(config.certs, Path::new("certs"));
         assert_eq!(config.names, ["b.example".parse().unwrap()]);
         assert_eq!(config.log, "off");
-        assert_eq!(
-            config.limits,
-            Limits {
-                publish_burst: 7,
-                ..Limits::default()
-            }
-        );
+        assert_eq!(config.limits, Limits { publish_burst: 7, ..Limits::default() });
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub const BATCH_ENTRIES_MAX: usize = 256;
 /// Bytes a reader is given in one write, beyond the first entry.
 pub const BATCH_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a page of history, beyond the first entry.
-pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
+pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 const _: () = assert!(BATCH_ENTRIES_MAX <= PAGE_ENTRIES_MAX);
 const _: () = assert!(BODY_BYTES_MAX + ENTRY_OVERHEAD_BYTES_MAX <= BATCH_BYTES_MAX);
 
@@ -46,7 +46,7 @@ pub const HANDSHAKES_MAX: usize = 256;
 pub const AUTH_FAILURES_MAX: u32 = 3;
 /// Time to wait for credit to open a stream to a client.
 pub const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
-/// A ROOM stream on which nothing moves for so long is reset.
+/// Time a client has to take one write; then its stream is reset, and with CONTROL the connection ends.
 pub const STREAM_STALL_MAX: Duration = Duration::from_secs(60);
 /// A connection whose INBOX does not move for so long is closed.
 pub const CONNECTION_STALL_MAX: Duration = Duration::from_secs(120);
@@ -54,6 +54,8 @@ pub const CONNECTION_STALL_MAX: Duration = Duration::from_secs(120);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Requests of one connection at once.
 pub const REQUESTS_MAX: usize = 16;
+/// Pages of history one connection may have under way; a further one waits. Each is memory until the client takes it.
+pub const HISTORIES_MAX: usize = 2;
 /// Requests a second of one connection in the long run, and at once.
 pub const REQUESTS_PER_SECOND: u32 = 50;
 /// See [`REQUESTS_PER_SECOND`].
@@ -62,8 +64,12 @@ pub const REQUESTS_BURST: u32 = 200;
 pub const STREAM_FAULTS_PER_MINUTE: u32 = 8;
 /// Failed redemptions a minute from one network prefix.
 pub const REDEEM_FAILURES_PER_MINUTE: u32 = 20;
-/// Rooms one account may be in.
+/// Rooms one account has joined. Invitations do not count: others make those.
 pub const ROOMS_PER_USER_MAX: usize = 1_000;
+/// Rooms one account may ever have made, direct ones among them: a room and its name stay when everybody has left.
+pub const ROOMS_MADE_MAX: usize = 1_000;
+/// Invitations to rooms that wait for one account. Whoever would add one more is refused, not the account.
+pub const INVITATIONS_MAX: usize = 100;
 /// Devices of one account that are not revoked.
 pub const DEVICES_PER_USER_MAX: usize = 64;
 /// Members of one room.

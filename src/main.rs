@@ -45,27 +45,41 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, exit::FAILURE),
     };
-    match runtime.block_on(serve(&config)) {
+    // Before anything is opened: whoever sees us listening may ask us to stop.
+    let signals = {
+        let _runtime = runtime.enter();
+        Signals::catch()
+    };
+    let signals = match signals {
+        Ok(signals) => signals,
+        Err(error) => return fail(&error, exit::FAILURE),
+    };
+    let served = runtime.block_on(serve(&config, signals));
+    // A start that was broken off may still wait for a lock, and we do not wait for it.
+    runtime.shutdown_background();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, exit_code(&error)),
     }
 }
 
-async fn serve(config: &Config) -> Result<(), StartError> {
-    let server = Server::bind(config, Seams::system()).await?;
-    let address = server
-        .local_addr()
-        .map_or_else(|_| config.listen.to_string(), |address| address.to_string());
+async fn serve(config: &Config, mut signals: Signals) -> Result<(), StartError> {
+    let server = tokio::select! {
+        bound = Server::bind(config, Seams::system()) => bound?,
+        () = signals.asked() => return Ok(()),
+    };
+    let address =
+        server.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
     tracing::info!(%address, data = %config.data.display(), "listening");
     if let Some(invite) = server.owner_invite().await? {
         welcome(&invite);
     }
     let stopping = server.stopping();
     let asked = tokio::spawn(async move {
-        asked_to_stop().await;
+        signals.asked().await;
         stopping.cancel();
         // Who asks twice does not want to wait.
-        asked_to_stop().await;
+        signals.asked().await;
         std::process::exit(i32::from(exit::FAILURE));
     });
     server.run().await;
@@ -73,20 +87,40 @@ async fn serve(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Waits for what ends a process politely: Ctrl-C or SIGTERM.
-async fn asked_to_stop() {
+/// What ends a process politely: Ctrl-C and SIGTERM. From the moment this exists they no longer kill.
+struct Signals {
     #[cfg(unix)]
-    {
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = tokio::signal::ctrl_c() => return,
-            }
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one of them.
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
-    // Fails only where there are no signals; then nobody can ask.
-    let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn asked(&mut self) {
+        // Fails only where there are no signals; then nobody can ask.
+        let _ = tokio::signal::ctrl_c().await;
+    }
 }
 
 /// The first thing an operator sees: the way in, as a line to paste and a code to scan.
@@ -116,17 +150,8 @@ fn client_command() -> &'static str {
 /// Half blocks in explicit black on white, so that no theme inverts them.
 fn qr(text: &str) -> Option<String> {
     let code = qrcode::QrCode::with_error_correction_level(text, qrcode::EcLevel::L).ok()?;
-    let image = code
-        .render::<Dense1x2>()
-        .dark_color(Dense1x2::Dark)
-        .light_color(Dense1x2::Light)
-        .build();
-    Some(
-        image
-            .lines()
-            .map(|line| format!("\x1b[30;107m{line}\x1b[0m\n"))
-            .collect(),
-    )
+    let image = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
+    Some(image.lines().map(|line| format!("\x1b[30;107m{line}\x1b[0m\n")).collect())
 }
 
 fn exit_code(error: &StartError) -> u8 {

@@ -22,21 +22,13 @@ impl TokenBucket {
     /// A full bucket. Both numbers are at least one.
     pub fn new(per_second: u32, burst: u32) -> Self {
         let interval = Duration::from_secs(1) / per_second.max(1);
-        Self {
-            interval,
-            depth: interval * (burst.max(1) - 1),
-            full_at: None,
-        }
+        Self { interval, depth: interval * (burst.max(1) - 1), full_at: None }
     }
 
     /// A full bucket for rare things.
     pub fn per_minute(per_minute: u32) -> Self {
         let interval = Duration::from_secs(60) / per_minute.max(1);
-        Self {
-            interval,
-            depth: interval * (per_minute.max(1) - 1),
-            full_at: None,
-        }
+        Self { interval, depth: interval * (per_minute.max(1) - 1), full_at: None }
     }
 
     /// Takes one token: at once (`None`), or owed until the instant returned, before which nobody should act.

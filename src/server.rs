@@ -90,26 +90,15 @@ impl Server {
     pub async fn bind(config: &Config, seams: Seams) -> Result<Self, StartError> {
         let (folders, outside) = (config.clone(), seams.clone());
         let open = tokio::task::spawn_blocking(move || open(&folders, &outside));
-        let opened = open
-            .await
-            .expect("opening does not panic, and the runtime is not stopped while we wait")?;
+        let opened =
+            open.await.expect("opening does not panic, and the runtime is not stopped while we wait")?;
         let crypto = tls::server_crypto(&opened.identity, &opened.secrets, Arc::clone(&seams.clock))?;
         let server_config = tls::server_config(crypto, &opened.secrets, Arc::clone(&seams.clock))?;
-        let socket = listen(config.listen).map_err(|source| StartError::Listen {
-            address: config.listen,
-            source,
-        })?;
+        let socket =
+            listen(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
         let endpoint_config = tls::endpoint_config(&opened.secrets, None);
-        let endpoint = Endpoint::new(
-            endpoint_config,
-            Some(server_config),
-            socket,
-            Arc::new(TokioRuntime),
-        )
-        .map_err(|source| StartError::Listen {
-            address: config.listen,
-            source,
-        })?;
+        let endpoint = Endpoint::new(endpoint_config, Some(server_config), socket, Arc::new(TokioRuntime))
+            .map_err(|source| StartError::Listen { address: config.listen, source })?;
         let parts = Parts {
             endpoint,
             store: opened.store,
@@ -141,14 +130,7 @@ impl Server {
         let stopping = CancellationToken::new();
         let shared = transport::Shared::new(auth, rooms, lobby, parts.limits, parts.seams, stopping);
         let names = vec!["localhost".to_owned()];
-        Ok(Self {
-            endpoint: parts.endpoint,
-            storage,
-            shared,
-            identity: None,
-            pin: parts.pin,
-            names,
-        })
+        Ok(Self { endpoint: parts.endpoint, storage, shared, identity: None, pin: parts.pin, names })
     }
 
     /// Where it listens.
@@ -169,14 +151,8 @@ impl Server {
     /// # Errors
     /// When the store fails.
     pub async fn owner_invite(&self) -> Result<Option<InviteLink>, StartError> {
-        let port = self
-            .local_addr()
-            .map_or(quipu_protocol::PORT, |address| address.port());
-        let host = self
-            .names
-            .first()
-            .cloned()
-            .unwrap_or_else(|| "localhost".to_owned());
+        let port = self.local_addr().map_or(quipu_protocol::PORT, |address| address.port());
+        let host = self.names.first().cloned().unwrap_or_else(|| "localhost".to_owned());
         let invite = self.shared.auth.owner_invite().await?;
         Ok(invite.map(|(secret, expires_ms)| InviteLink {
             host,
@@ -189,10 +165,8 @@ impl Server {
 
     /// Serves until [`Server::stopping`] is cancelled, then ends in order, within five seconds.
     pub async fn run(self) {
-        let renewing = self
-            .identity
-            .clone()
-            .map(|identity| tokio::spawn(renew(identity, self.shared.seams.clone())));
+        let renewing =
+            self.identity.clone().map(|identity| tokio::spawn(renew(identity, self.shared.seams.clone())));
         transport::serve(self.endpoint, self.shared).await;
         if let Some(renewing) = renewing {
             renewing.abort();
@@ -219,12 +193,7 @@ fn open(config: &Config, seams: &Seams) -> Result<Opened, StartError> {
         Some(files) => Identity::from_files(files.clone(), seams)?,
         None => Identity::load_or_create(&config.certs, &config.names, seams)?,
     };
-    Ok(Opened {
-        identity,
-        secrets,
-        token_key: TokenKey::from_seed(&seed),
-        store,
-    })
+    Ok(Opened { identity, secrets, token_key: TokenKey::from_seed(&seed), store })
 }
 
 /// A socket for IPv6 and IPv4 when the address is `[::]`; IPv4 alone where the machine has no IPv6.
@@ -253,10 +222,8 @@ fn listen(address: SocketAddr) -> io::Result<UdpSocket> {
 
 fn no_ipv6(error: &io::Error) -> bool {
     const EAFNOSUPPORT: i32 = 97;
-    matches!(
-        error.kind(),
-        io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable
-    ) || error.raw_os_error() == Some(EAFNOSUPPORT)
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable)
+        || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
 /// Renews the leaf in time, for ever.

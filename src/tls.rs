@@ -22,7 +22,9 @@ mod vault;
 pub use host::{Host, HostError};
 pub use identity::{Identity, IdentityError, Renewal, TlsFiles};
 pub use issue::IDENTITY_NAME;
-pub use quic::{ALPN_HEALTH, ALPN_QUIPU, endpoint_config, server_config, server_crypto, transport_config};
+pub use quic::{
+    ALPN_HEALTH, ALPN_QUIPU, endpoint_config, server_config, server_crypto, transport_config, welcome,
+};
 pub use resolver::ByAlpn;
 pub use secrets::Secrets;
 pub use vault::{Vault, VaultError};

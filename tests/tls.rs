@@ -43,10 +43,7 @@ impl quipu_client::seams::Clock for Hand {
 }
 
 fn seams() -> Seams {
-    Seams {
-        clock: Hand::at(NOW_MS),
-        entropy: Arc::new(SystemEntropy),
-    }
+    Seams { clock: Hand::at(NOW_MS), entropy: Arc::new(SystemEntropy) }
 }
 
 fn identity() -> Identity {
@@ -75,11 +72,7 @@ fn serve(crypto: Arc<rustls::ServerConfig>, secrets: &Secrets, port: u16) -> End
 
 fn server(identity: &Identity) -> Endpoint {
     let secrets = Secrets::ephemeral(&seams());
-    serve(
-        server_crypto(identity, &secrets, Hand::at(NOW_MS)).unwrap(),
-        &secrets,
-        0,
-    )
+    serve(server_crypto(identity, &secrets, Hand::at(NOW_MS)).unwrap(), &secrets, 0)
 }
 
 fn dialler() -> Endpoint {
@@ -93,9 +86,7 @@ async fn connect(
     name: &str,
 ) -> Result<quinn::Connection, ConnectionError> {
     let crypto = QuicClientConfig::try_from(tls.config.clone()).unwrap();
-    let connecting = dialler
-        .connect_with(quinn::ClientConfig::new(Arc::new(crypto)), to, name)
-        .unwrap();
+    let connecting = dialler.connect_with(quinn::ClientConfig::new(Arc::new(crypto)), to, name).unwrap();
     tokio::time::timeout(SOON, connecting).await.unwrap()
 }
 
@@ -128,13 +119,7 @@ fn alert(error: &ConnectionError) -> Option<TransportErrorCode> {
 async fn the_pinned_server_is_accepted_under_any_name_that_was_dialled() {
     let identity = identity();
     let server = server(&identity);
-    for name in [
-        "localhost",
-        "127.0.0.1",
-        "chat.example.org",
-        "192.0.2.7",
-        "2001:db8::7",
-    ] {
+    for name in ["localhost", "127.0.0.1", "chat.example.org", "192.0.2.7", "2001:db8::7"] {
         dial(&server, &[identity.pin()], NOW_MS, name).await.unwrap();
     }
 }
@@ -143,20 +128,14 @@ async fn the_pinned_server_is_accepted_under_any_name_that_was_dialled() {
 async fn another_pin_is_refused_and_two_pins_bridge_a_change() {
     let (old, new) = (identity(), identity());
     let server = server(&new);
-    let (error, refusal) = dial(&server, &[old.pin()], NOW_MS, "localhost")
-        .await
-        .unwrap_err();
+    let (error, refusal) = dial(&server, &[old.pin()], NOW_MS, "localhost").await.unwrap_err();
     assert_eq!(alert(&error), Some(TransportErrorCode::crypto(46)), "{error}"); // certificate_unknown
-    let Some(Refusal::PinMismatch(mismatch)) = refusal else {
-        panic!("{refusal:?}")
-    };
+    let Some(Refusal::PinMismatch(mismatch)) = refusal else { panic!("{refusal:?}") };
     assert_eq!(mismatch.expected, [old.pin()]);
     assert!(mismatch.presented.contains(&new.pin()));
     let (_, refusal) = dial(&server, &[], NOW_MS, "localhost").await.unwrap_err();
     assert!(matches!(refusal, Some(Refusal::PinMismatch(_))), "{refusal:?}");
-    dial(&server, &[old.pin(), new.pin()], NOW_MS, "localhost")
-        .await
-        .unwrap();
+    dial(&server, &[old.pin(), new.pin()], NOW_MS, "localhost").await.unwrap();
 }
 
 /// Shows one certificate and signs with whatever key it was given.
@@ -179,10 +158,9 @@ fn impostor(shown: CertifiedKey) -> Endpoint {
 #[tokio::test]
 async fn the_right_certificate_with_a_wrong_key_fails_the_handshake() {
     let (victim, thief) = (identity(), identity());
-    for (certificate, key) in [
-        (victim.served().native(), thief.served().native()),
-        (victim.served().web(), thief.served().web()),
-    ] {
+    for (certificate, key) in
+        [(victim.served().native(), thief.served().native()), (victim.served().web(), thief.served().web())]
+    {
         let server = impostor(CertifiedKey::new(certificate.cert.clone(), key.key.clone()));
         let pins = [victim.pin(), leaf_pin(&certificate)]; // Neither way to be pinned may skip the signature.
         for pin in pins {
@@ -199,9 +177,7 @@ async fn an_own_leaf_beside_the_right_authority_is_not_vouched_for() {
     let (shown, own) = (victim.served().native(), thief.served().native());
     let chain = vec![own.cert[0].clone(), shown.cert[1].clone()];
     let server = impostor(CertifiedKey::new(chain, own.key.clone()));
-    let (_, refusal) = dial(&server, &[victim.pin()], NOW_MS, "localhost")
-        .await
-        .unwrap_err();
+    let (_, refusal) = dial(&server, &[victim.pin()], NOW_MS, "localhost").await.unwrap_err();
     assert_eq!(refusal, Some(Refusal::NotVouched));
 }
 
@@ -210,30 +186,18 @@ async fn dates_are_checked_and_told_apart_from_another_server() {
     let identity = identity();
     let server = server(&identity);
     let pins = [identity.pin()];
-    dial(&server, &pins, NOW_MS + 89 * DAY_MS, "localhost")
-        .await
-        .unwrap();
-    let (error, refusal) = dial(&server, &pins, NOW_MS + 91 * DAY_MS, "localhost")
-        .await
-        .unwrap_err();
+    dial(&server, &pins, NOW_MS + 89 * DAY_MS, "localhost").await.unwrap();
+    let (error, refusal) = dial(&server, &pins, NOW_MS + 91 * DAY_MS, "localhost").await.unwrap_err();
     assert_eq!(alert(&error), Some(TransportErrorCode::crypto(45)), "{error}"); // certificate_expired
     assert!(matches!(refusal, Some(Refusal::Expired { .. })), "{refusal:?}");
-    let (_, refusal) = dial(&server, &pins, NOW_MS - DAY_MS, "localhost")
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(refusal, Some(Refusal::NotYetValid { .. })),
-        "{refusal:?}"
-    );
+    let (_, refusal) = dial(&server, &pins, NOW_MS - DAY_MS, "localhost").await.unwrap_err();
+    assert!(matches!(refusal, Some(Refusal::NotYetValid { .. })), "{refusal:?}");
 }
 
 fn leaf_pin(leaf: &CertifiedKey) -> Pin {
     let certificate = webpki::EndEntityCert::try_from(&leaf.cert[0]).unwrap();
     let spki = certificate.subject_public_key_info();
-    ring::digest::digest(&ring::digest::SHA256, spki.as_ref())
-        .as_ref()
-        .try_into()
-        .unwrap()
+    ring::digest::digest(&ring::digest::SHA256, spki.as_ref()).as_ref().try_into().unwrap()
 }
 
 /// A certificate of an authority that, unlike ours, does not put our fixed name into it.
@@ -243,19 +207,14 @@ fn issued_for(name: &str) -> (CertifiedKey, Pin) {
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority = rcgen::CertifiedIssuer::self_signed(params, &authority_key).unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
-    let leaf = rcgen::CertificateParams::new(vec![name.to_owned()])
-        .unwrap()
-        .signed_by(&key, &authority)
-        .unwrap();
+    let leaf =
+        rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
     let chain = vec![leaf.der().clone(), authority.der().clone()];
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
     let certified =
         CertifiedKey::from_der(chain, key.into(), &rustls::crypto::ring::default_provider()).unwrap();
     let public = rcgen::PublicKeyData::subject_public_key_info(&authority_key);
-    let pin = ring::digest::digest(&ring::digest::SHA256, &public)
-        .as_ref()
-        .try_into()
-        .unwrap();
+    let pin = ring::digest::digest(&ring::digest::SHA256, &public).as_ref().try_into().unwrap();
     (certified, pin)
 }
 
@@ -266,9 +225,7 @@ async fn a_public_authoritys_other_customer_is_refused_by_name() {
     let server = impostor(certified);
     for pin in [pin, own] {
         dial(&server, &[pin], NOW_MS, "chat.example.org").await.unwrap();
-        let (error, refusal) = dial(&server, &[pin], NOW_MS, "bank.example.org")
-            .await
-            .unwrap_err();
+        let (error, refusal) = dial(&server, &[pin], NOW_MS, "bank.example.org").await.unwrap_err();
         assert_eq!(alert(&error), Some(TransportErrorCode::crypto(42)), "{error}"); // bad_certificate
         assert_eq!(refusal, Some(Refusal::WrongName));
     }
@@ -282,18 +239,11 @@ async fn an_unknown_protocol_is_refused_as_such_and_the_server_lives_on() {
     for offered in [vec![b"smtp".to_vec()], vec![]] {
         let mut config = (*tls.config).clone();
         config.alpn_protocols = offered;
-        let tls = ClientTls {
-            config: Arc::new(config),
-            verifier: tls.verifier.clone(),
-        };
-        let error = connect(&dialler(), server.local_addr().unwrap(), &tls, "localhost")
-            .await
-            .unwrap_err();
+        let tls = ClientTls { config: Arc::new(config), verifier: tls.verifier.clone() };
+        let error = connect(&dialler(), server.local_addr().unwrap(), &tls, "localhost").await.unwrap_err();
         assert_eq!(alert(&error), Some(TransportErrorCode::crypto(120)), "{error}"); // no_application_protocol
     }
-    dial(&server, &[identity.pin()], NOW_MS, "localhost")
-        .await
-        .unwrap();
+    dial(&server, &[identity.pin()], NOW_MS, "localhost").await.unwrap();
 }
 
 #[tokio::test]
@@ -311,17 +261,10 @@ async fn the_health_protocol_is_shown_the_web_leaf_and_a_trust_anchor_is_enough_
     config.alpn_protocols = vec![b"hq-29".to_vec()];
     config.time_provider = Arc::new(Fixed);
     let unused = client_crypto(Vec::new(), Hand::at(NOW_MS)).unwrap().verifier;
-    let tls = ClientTls {
-        config: Arc::new(config),
-        verifier: unused,
-    };
-    let connection = connect(&dialler(), server.local_addr().unwrap(), &tls, "localhost")
-        .await
-        .unwrap();
+    let tls = ClientTls { config: Arc::new(config), verifier: unused };
+    let connection = connect(&dialler(), server.local_addr().unwrap(), &tls, "localhost").await.unwrap();
     let shown = connection.peer_identity().unwrap();
-    let shown = shown
-        .downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>()
-        .unwrap();
+    let shown = shown.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().unwrap();
     assert_eq!(shown[0], identity.served().web().cert[0]);
 }
 
@@ -330,9 +273,7 @@ struct Fixed;
 
 impl rustls::time_provider::TimeProvider for Fixed {
     fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
-        Some(rustls::pki_types::UnixTime::since_unix_epoch(
-            Duration::from_millis(NOW_MS),
-        ))
+        Some(rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_millis(NOW_MS)))
     }
 }
 
@@ -341,13 +282,9 @@ async fn a_renewed_leaf_serves_new_handshakes_and_leaves_old_connections_alone()
     let identity = identity();
     let server = server(&identity);
     let tls = client_crypto(vec![identity.pin()], Hand::at(NOW_MS)).unwrap();
-    let old = connect(&dialler(), server.local_addr().unwrap(), &tls, "localhost")
-        .await
-        .unwrap();
+    let old = connect(&dialler(), server.local_addr().unwrap(), &tls, "localhost").await.unwrap();
     identity.renew_if_due(NOW_MS + 80 * DAY_MS).unwrap();
-    dial(&server, &[identity.pin()], NOW_MS + 100 * DAY_MS, "localhost")
-        .await
-        .unwrap();
+    dial(&server, &[identity.pin()], NOW_MS + 100 * DAY_MS, "localhost").await.unwrap();
     assert!(old.close_reason().is_none());
 }
 
@@ -359,17 +296,10 @@ struct Mortal {
 
 impl Mortal {
     fn start(identity: &Identity, secrets: &Secrets, port: u16) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let guard = runtime.enter();
-        let endpoint = serve(
-            server_crypto(identity, secrets, Hand::at(NOW_MS)).unwrap(),
-            secrets,
-            port,
-        );
+        let endpoint = serve(server_crypto(identity, secrets, Hand::at(NOW_MS)).unwrap(), secrets, port);
         drop(guard);
         Self { runtime, endpoint }
     }
@@ -408,9 +338,8 @@ async fn after_a_kill_the_client_is_told_by_a_reset_and_its_ticket_still_works()
     if let Ok((mut stream, _)) = connection.open_bi().await {
         let _ = stream.write_all(b"are you there").await;
     }
-    let end = tokio::time::timeout(SOON, connection.closed())
-        .await
-        .expect("told, not left to the idle timeout");
+    let end =
+        tokio::time::timeout(SOON, connection.closed()).await.expect("told, not left to the idle timeout");
     assert!(matches!(end, ConnectionError::Reset), "{end}");
 
     let resumed = connect(&dialler, to, &tls, "localhost").await.unwrap();

@@ -83,6 +83,8 @@ impl Default for Floor {
 
 impl Floor {
     async fn client(&self, connection: Connection) -> Result<()> {
+        // As in the server, once it knows who it is.
+        tls::welcome(&connection);
         let (_answers, said) = connection.accept_bi().await?;
         let mut inbox = connection.open_uni().await?;
         inbox.write_all(&[0]).await?;

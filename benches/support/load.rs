@@ -47,10 +47,7 @@ impl Load {
     pub(crate) async fn connect(&self, server: SocketAddr) -> Result<Connection> {
         let turn = self.next.replace(self.next.get() + 1);
         let socket = &self.sockets[turn % self.sockets.len()];
-        socket
-            .connect(server, "localhost")?
-            .await
-            .context("connecting to the server")
+        socket.connect(server, "localhost")?.await.context("connecting to the server")
     }
 }
 
@@ -60,9 +57,7 @@ pub(crate) async fn all<I, T>(
     each: impl AsyncFn(I) -> Result<T>,
 ) -> Result<Vec<T>> {
     let each = &each;
-    let mut done = stream::iter(items)
-        .map(|item| timeout(EACH_TIMEOUT, each(item)))
-        .buffered(AT_ONCE);
+    let mut done = stream::iter(items).map(|item| timeout(EACH_TIMEOUT, each(item))).buffered(AT_ONCE);
     let mut results = Vec::new();
     while let Some(result) = done.next().await {
         results.push(result.context("a client was kept waiting")??);

@@ -76,21 +76,14 @@ impl Measured {
         let (sender, said) = channel();
         listen(child.stdout.take().context("its output")?, sender.clone());
         listen(child.stderr.take().context("its log")?, sender);
-        let mut measured = Self {
-            child,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            invite: None,
-        };
+        let mut measured = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), invite: None };
         measured.understand(&said, invites)?;
         Ok(measured)
     }
 
     fn understand(&mut self, said: &Receiver<Said>, invites: bool) -> Result<()> {
         while self.address.port() == 0 || (invites && self.invite.is_none()) {
-            match said
-                .recv_timeout(START_TIMEOUT)
-                .context("a server did not start")?
-            {
+            match said.recv_timeout(START_TIMEOUT).context("a server did not start")? {
                 Said::Address(address) => self.address = address,
                 Said::Invite(invite) => self.invite = Some(invite),
             }
@@ -155,10 +148,7 @@ enum Said {
 fn listen(from: impl Read + Send + 'static, to: Sender<Said>) {
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            let address = line
-                .split("address=")
-                .nth(1)
-                .and_then(|rest| rest.split(' ').next());
+            let address = line.split("address=").nth(1).and_then(|rest| rest.split(' ').next());
             if let Some(Ok(address)) = address.map(str::parse) {
                 // Nobody listens any more once a server has started.
                 let _ = to.send(Said::Address(address));

@@ -42,9 +42,7 @@ impl Member {
         secret: &[u8; 16],
         nickname: &str,
     ) -> Result<Self> {
-        let key = Ed25519KeyPair::from_seed_unchecked(&random::<32>()?)
-            .ok()
-            .context("a key")?;
+        let key = Ed25519KeyPair::from_seed_unchecked(&random::<32>()?).ok().context("a key")?;
         let public = DeviceKey::Ed25519(key.public_key().as_ref().try_into()?);
         let connection = load.connect(server).await?;
         let mut control = Talk::open(&connection, BidiType::Control).await?;
@@ -72,27 +70,16 @@ impl Member {
         control.say(&hello()).await?;
         let subject = auth_subject(&self.token);
         let proof = prove(&self.key, Purpose::Auth, subject, self.pin, &connection)?;
-        let auth = Auth {
-            token: self.token.clone(),
-            proof: blob(&proof)?,
-        };
+        let auth = Auth { token: self.token.clone(), proof: blob(&proof)? };
         control.say(&auth).await?;
         let _: Authenticated = control.hear().await?;
         let inbox = Rc::new(tokio::sync::Notify::new());
-        Ok(Online {
-            connection,
-            control,
-            inbox,
-        })
+        Ok(Online { connection, control, inbox })
     }
 }
 
 fn hello() -> Hello {
-    Hello {
-        minor: MINOR,
-        features: List::default(),
-        agent: None,
-    }
+    Hello { minor: MINOR, features: List::default(), agent: None }
 }
 
 fn prove(
@@ -138,40 +125,23 @@ impl Online {
     /// A public room.
     pub(crate) async fn create_room(&self, name: &str) -> Result<RoomId> {
         let room = RoomId::from_bytes(random()?);
-        let question = CreateRoom {
-            room,
-            name: name.parse()?,
-            visibility: Visibility::PUBLIC,
-            topic: None,
-        };
+        let question = CreateRoom { room, name: name.parse()?, visibility: Visibility::PUBLIC, topic: None };
         let _: RoomAnswer = self.ask(&question).await?;
         Ok(room)
     }
 
     /// The secret of an invite to the server and `room`, for at most a thousand.
     pub(crate) async fn invite(&self, uses: usize, room: Option<RoomId>) -> Result<[u8; 16]> {
-        let question = CreateInvite {
-            uses: uses as u64,
-            life_ms: INVITE_LIFE_MS,
-            room,
-            role: None,
-            own_device: None,
-        };
+        let question =
+            CreateInvite { uses: uses as u64, life_ms: INVITE_LIFE_MS, room, role: None, own_device: None };
         let answer: InviteAnswer = self.ask(&question).await?;
         Ok(answer.secret[..].try_into()?)
     }
 
     /// Opens the first room of this connection at its head, and from now on takes INBOX.
     pub(crate) async fn open(&self, room: RoomId) -> Result<OpenRoom> {
-        let wanted = SubscribeRoom {
-            room,
-            after: None,
-            backlog: 0,
-        };
-        let question = Subscribe {
-            rooms: List::first(vec![wanted]),
-            priority: None,
-        };
+        let wanted = SubscribeRoom { room, after: None, backlog: 0 };
+        let question = Subscribe { rooms: List::first(vec![wanted]), priority: None };
         let answer: Subscribed = self.ask(&question).await?;
         if let Some(refusal) = answer.rooms.first().and_then(|row| row.refusal.clone()) {
             bail!("the room is not opened: {refusal}");

@@ -53,8 +53,6 @@ pub(crate) fn main(bench: impl AsyncFnOnce(Asked) -> anyhow::Result<()>) -> Exit
 
 /// Everything of the load in one thread: what it costs then does not depend on how threads happen to run.
 fn alone(bench: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(tokio::task::LocalSet::new().run_until(bench))
 }

@@ -75,12 +75,7 @@ impl Author {
     /// Who talks through the floor.
     pub(crate) async fn raw(connection: Connection, board: Rc<Board>) -> Result<Self> {
         let talk = Talk::open(&connection, BidiType::Publish).await?;
-        Ok(Self {
-            stream: talk.send,
-            _connection: connection,
-            board,
-            says: Says::Entries,
-        })
+        Ok(Self { stream: talk.send, _connection: connection, board, says: Says::Entries })
     }
 
     /// Talks until `end`.
@@ -115,9 +110,7 @@ impl Author {
             }
             Ok(())
         };
-        timeout(LAST_WORDS, heard)
-            .await
-            .context("not everybody has heard everything in time")?
+        timeout(LAST_WORDS, heard).await.context("not everybody has heard everything in time")?
     }
 
     async fn say(&mut self, messages: u64) -> Result<()> {
@@ -135,14 +128,7 @@ impl Author {
         let body = Blob::new(vec![b'x'; BODY_BYTES]).ok().context("a short body")?;
         let (kind, ext) = (Kind::TEXT, Ext::default());
         Ok(match &self.says {
-            Says::Drafts(room, own) => Draft {
-                room: *room,
-                message: id(own),
-                kind,
-                body,
-                ext,
-            }
-            .to_frame(),
+            Says::Drafts(room, own) => Draft { room: *room, message: id(own), kind, body, ext }.to_frame(),
             Says::Entries => Entry {
                 seq: Seq(self.board.base() + number + 1),
                 // Any time of these years takes as many bytes.

@@ -58,22 +58,13 @@ impl DeviceSecret {
         let subject = token::redeem_subject(secret, &key);
         let proof = self.proof(Purpose::Redeem, subject, pin, exporter);
         let secret = Blob::new(secret.to_vec()).expect("a secret has 16 bytes");
-        Redeem {
-            secret,
-            key,
-            nickname,
-            device_name,
-            proof,
-        }
+        Redeem { secret, key, nickname, device_name, proof }
     }
 
     /// "I am this device." `None` when the token is larger than tokens are.
     pub(crate) fn auth(&self, token: &[u8], pin: [u8; 32], exporter: Exporter<'_>) -> Option<Auth> {
         let proof = self.proof(Purpose::Auth, token::auth_subject(token), pin, exporter);
-        Some(Auth {
-            token: Blob::new(token.to_vec()).ok()?,
-            proof,
-        })
+        Some(Auth { token: Blob::new(token.to_vec()).ok()?, proof })
     }
 
     /// "A new token, please."
@@ -117,10 +108,7 @@ mod tests {
         let good = Statement::new(Purpose::Auth, subject, PIN);
         let exporter = |n| connection(n)(&subject);
         assert_eq!(good.check(&auth.proof, &key, &exporter(1)), Ok(()));
-        assert!(
-            good.check(&auth.proof, &key, &exporter(2)).is_err(),
-            "another connection"
-        );
+        assert!(good.check(&auth.proof, &key, &exporter(2)).is_err(), "another connection");
         let other_server = Statement::new(Purpose::Auth, subject, [8; 32]);
         assert!(other_server.check(&auth.proof, &key, &exporter(1)).is_err());
         let other_purpose = Statement::new(Purpose::Refresh, subject, PIN);
@@ -146,9 +134,6 @@ mod tests {
 
     #[test]
     fn the_key_is_not_in_its_debug_form() {
-        assert_eq!(
-            format!("{:?}", DeviceSecret::from_seed(&[1; 32]).unwrap()),
-            "DeviceSecret"
-        );
+        assert_eq!(format!("{:?}", DeviceSecret::from_seed(&[1; 32]).unwrap()), "DeviceSecret");
     }
 }

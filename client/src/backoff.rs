@@ -25,9 +25,7 @@ impl Backoff {
 
     /// Notes a failure; gives the wait before the next attempt, drawn by `random` (uniform over all of `u32`).
     pub(crate) fn wait(&mut self, random: u32) -> Duration {
-        let ceiling = BACKOFF_MIN
-            .saturating_mul(1 << self.failures.min(16))
-            .min(BACKOFF_MAX);
+        let ceiling = BACKOFF_MIN.saturating_mul(1 << self.failures.min(16)).min(BACKOFF_MAX);
         self.failures = self.failures.saturating_add(1);
         ceiling.mul_f64(f64::from(random) / f64::from(u32::MAX))
     }
@@ -41,12 +39,7 @@ mod tests {
     fn ceilings_double_up_to_half_a_minute() {
         let mut backoff = Backoff::default();
         let waits: Vec<u128> = (0..10).map(|_| backoff.wait(u32::MAX).as_millis()).collect();
-        assert_eq!(
-            waits,
-            [
-                250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000
-            ]
-        );
+        assert_eq!(waits, [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
         backoff.reset();
         assert_eq!(backoff.wait(u32::MAX), BACKOFF_MIN);
     }

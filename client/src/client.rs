@@ -23,30 +23,33 @@ use crate::error::{Error, ErrorCode};
 use crate::event::Numbered;
 use crate::keeper;
 use crate::state::{AppState, ConnState, Network};
-use crate::store::{Store, identity};
+use crate::store::{Store, identity, log};
 
 pub use types::{Draft, NewInvite, OpenFrom, Page, RoomSummary, Sent};
 
 /// A client of one profile. Clones are the same client. When the last one goes, so does the connection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     core: Arc<Core>,
     life: Mutex<Life>,
+}
+
+/// Without events: they hold what people said.
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("state", &self.state()).finish_non_exhaustive()
+    }
 }
 
 /// Whether there is somebody who keeps a connection.
 #[derive(Debug)]
 enum Life {
     Idle,
-    Running {
-        stop: CancellationToken,
-        keeper: JoinHandle<()>,
-    },
+    Running { stop: CancellationToken, keeper: JoinHandle<()> },
     Shut,
 }
 
@@ -59,12 +62,7 @@ impl Client {
     pub async fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.data_dir, config.blocking).await?;
         let core = Arc::new(Core::new(config, store));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                core,
-                life: Mutex::new(Life::Idle),
-            }),
-        })
+        Ok(Self { inner: Arc::new(Inner { core, life: Mutex::new(Life::Idle) }) })
     }
 
     /// What a link says, without dialling.
@@ -91,14 +89,13 @@ impl Client {
     /// [`ErrorCode::NotJoined`], [`ErrorCode::Stopped`] after a shutdown.
     pub async fn start(&self) -> Result<(), Error> {
         if self.whoami().await?.is_none() {
-            return Err(Error::never(
-                ErrorCode::NotJoined,
-                "this profile has not joined a server yet",
-            ));
+            return Err(Error::never(ErrorCode::NotJoined, "this profile has not joined a server yet"));
         }
         let mut life = self.life();
+        // Saying that it stopped is the last that a keeper does: its task may end a moment later.
+        let stopped = matches!(self.state(), ConnState::Stopped { .. });
         match &*life {
-            Life::Running { keeper, .. } if !keeper.is_finished() => return Ok(()),
+            Life::Running { keeper, .. } if !stopped && !keeper.is_finished() => return Ok(()),
             Life::Shut => return Err(Error::never(ErrorCode::Stopped, "the client was shut down")),
             _ => {}
         }
@@ -151,9 +148,19 @@ impl Client {
     }
 
     /// The next events, at most `max`, waiting for the first at most `wait`; empty when none came. Every event is
-    /// given once, in order. Cancelling loses nothing.
+    /// given once, in order. Cancelling loses nothing. Asking again says that what was given before has been shown:
+    /// [`OpenFrom::Resume`] goes on behind it; see [`Client::shown`].
     pub async fn next_events(&self, max: usize, wait: Duration) -> Vec<Numbered> {
-        self.core().events.take(max, wait).await
+        let shown = self.core().shown.settle();
+        if !shown.is_empty() {
+            // It costs a repetition when it fails, and whoever keeps entries in the same place will hear of it.
+            if let Err(error) = self.core().store.run(move |db| log::show(db, &shown)).await {
+                tracing::warn!(%error, "how far the program has come could not be kept");
+            }
+        }
+        let events = self.core().events.take(max, wait).await;
+        self.core().shown.taken(&events);
+        events
     }
 
     /// Events after number `after`, without waiting and without moving [`Client::next_events`]. Begins with a
@@ -180,10 +187,7 @@ impl Client {
             AppState::Background => {}
             AppState::Suspending => platform.suspended_ms = Some(now_ms),
             AppState::Foreground => {
-                let slept_ms = platform
-                    .suspended_ms
-                    .take()
-                    .map_or(0, |since| now_ms.saturating_sub(since));
+                let slept_ms = platform.suspended_ms.take().map_or(0, |since| now_ms.saturating_sub(since));
                 platform.wake += 1;
                 if slept_ms >= quipu_protocol::limits::IDLE_TIMEOUT_MS {
                     platform.slept += 1;
@@ -209,6 +213,80 @@ impl Drop for Inner {
         let life = self.life.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Life::Running { keeper, .. } = life {
             keeper.abort();
+        }
+    }
+}
+
+/// Programs spawn these: every future of a client can go to another thread.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::request::{Anchor, Visibility};
+    use crate::protocol::{Cursor, DeviceId, InviteId, MessageId, Nickname, RoomId, RoomName, Seq, UserId};
+
+    fn is_send<T: Send>(_: T) {}
+
+    /// Each call within a future that owns the client, as a program spawns it: what is borrowed within a future is
+    /// where the compiler stops to see that it is `Send`.
+    macro_rules! can_be_spawned {
+        ($client:ident: $($call:expr;)+) => {$({
+            let $client = $client.clone();
+            is_send(async move { $call.await });
+        })+};
+    }
+
+    type Rooms = (RoomId, RoomName, Cursor);
+    type People = (UserId, DeviceId, Nickname);
+
+    /// Never run: it holds when it compiles.
+    #[allow(dead_code)]
+    fn every_call(client: &Client, (room, name, cursor): &Rooms, (user, device, nickname): &People) {
+        let (room, user, device, cursor) = (*room, *user, *device, *cursor);
+        let message = MessageId::from_bytes([0; 16]);
+        let invite =
+            |uses| NewInvite { uses, life: Duration::ZERO, room: None, role: None, own_device: false };
+        can_be_spawned! { client:
+            Client::open(client.core().config.clone());
+            client.whoami();
+            client.start();
+            client.stop();
+            client.shutdown();
+            client.wait_online(Duration::ZERO);
+            client.next_events(1, Duration::ZERO);
+            client.events_after(1, 1);
+            client.network(crate::Network::Back);
+            client.app_state(crate::AppState::Foreground);
+            client.join("", "", "");
+            client.diagnose(None);
+            client.send(room, Draft::text(""));
+            client.send_all(room, vec![]);
+            client.wait_sent(message, Duration::ZERO);
+            client.unsent();
+            client.retry(message);
+            client.cancel_send(message);
+            client.open_room(room, OpenFrom::Resume);
+            client.close_room(room);
+            client.shown(room, cursor);
+            client.history(room, Anchor::LATEST, 1);
+            client.cached(room, &Anchor::LATEST, 1);
+            client.mark_read(room, Seq(1));
+            client.rooms(true);
+            client.room_named(name);
+            client.known_room(name);
+            client.members(room);
+            client.lookup(nickname);
+            client.users(&[user]);
+            client.create_room(name.clone(), Visibility::PUBLIC, None);
+            client.join_room(room);
+            client.leave_room(room);
+            client.direct(user);
+            client.invite_member(room, user);
+            client.remove_member(room, user);
+            client.create_invite(invite(1));
+            client.invites();
+            client.revoke_invite(InviteId::from_bytes([0; 16]));
+            client.devices();
+            client.revoke_device(device);
         }
     }
 }

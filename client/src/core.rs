@@ -19,6 +19,7 @@ use crate::event_log::EventLog;
 use crate::limits::HEADS_KEPT_MAX;
 use crate::open::OpenRooms;
 use crate::session::request::Link;
+use crate::shown::Shown;
 use crate::state::ConnState;
 use crate::store::Store;
 
@@ -27,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) store: Store,
     pub(crate) events: EventLog,
+    /// How far the program has come.
+    pub(crate) shown: Shown,
     pub(crate) state: watch::Sender<ConnState>,
     /// The authenticated connection, while there is one.
     pub(crate) link: watch::Sender<Option<Link>>,
@@ -59,6 +62,7 @@ impl Core {
             config,
             store,
             events: EventLog::default(),
+            shown: Shown::default(),
             state: watch::Sender::new(ConnState::Idle),
             link: watch::Sender::new(None),
             outbox: watch::Sender::new(0),
@@ -122,14 +126,16 @@ impl Core {
     pub(crate) async fn connected(&self, deadline: Instant) -> Result<Link, Error> {
         let mut state = self.state.subscribe();
         loop {
+            // The state before the link: it changes after it, so what comes in between still wakes us.
+            let now = state.borrow_and_update().clone();
             if let Some(link) = self.link.borrow().clone() {
                 return Ok(link);
             }
-            match &*state.borrow_and_update() {
+            match now {
                 ConnState::Idle => {
                     return Err(Error::never(ErrorCode::NotStarted, "the client was not started"));
                 }
-                ConnState::Stopped { why } => return Err(why.clone()),
+                ConnState::Stopped { why } => return Err(why),
                 _ => {}
             }
             if timeout_at(deadline, state.changed()).await.is_err() {
@@ -141,11 +147,7 @@ impl Core {
     fn why_offline(&self) -> Error {
         match &*self.state.borrow() {
             ConnState::Waiting { why, .. } | ConnState::Stopped { why } => why.clone(),
-            _ => Error::new(
-                ErrorCode::Unreachable,
-                Retry::WhenOnline,
-                "there is no connection yet",
-            ),
+            _ => Error::new(ErrorCode::Unreachable, Retry::WhenOnline, "there is no connection yet"),
         }
     }
 
@@ -160,8 +162,12 @@ impl Core {
     ) -> Result<T, Error> {
         let deadline = Instant::now() + wait;
         loop {
-            let link = self.connected(deadline).await?;
+            self.connected(deadline).await?;
+            // Taken where its end will be noticed: it may be another one by now, or none.
             let mut links = self.link.subscribe();
+            let Some(link) = links.borrow_and_update().clone() else {
+                continue;
+            };
             match timeout_at(deadline, question(link)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(ending)) if ending.is_disconnection() => {

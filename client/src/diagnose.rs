@@ -44,6 +44,8 @@ pub struct Check {
     /// The number the step is about: milliseconds of `resolve`, `handshake`, `auth`, `clock` (the server's clock
     /// minus ours) and `rebind`, bytes of `datagram`.
     pub value: Option<i64>,
+    /// What kind of failure, when it does not work.
+    pub error: Option<ErrorCode>,
 }
 
 /// How a step went.
@@ -64,16 +66,17 @@ impl Report {
     }
 
     fn note(&mut self, name: &'static str, verdict: Verdict, detail: impl Into<String>, value: Option<i64>) {
-        self.checks.push(Check {
-            name,
-            verdict,
-            detail: detail.into(),
-            value,
-        });
+        self.checks.push(Check { name, verdict, detail: detail.into(), value, error: None });
     }
 
     fn bad(&mut self, name: &'static str, error: &Error) {
-        self.note(name, Verdict::Bad, error.message.clone(), None);
+        self.checks.push(Check {
+            name,
+            verdict: Verdict::Bad,
+            detail: error.message.clone(),
+            value: None,
+            error: Some(error.code),
+        });
     }
 }
 
@@ -91,11 +94,7 @@ impl Client {
             }
             None => {
                 let (membership, _) = credentials(self.core()).await?;
-                (
-                    membership.account.host,
-                    membership.account.port,
-                    membership.account.pin,
-                )
+                (membership.account.host, membership.account.port, membership.account.pin)
             }
         };
         let config = &self.core().config;
@@ -126,12 +125,7 @@ async fn reach(
     match dialler.resolve(host, port).await {
         Ok(addresses) => {
             let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            report.note(
-                "resolve",
-                Verdict::Good,
-                addresses.join(", "),
-                millis(began.elapsed()),
-            );
+            report.note("resolve", Verdict::Good, addresses.join(", "), millis(began.elapsed()));
         }
         Err(ending) => {
             report.bad("resolve", &ending.error());
@@ -142,24 +136,18 @@ async fn reach(
     match dialler.dial(host, port).await {
         Ok(dialled) => {
             let remote = dialled.connection.remote_address();
-            let detail = format!(
-                "QUIC with {remote}, round trip {} ms",
-                dialled.connection.rtt().as_millis()
-            );
+            let detail =
+                format!("QUIC with {remote}, round trip {} ms", dialled.connection.rtt().as_millis());
             report.note("handshake", Verdict::Good, detail, millis(began.elapsed()));
-            report.note(
-                "alpn",
-                Verdict::Good,
-                String::from_utf8_lossy(quipu_protocol::ALPN),
-                None,
-            );
+            report.note("alpn", Verdict::Good, String::from_utf8_lossy(quipu_protocol::ALPN), None);
             report.note("pin", Verdict::Good, fingerprint(pin), None);
             Some(dialled)
         }
         Err(ending) => {
             let error = ending.error();
             let name = match error.code {
-                ErrorCode::PinMismatch | ErrorCode::Clock => "pin",
+                ErrorCode::PinMismatch => "pin",
+                ErrorCode::Clock => "clock",
                 ErrorCode::Version => "alpn",
                 _ => "handshake",
             };
@@ -173,15 +161,7 @@ async fn sign(core: &Core, dialler: &Dialler, dialled: &Dialled, report: &mut Re
     let began = Instant::now();
     let signed = match credentials(core).await {
         Ok((membership, credentials)) => {
-            sign_in(
-                core,
-                dialler.clone(),
-                dialled.clone(),
-                credentials,
-                membership,
-                false,
-            )
-            .await
+            sign_in(core, dialler.clone(), dialled.clone(), credentials, membership, false).await
         }
         Err(error) => Err(error.into()),
     };
@@ -191,11 +171,8 @@ async fn sign(core: &Core, dialler: &Dialler, dialled: &Dialled, report: &mut Re
             let detail = format!("as {}, the token holds for {hours} h", online.granted.nickname);
             report.note("auth", Verdict::Good, detail, millis(began.elapsed()));
             let skew_ms = online.membership.skew_ms;
-            let verdict = if skew_ms.unsigned_abs() > CLOCK_SKEW_MS {
-                Verdict::Doubtful
-            } else {
-                Verdict::Good
-            };
+            let verdict =
+                if skew_ms.unsigned_abs() > CLOCK_SKEW_MS { Verdict::Doubtful } else { Verdict::Good };
             report.note(
                 "clock",
                 verdict,
@@ -214,23 +191,15 @@ async fn sign(core: &Core, dialler: &Dialler, dialled: &Dialled, report: &mut Re
 fn datagrams(dialled: &Dialled, report: &mut Report) {
     match dialled.connection.max_datagram_size() {
         Some(bytes) if bytes >= DATAGRAM_BYTES_MAX => {
-            report.note(
-                "datagram",
-                Verdict::Good,
-                format!("up to {bytes} bytes"),
-                i64::try_from(bytes).ok(),
-            );
+            report.note("datagram", Verdict::Good, format!("up to {bytes} bytes"), i64::try_from(bytes).ok());
         }
         Some(bytes) => {
             let detail = format!("only up to {bytes} bytes: the path is narrow");
             report.note("datagram", Verdict::Doubtful, detail, i64::try_from(bytes).ok());
         }
-        None => report.note(
-            "datagram",
-            Verdict::Doubtful,
-            "the server takes none: nobody sees you typing",
-            None,
-        ),
+        None => {
+            report.note("datagram", Verdict::Doubtful, "the server takes none: nobody sees you typing", None)
+        }
     }
 }
 
@@ -246,10 +215,7 @@ async fn rebind(dialler: &Dialler, dialled: &Dialled, online: Option<Online>, re
     let (verdict, detail) = if survives(dialler, dialled, &frames).await {
         (Verdict::Good, "the connection moves to another socket")
     } else {
-        (
-            Verdict::Doubtful,
-            "the connection does not move: a change of network costs a reconnection",
-        )
+        (Verdict::Doubtful, "the connection does not move: a change of network costs a reconnection")
     };
     report.note("rebind", verdict, detail, millis(began.elapsed()));
 }

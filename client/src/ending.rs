@@ -102,19 +102,15 @@ impl Ending {
             ),
             Self::Refused(refusal) => return refusal.clone().into(),
             Self::Closed(error) => return of_connection(error),
-            Self::Reset(code) => (
-                E::Disconnected,
-                format!("the server reset the stream with code {code:#x}"),
-            ),
+            Self::Reset(code) => {
+                (E::Disconnected, format!("the server reset the stream with code {code:#x}"))
+            }
             Self::Finished(what) => (E::Disconnected, format!("the server ended {what}")),
             Self::Late(what) => (E::Timeout, format!("no answer in time to {what}")),
             Self::Decode(error) => return error.clone().into(),
             Self::Order(what) => (E::Protocol, format!("the server broke the protocol: {what}")),
             Self::Goaway(_) => (E::Busy, "the server is stopping".into()),
-            Self::PathDead => (
-                E::Disconnected,
-                "the connection did not survive a change of network".into(),
-            ),
+            Self::PathDead => (E::Disconnected, "the connection did not survive a change of network".into()),
             Self::Store(error) => return error.clone(),
             Self::Stopped => (E::Stopped, "the client was stopped".into()),
         };
@@ -181,27 +177,17 @@ fn of_connection(error: &ConnectionError) -> Error {
     use ErrorCode as E;
     let (code, retry, message) = match error {
         ConnectionError::ApplicationClosed(close) => return of_application_close(close),
-        ConnectionError::VersionMismatch => (
-            E::Version,
-            Retry::Never,
-            "the server speaks another version of QUIC".into(),
-        ),
-        ConnectionError::TimedOut => (
-            E::Disconnected,
-            Retry::WhenOnline,
-            "the connection was silent for too long".into(),
-        ),
+        ConnectionError::VersionMismatch => {
+            (E::Version, Retry::Never, "the server speaks another version of QUIC".into())
+        }
+        ConnectionError::TimedOut => {
+            (E::Disconnected, Retry::WhenOnline, "the connection was silent for too long".into())
+        }
         ConnectionError::Reset => (E::Disconnected, Retry::WhenOnline, "the server restarted".into()),
-        ConnectionError::LocallyClosed => (
-            E::Disconnected,
-            Retry::WhenOnline,
-            "the connection was closed".into(),
-        ),
-        other => (
-            E::Disconnected,
-            Retry::WhenOnline,
-            format!("the connection broke: {other}"),
-        ),
+        ConnectionError::LocallyClosed => {
+            (E::Disconnected, Retry::WhenOnline, "the connection was closed".into())
+        }
+        other => (E::Disconnected, Retry::WhenOnline, format!("the connection broke: {other}")),
     };
     Error::new(code, retry, message)
 }
@@ -211,37 +197,25 @@ fn of_application_close(close: &ApplicationClose) -> Error {
     let number = close.error_code.into_inner();
     let (code, retry, message) = match CloseCode::from_number(number) {
         Some(CloseCode::Revoked) => (E::Revoked, Retry::Never, "this device was revoked".into()),
-        Some(CloseCode::AuthFailed) => (
-            E::Unauthenticated,
-            Retry::Now,
-            "the server does not accept this device".into(),
-        ),
-        Some(CloseCode::AuthTimeout) => (
-            E::Disconnected,
-            Retry::WhenOnline,
-            "signing in took the server too long".into(),
-        ),
-        Some(CloseCode::Replaced) => (
-            E::Replaced,
-            Retry::Never,
-            "another connection of this device took this one's place".into(),
-        ),
-        Some(CloseCode::Protocol) => (
-            E::Protocol,
-            Retry::Never,
-            "the server says that this program broke the protocol".into(),
-        ),
+        Some(CloseCode::AuthFailed) => {
+            (E::Unauthenticated, Retry::Now, "the server does not accept this device".into())
+        }
+        Some(CloseCode::AuthTimeout) => {
+            (E::Disconnected, Retry::WhenOnline, "signing in took the server too long".into())
+        }
+        Some(CloseCode::Replaced) => {
+            (E::Replaced, Retry::Never, "another connection of this device took this one's place".into())
+        }
+        Some(CloseCode::Protocol) => {
+            (E::Protocol, Retry::Never, "the server says that this program broke the protocol".into())
+        }
         Some(CloseCode::Shutdown) => (E::Busy, Retry::WhenOnline, "the server is stopping".into()),
-        Some(CloseCode::ExcessiveLoad | CloseCode::Limit) => (
-            E::Busy,
-            Retry::AfterMs(2_000),
-            "the server takes no more connections now".into(),
-        ),
-        Some(CloseCode::SlowConsumer) => (
-            E::Busy,
-            Retry::AfterMs(2_000),
-            "this program read too slowly for the server".into(),
-        ),
+        Some(CloseCode::ExcessiveLoad | CloseCode::Limit) => {
+            (E::Busy, Retry::AfterMs(2_000), "the server takes no more connections now".into())
+        }
+        Some(CloseCode::SlowConsumer) => {
+            (E::Busy, Retry::AfterMs(2_000), "this program read too slowly for the server".into())
+        }
         Some(CloseCode::Internal) => (E::Busy, Retry::WhenOnline, "the server failed".into()),
         Some(CloseCode::None) | None => (
             E::Disconnected,
@@ -302,10 +276,8 @@ mod tests {
     use quinn::VarInt;
 
     fn closed(code: CloseCode) -> Ending {
-        let close = ApplicationClose {
-            error_code: VarInt::from_u32(code.number()),
-            reason: Default::default(),
-        };
+        let close =
+            ApplicationClose { error_code: VarInt::from_u32(code.number()), reason: Default::default() };
         Ending::Closed(ConnectionError::ApplicationClosed(close))
     }
 
@@ -326,27 +298,14 @@ mod tests {
             assert_eq!(ending.reaction(), expected, "{code}");
             sentences.insert(ending.error().message);
         }
-        assert_eq!(
-            sentences.len(),
-            CloseCode::ALL.len() - 1,
-            "only the two limits share one"
-        );
+        assert_eq!(sentences.len(), CloseCode::ALL.len() - 1, "only the two limits share one");
     }
 
     #[test]
     fn another_server_stops_us_and_a_wrong_clock_does_not() {
-        assert_eq!(
-            Ending::Identity(tls::Refusal::WrongKey).reaction(),
-            Reaction::Stop
-        );
-        assert_eq!(
-            Ending::Identity(tls::Refusal::WrongKey).error().code,
-            ErrorCode::PinMismatch
-        );
-        let clock = Ending::Identity(tls::Refusal::Expired {
-            now_secs: 2,
-            not_after_secs: 1,
-        });
+        assert_eq!(Ending::Identity(tls::Refusal::WrongKey).reaction(), Reaction::Stop);
+        assert_eq!(Ending::Identity(tls::Refusal::WrongKey).error().code, ErrorCode::PinMismatch);
+        let clock = Ending::Identity(tls::Refusal::Expired { now_secs: 2, not_after_secs: 1 });
         assert_eq!(clock.error().code, ErrorCode::Clock);
         assert_ne!(clock.reaction(), Reaction::Stop);
         assert_eq!(Ending::Version.reaction(), Reaction::Stop);

@@ -113,11 +113,7 @@ error_codes! {
 
 impl Error {
     pub(crate) fn new(code: ErrorCode, retry: Retry, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            retry,
-            message: message.into(),
-        }
+        Self { code, retry, message: message.into() }
     }
 
     pub(crate) fn never(code: ErrorCode, message: impl Into<String>) -> Self {
@@ -129,10 +125,7 @@ impl Error {
     }
 
     pub(crate) fn storage(message: impl fmt::Display) -> Self {
-        Self::never(
-            ErrorCode::Storage,
-            format!("the profile cannot be used: {message}"),
-        )
+        Self::never(ErrorCode::Storage, format!("the profile cannot be used: {message}"))
     }
 
     /// Whether trying again without a person's help is pointless.
@@ -171,10 +164,7 @@ impl From<Refusal> for Error {
 
 impl From<DecodeError> for Error {
     fn from(error: DecodeError) -> Self {
-        Self::never(
-            ErrorCode::Protocol,
-            format!("the server sent what is not in the protocol: {error}"),
-        )
+        Self::never(ErrorCode::Protocol, format!("the server sent what is not in the protocol: {error}"))
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::event::{Event, Numbered};
-use crate::limits::{EVENT_BYTES_MAX, EVENTS_HIGH, EVENTS_MAX, EVENTS_PATIENCE};
+use crate::limits::{EVENT_BYTES_HIGH, EVENT_BYTES_MAX, EVENTS_HIGH, EVENTS_MAX, EVENTS_PATIENCE};
 
 #[derive(Debug, Default)]
 pub(crate) struct EventLog {
@@ -28,6 +28,8 @@ pub(crate) struct EventLog {
 struct Ring {
     events: VecDeque<Numbered>,
     bytes: usize,
+    /// Of these, what was not taken yet.
+    untaken_bytes: usize,
     next: u64,
     taken: u64,
     /// Nobody took anything for so long that rooms no longer wait.
@@ -97,22 +99,25 @@ impl EventLog {
 impl Ring {
     fn push(&mut self, event: Event) {
         self.bytes += weight(&event);
-        self.events.push_back(Numbered {
-            number: self.next,
-            event,
-        });
+        self.untaken_bytes += weight(&event);
+        self.events.push_back(Numbered { number: self.next, event });
         self.next += 1;
         while self.events.len() > EVENTS_MAX || self.bytes > EVENT_BYTES_MAX {
             let Some(oldest) = self.events.pop_front() else {
                 return;
             };
             self.bytes -= weight(&oldest.event);
+            if oldest.number > self.taken {
+                self.untaken_bytes -= weight(&oldest.event);
+            }
         }
     }
 
     fn take(&mut self, max: usize) -> Vec<Numbered> {
         let events = self.after(self.taken, max);
         if let Some(last) = events.last() {
+            let taken = events.iter().filter(|taken| !matches!(taken.event, Event::Lagged { .. }));
+            self.untaken_bytes -= taken.map(|taken| weight(&taken.event)).sum::<usize>();
             self.taken = last.number;
             self.deserted = false;
         }
@@ -122,36 +127,26 @@ impl Ring {
     fn after(&self, number: u64, max: usize) -> Vec<Numbered> {
         let first = self.next - self.events.len() as u64;
         let mut events = Vec::new();
-        if max > 0 && number + 1 < first {
-            let lagged = Event::Lagged {
-                from: number + 1,
-                to: first - 1,
-            };
-            events.push(Numbered {
-                number: first - 1,
-                event: lagged,
-            });
+        let wanted = number.saturating_add(1);
+        if max > 0 && wanted < first {
+            let lagged = Event::Lagged { from: wanted, to: first - 1 };
+            events.push(Numbered { number: first - 1, event: lagged });
         }
-        let skip = usize::try_from((number + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+        let skip = usize::try_from(wanted.saturating_sub(first)).unwrap_or(usize::MAX);
         let room = max - events.len();
         events.extend(self.events.iter().skip(skip).take(room).cloned());
         events
     }
 
     fn has_room(&self) -> bool {
-        self.deserted || self.next - 1 - self.taken < EVENTS_HIGH as u64
+        self.deserted
+            || self.next - 1 - self.taken < EVENTS_HIGH as u64 && self.untaken_bytes < EVENT_BYTES_HIGH
     }
 }
 
 impl Default for Ring {
     fn default() -> Self {
-        Self {
-            events: VecDeque::new(),
-            bytes: 0,
-            next: 1,
-            taken: 0,
-            deserted: false,
-        }
+        Self { events: VecDeque::new(), bytes: 0, untaken_bytes: 0, next: 1, taken: 0, deserted: false }
     }
 }
 
@@ -200,15 +195,29 @@ mod tests {
         let log = EventLog::default();
         log.push((0..EVENTS_MAX as u64 + 7).map(ready));
         let events = log.take(2, Duration::ZERO).await;
-        assert_eq!(
-            events[0],
-            Numbered {
-                number: 7,
-                event: Event::Lagged { from: 1, to: 7 }
-            }
-        );
+        assert_eq!(events[0], Numbered { number: 7, event: Event::Lagged { from: 1, to: 7 } });
         assert_eq!(numbers(&events), [7, 8]);
         assert_eq!(numbers(&log.take(1, Duration::ZERO).await), [9]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rooms_wait_for_bytes_as_well_and_a_taker_never_lags() {
+        let notice = |bytes: usize| Event::Notice { text: "x".repeat(bytes) };
+        let log = EventLog::default();
+        let mut given = 0;
+        while given < 3 * EVENT_BYTES_MAX {
+            // Two rooms, and each tells as much as a room tells at once.
+            log.has_room().await;
+            log.push([notice(crate::limits::BATCH_BYTES), notice(crate::limits::BATCH_BYTES)]);
+            given += 2 * crate::limits::BATCH_BYTES;
+            if !log.lock().has_room() {
+                let events = log.take(1, Duration::ZERO).await;
+                assert!(!matches!(events[0].event, Event::Lagged { .. }));
+            }
+        }
+        while !log.take(100, Duration::ZERO).await.is_empty() {}
+        assert_eq!(log.lock().untaken_bytes, 0);
+        assert!(log.after(u64::MAX, 5).is_empty(), "there is nothing after the last number");
     }
 
     #[tokio::test(start_paused = true)]
@@ -226,10 +235,6 @@ mod tests {
         log.has_room().await;
         assert_eq!(began.elapsed().as_secs(), 1 + EVENTS_PATIENCE.as_secs());
         log.has_room().await;
-        assert_eq!(
-            began.elapsed().as_secs(),
-            1 + EVENTS_PATIENCE.as_secs(),
-            "not a second time"
-        );
+        assert_eq!(began.elapsed().as_secs(), 1 + EVENTS_PATIENCE.as_secs(), "not a second time");
     }
 }

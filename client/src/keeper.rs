@@ -29,13 +29,8 @@ use crate::store::identity::{self, Membership};
 
 /// Stays connected until `stop`, or until it is pointless.
 pub(crate) async fn run(core: Arc<Core>, stop: CancellationToken) {
-    let mut keeper = Keeper {
-        core,
-        dialler: None,
-        backoff: Backoff::default(),
-        refresh: false,
-        suspicions: 0,
-    };
+    let mut keeper =
+        Keeper { core, dialler: None, backoff: Backoff::default(), refresh: false, suspicions: 0 };
     let state = keeper.run(&stop).await;
     keeper.core.set_state(state);
 }
@@ -54,9 +49,7 @@ struct Keeper {
 impl Keeper {
     async fn run(&mut self, stop: &CancellationToken) -> ConnState {
         loop {
-            self.core.set_state(ConnState::Connecting {
-                attempt: self.backoff.failures() + 1,
-            });
+            self.core.set_state(ConnState::Connecting { attempt: self.backoff.failures() + 1 });
             let connected = tokio::select! {
                 biased;
                 () = stop.cancelled() => return ConnState::Idle,
@@ -90,18 +83,8 @@ impl Keeper {
                 self.dialler.insert(dialler).clone()
             }
         };
-        let dialled = dialler
-            .dial(&membership.account.host, membership.account.port)
-            .await?;
-        sign_in(
-            &self.core,
-            dialler,
-            dialled,
-            credentials,
-            membership,
-            self.refresh,
-        )
-        .await
+        let dialled = dialler.dial(&membership.account.host, membership.account.port).await?;
+        sign_in(&self.core, dialler, dialled, credentials, membership, self.refresh).await
     }
 
     async fn session(&mut self, online: Online, stop: &CancellationToken) -> Ending {
@@ -141,9 +124,7 @@ impl Keeper {
         let error = ending.error();
         match error.code {
             ErrorCode::PinMismatch => {
-                self.core.events.push([Event::Security(Security::PinMismatch {
-                    detail: error.message,
-                })]);
+                self.core.events.push([Event::Security(Security::PinMismatch { detail: error.message })]);
             }
             ErrorCode::Revoked => {
                 self.core.events.push([Event::Security(Security::Revoked)]);
@@ -164,11 +145,7 @@ impl Keeper {
         let before = *platform.borrow_and_update();
         let wait = if before.lost { wait.max(BACKOFF_MAX) } else { wait };
         let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        self.core.set_state(ConnState::Waiting {
-            attempt: self.backoff.failures(),
-            retry_ms,
-            why,
-        });
+        self.core.set_state(ConnState::Waiting { attempt: self.backoff.failures(), retry_ms, why });
         tokio::select! {
             biased;
             () = stop.cancelled() => false,
@@ -184,10 +161,7 @@ impl Keeper {
 /// Who this profile is, and what proves it.
 pub(crate) async fn credentials(core: &Core) -> Result<(Membership, Credentials), Error> {
     let not_joined = || Error::never(ErrorCode::NotJoined, "this profile has not joined a server yet");
-    let known = core
-        .store
-        .run(|db| Ok((identity::membership(db)?, identity::seed(db)?)))
-        .await?;
+    let known = core.store.run(|db| Ok((identity::membership(db)?, identity::seed(db)?))).await?;
     let (Some(membership), Some(seed)) = known else {
         return Err(not_joined());
     };

@@ -28,6 +28,7 @@ mod net;
 mod open;
 pub mod seams;
 mod session;
+mod shown;
 mod state;
 mod store;
 pub mod tls;

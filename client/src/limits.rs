@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use quipu_protocol::limits::{IDLE_TIMEOUT_MS, PUBLISHES_IN_FLIGHT_MAX, ROOMS_OPEN_MAX};
+use quipu_protocol::limits::{BODY_BYTES_MAX, IDLE_TIMEOUT_MS, PUBLISHES_IN_FLIGHT_MAX, ROOMS_OPEN_MAX};
 
 /// Shortest longest wait before dialling again: the first failure.
 pub(crate) const BACKOFF_MIN: Duration = Duration::from_millis(250);
@@ -58,12 +58,18 @@ pub(crate) const EVENTS_MAX: usize = 10_000;
 pub(crate) const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// From here on untaken events make rooms wait.
 pub(crate) const EVENTS_HIGH: usize = EVENTS_MAX / 2;
+/// The same in bytes: the rest is for what all open rooms tell at once.
+pub(crate) const EVENT_BYTES_HIGH: usize = EVENT_BYTES_MAX / 2;
+/// Entries of a room kept and told together.
+pub(crate) const BATCH_ENTRIES: usize = 128;
+/// And bytes of their bodies, from which on they are told.
+pub(crate) const BATCH_BYTES: usize = 128 * 1024;
 /// How long a room waits for events to be taken before it goes on and the oldest are lost.
 pub(crate) const EVENTS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Messages in the outbox.
 pub(crate) const OUTBOX_MAX: u64 = 10_000;
-/// Outcomes of messages remembered, so that an id used again is recognised.
+/// Outcomes of messages remembered, of those sent and of those refused, so that an id used again is recognised.
 pub(crate) const OUTCOMES_MAX: u64 = 10_000;
 /// Entries of one room kept in the profile.
 pub(crate) const CACHED_ENTRIES_MAX: u64 = 20_000;
@@ -72,6 +78,8 @@ pub(crate) const HEADS_KEPT_MAX: usize = 10_000;
 /// Entries asked for when a profile resumes a room it never had open.
 pub(crate) const FIRST_LOOK_ENTRIES: u64 = 500;
 
+const _: () = assert!(EVENTS_HIGH + ROOMS_OPEN_MAX * BATCH_ENTRIES <= EVENTS_MAX);
+const _: () = assert!(EVENT_BYTES_HIGH + ROOMS_OPEN_MAX * (BATCH_BYTES + BODY_BYTES_MAX) <= EVENT_BYTES_MAX);
 const _: () = assert!(UNI_STREAMS_MAX as usize > ROOMS_OPEN_MAX);
 const _: () = assert!(IN_FLIGHT_MAX <= PUBLISHES_IN_FLIGHT_MAX);
 const _: () = assert!(KEEP_ALIVE.as_millis() as u64 * 3 <= IDLE_TIMEOUT_MS);

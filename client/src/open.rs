@@ -61,21 +61,11 @@ impl OpenRooms {
     ) -> Result<T, Error> {
         let mut inner = self.lock();
         if !inner.wishes.contains_key(&room) && inner.wishes.len() >= ROOMS_OPEN_MAX {
-            return Err(Error::usage(format!(
-                "at most {ROOMS_OPEN_MAX} rooms can be open"
-            )));
+            return Err(Error::usage(format!("at most {ROOMS_OPEN_MAX} rooms can be open")));
         }
         inner.generations += 1;
         let generation = inner.generations;
-        inner.wishes.insert(
-            room,
-            Wish {
-                generation,
-                begin,
-                told,
-                fill,
-            },
-        );
+        inner.wishes.insert(room, Wish { generation, begin, told, fill });
         let marked = mark();
         drop(inner);
         self.changed.send_modify(|version| *version += 1);
@@ -92,11 +82,7 @@ impl OpenRooms {
     /// Closes one opening of a room, and tells so, unless it was opened anew meanwhile.
     pub(crate) fn end(&self, room: RoomId, generation: u64, tell: impl FnOnce()) {
         let mut inner = self.lock();
-        if inner
-            .wishes
-            .get(&room)
-            .is_some_and(|wish| wish.generation == generation)
-        {
+        if inner.wishes.get(&room).is_some_and(|wish| wish.generation == generation) {
             inner.wishes.remove(&room);
             tell();
         }
@@ -133,10 +119,7 @@ mod tests {
     const ROOM: RoomId = RoomId::from_bytes([1; 16]);
 
     fn cursor(seq: u64) -> Cursor {
-        Cursor {
-            incarnation: Incarnation(1),
-            seq: Seq(seq),
-        }
+        Cursor { incarnation: Incarnation(1), seq: Seq(seq) }
     }
 
     #[test]
@@ -160,11 +143,7 @@ mod tests {
         for n in 0..ROOMS_OPEN_MAX {
             rooms.open(room(n), Begin::Start, None, true, || ()).unwrap();
         }
-        assert!(
-            rooms
-                .open(room(ROOMS_OPEN_MAX), Begin::Start, None, true, || ())
-                .is_err()
-        );
+        assert!(rooms.open(room(ROOMS_OPEN_MAX), Begin::Start, None, true, || ()).is_err());
         assert!(rooms.open(room(0), Begin::Start, None, true, || ()).is_ok());
     }
 }

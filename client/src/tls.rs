@@ -42,10 +42,7 @@ pub fn client_crypto(pins: Vec<Pin>, clock: Arc<dyn Clock>) -> Result<ClientTls,
     config.alpn_protocols = vec![ALPN_QUIPU.to_vec()];
     config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
     config.enable_early_data = false; // It can be replayed.
-    Ok(ClientTls {
-        config: Arc::new(config),
-        verifier,
-    })
+    Ok(ClientTls { config: Arc::new(config), verifier })
 }
 
 /// A [`Clock`] as rustls asks for it.

@@ -32,10 +32,8 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// [`DecodeError::Profile`] or [`DecodeError::Malformed`].
 pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &'static str) -> Result<T, DecodeError> {
     check(bytes)?;
-    ciborium::de::from_reader_with_recursion_limit(bytes, RECURSION_MAX).map_err(|_| DecodeError::Malformed {
-        len: bytes.len(),
-        expected,
-    })
+    ciborium::de::from_reader_with_recursion_limit(bytes, RECURSION_MAX)
+        .map_err(|_| DecodeError::Malformed { len: bytes.len(), expected })
 }
 
 /// Checks that `bytes` are exactly one item in the profile.
@@ -45,11 +43,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], expected: &'static str) -> Resu
 pub fn check(bytes: &[u8]) -> Result<(), DecodeError> {
     let mut reader = Reader { bytes, at: 0 };
     reader.item(0)?;
-    if reader.at == bytes.len() {
-        Ok(())
-    } else {
-        reader.fail("bytes after the item")
-    }
+    if reader.at == bytes.len() { Ok(()) } else { reader.fail("bytes after the item") }
 }
 
 struct Reader<'a> {
@@ -85,10 +79,7 @@ impl<'a> Reader<'a> {
             27 => (8, 1 << 32),
             _ => return self.fail("indefinite length or reserved head"),
         };
-        let argument = self
-            .take(size)?
-            .iter()
-            .fold(0, |value, byte| value << 8 | u64::from(*byte));
+        let argument = self.take(size)?.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
         if major != 7 && argument < least {
             return self.fail("head longer than its value needs");
         }
@@ -113,11 +104,7 @@ impl<'a> Reader<'a> {
     }
 
     fn deeper(&self, depth: usize) -> Result<usize, DecodeError> {
-        if depth < CBOR_DEPTH_MAX {
-            Ok(depth + 1)
-        } else {
-            self.fail("nested too deep")
-        }
+        if depth < CBOR_DEPTH_MAX { Ok(depth + 1) } else { self.fail("nested too deep") }
     }
 
     fn array(&mut self, items: u64, depth: usize) -> Result<(), DecodeError> {
@@ -180,19 +167,13 @@ mod tests {
         for (bytes, what) in [
             (&[][..], "ends inside an item"),
             (&[0x82, 0x01], "ends inside an item"),
-            (
-                &[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-                "ends inside an item",
-            ),
+            (&[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "ends inside an item"),
             (&[0x00, 0x00], "bytes after the item"),
             (&[0x9f, 0xff], "indefinite length or reserved head"),
             (&[0x5f, 0x40, 0xff], "indefinite length or reserved head"),
             (&[0x18, 0x17], "head longer than its value needs"),
             (&[0x19, 0x00, 0xff], "head longer than its value needs"),
-            (
-                &[0x1b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
-                "head longer than its value needs",
-            ),
+            (&[0x1b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], "head longer than its value needs"),
             (&[0xc0, 0x00], "tags are not used"),
             (&[0xf9, 0x00, 0x00], "floats and simple values are not used"),
             (&[0xf7], "floats and simple values are not used"),

@@ -33,9 +33,7 @@ messages! {
 pub fn decode(datagram: &Bytes) -> Result<Frame, DecodeError> {
     let mut decoder = FrameDecoder::new(DATAGRAM_BYTES_MAX);
     decoder.feed(datagram);
-    let frame = decoder
-        .next_frame()?
-        .ok_or(DecodeError::Truncated { missing: 1 })?;
+    let frame = decoder.next_frame()?.ok_or(DecodeError::Truncated { missing: 1 })?;
     decoder.finish()?;
     Ok(frame)
 }

@@ -111,9 +111,7 @@ wire_array! {
 impl Entry {
     /// The body as text, when it is a message in UTF-8.
     pub fn text(&self) -> Option<&str> {
-        (self.kind == Kind::TEXT)
-            .then(|| std::str::from_utf8(&self.body).ok())
-            .flatten()
+        (self.kind == Kind::TEXT).then(|| std::str::from_utf8(&self.body).ok()).flatten()
     }
 
     /// The frame that disk and readers share.
@@ -206,9 +204,7 @@ mod tests {
     #[test]
     fn an_unknown_key_is_ignored_and_a_missing_field_is_not() {
         assert_eq!(
-            cbor::decode::<Ext>(&[0xa2, 0x01, 0x07, 0x18, 0x63, 0x80], "Ext")
-                .unwrap()
-                .reply_to,
+            cbor::decode::<Ext>(&[0xa2, 0x01, 0x07, 0x18, 0x63, 0x80], "Ext").unwrap().reply_to,
             Some(Seq(7))
         );
         assert!(cbor::decode::<Entry>(&[0x81, 0x01], "Entry").is_err());

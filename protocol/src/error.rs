@@ -259,20 +259,12 @@ wire_map! {
 impl Refusal {
     /// A refusal with the code alone.
     pub fn new(code: Code) -> Self {
-        Self {
-            code,
-            text: None,
-            retry_after_ms: None,
-        }
+        Self { code, text: None, retry_after_ms: None }
     }
 
     /// A refusal with a sentence for people, cut to the limit.
     pub fn because(code: Code, text: impl Into<String>) -> Self {
-        Self {
-            code,
-            text: Some(Text::cut(text.into())),
-            retry_after_ms: None,
-        }
+        Self { code, text: Some(Text::cut(text.into())), retry_after_ms: None }
     }
 
     /// The same, with a time to wait in milliseconds.

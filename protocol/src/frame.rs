@@ -122,10 +122,7 @@ impl Default for FrameDecoder {
 impl FrameDecoder {
     /// A decoder that refuses payloads above `payload_bytes_max` bytes.
     pub fn new(payload_bytes_max: usize) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            payload_bytes_max,
-        }
+        Self { buffer: BytesMut::new(), payload_bytes_max }
     }
 
     /// Takes bytes that arrived. It keeps at most what was fed and not yet taken as frames.
@@ -157,10 +154,7 @@ impl FrameDecoder {
             return Ok(None);
         };
         if len > self.payload_bytes_max as u64 {
-            return Err(DecodeError::FrameTooLarge {
-                len,
-                max: self.payload_bytes_max,
-            });
+            return Err(DecodeError::FrameTooLarge { len, max: self.payload_bytes_max });
         }
         let head = ty_size + len_size;
         let end = head + len as usize;
@@ -168,10 +162,7 @@ impl FrameDecoder {
             return Ok(None);
         }
         let payload = self.buffer.split_to(end).freeze().slice(head..);
-        Ok(Some(Frame {
-            ty: FrameType(ty),
-            payload,
-        }))
+        Ok(Some(Frame { ty: FrameType(ty), payload }))
     }
 
     /// That the stream may end here: nothing half-read is left.
@@ -179,11 +170,7 @@ impl FrameDecoder {
     /// # Errors
     /// [`DecodeError::Truncated`].
     pub fn finish(&self) -> Result<(), DecodeError> {
-        if self.buffer.is_empty() {
-            Ok(())
-        } else {
-            Err(DecodeError::Truncated { missing: 1 })
-        }
+        if self.buffer.is_empty() { Ok(()) } else { Err(DecodeError::Truncated { missing: 1 }) }
     }
 }
 
@@ -218,13 +205,7 @@ mod tests {
         varint::put(&mut head, 0x42);
         varint::put(&mut head, 1 << 30);
         decoder.feed(&head);
-        assert_eq!(
-            decoder.next_frame(),
-            Err(DecodeError::FrameTooLarge {
-                len: 1 << 30,
-                max: 100
-            })
-        );
+        assert_eq!(decoder.next_frame(), Err(DecodeError::FrameTooLarge { len: 1 << 30, max: 100 }));
     }
 
     #[test]

@@ -90,16 +90,12 @@ impl Visitor<'_> for IdVisitor {
         f.write_str("a byte string of 16 bytes")
     }
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<[u8; 16], E> {
-        bytes
-            .try_into()
-            .map_err(|_| E::invalid_length(bytes.len(), &self))
+        bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
     }
 }
 
 fn parse_hex(text: &str) -> Result<[u8; 16], IdError> {
-    let error = IdError {
-        len: text.chars().count(),
-    };
+    let error = IdError { len: text.chars().count() };
     let digits = text.as_bytes();
     if digits.len() != 32 {
         return Err(error);
@@ -171,10 +167,7 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let (incarnation, seq) = text.split_once('.').ok_or(CursorError)?;
         let number = |digits: &str| digits.parse().map_err(|_| CursorError);
-        Ok(Self {
-            incarnation: Incarnation(number(incarnation)?),
-            seq: Seq(number(seq)?),
-        })
+        Ok(Self { incarnation: Incarnation(number(incarnation)?), seq: Seq(number(seq)?) })
     }
 }
 
@@ -186,24 +179,14 @@ mod tests {
     fn an_id_reads_what_it_prints() {
         let id = RoomId::from_bytes(*b"0123456789abcdef");
         assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in [
-            "",
-            "00",
-            &"0".repeat(31),
-            &"g".repeat(32),
-            &"é".repeat(16),
-            &"0".repeat(33),
-        ] {
+        for bad in ["", "00", &"0".repeat(31), &"g".repeat(32), &"é".repeat(16), &"0".repeat(33)] {
             assert!(bad.parse::<RoomId>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_cursor_reads_what_it_prints() {
-        let cursor = Cursor {
-            incarnation: Incarnation(7),
-            seq: Seq(41),
-        };
+        let cursor = Cursor { incarnation: Incarnation(7), seq: Seq(41) };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for bad in ["", "7", "7.", ".41", "7.x", "-1.2"] {
             assert!(bad.parse::<Cursor>().is_err(), "{bad}");

@@ -59,9 +59,7 @@ impl DeviceKey {
     /// Whether `signature` over `message` was made with the private half.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let check = |algorithm: &'static dyn VerificationAlgorithm, key: &[u8]| {
-            UnparsedPublicKey::new(algorithm, key)
-                .verify(message, signature)
-                .is_ok()
+            UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok()
         };
         match self {
             Self::Ed25519(key) => check(&ED25519, key),
@@ -73,10 +71,7 @@ impl DeviceKey {
 impl TryFrom<&CoseKey> for DeviceKey {
     type Error = KeyError;
     fn try_from(key: &CoseKey) -> Result<Self, KeyError> {
-        let error = KeyError {
-            kty: key.kty,
-            crv: key.crv,
-        };
+        let error = KeyError { kty: key.kty, crv: key.crv };
         match (key.kty, key.crv, key.x.len(), key.y.as_deref()) {
             (1, 6, 32, None) => Ok(Self::Ed25519(key.x[..].try_into().map_err(|_| error)?)),
             (2, 1, 32, Some(y)) if y.len() == 32 => {
@@ -94,18 +89,10 @@ impl From<&DeviceKey> for CoseKey {
     fn from(key: &DeviceKey) -> Self {
         let blob = |bytes: &[u8]| Blob::new(bytes.to_vec()).expect("a coordinate has 32 bytes");
         match key {
-            DeviceKey::Ed25519(x) => Self {
-                kty: 1,
-                crv: 6,
-                x: blob(x),
-                y: None,
-            },
-            DeviceKey::P256(point) => Self {
-                kty: 2,
-                crv: 1,
-                x: blob(&point[..32]),
-                y: Some(blob(&point[32..])),
-            },
+            DeviceKey::Ed25519(x) => Self { kty: 1, crv: 6, x: blob(x), y: None },
+            DeviceKey::P256(point) => {
+                Self { kty: 2, crv: 1, x: blob(&point[..32]), y: Some(blob(&point[32..])) }
+            }
         }
     }
 }

@@ -69,8 +69,8 @@ pub const TOKEN_LIFE_MS: u64 = 24 * 60 * 60 * 1_000;
 pub const CLOCK_SKEW_MS: u64 = 60_000;
 /// How long the server remembers a message id, in milliseconds: a week. A client stops retrying long before.
 pub const DEDUPE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
-/// How long a client keeps retrying a publish, in milliseconds: a day.
-pub const RETRY_MS: u64 = 24 * 60 * 60 * 1_000;
+/// How long after it first went out a client may send a message again under its id, in milliseconds: half a week.
+pub const RETRY_MS: u64 = DEDUPE_MS / 2;
 /// How long a typing notice holds, in milliseconds.
 pub const TYPING_TTL_MS: u64 = 6_000;
 /// Both ends give up on a silent connection after this long, in milliseconds.

@@ -87,12 +87,7 @@ fn check(authority: &str, blob: &[u8]) -> [u8; 2] {
 
 impl fmt::Display for InviteLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{SCHEME}{}/#{}",
-            self.authority(),
-            URL_SAFE_NO_PAD.encode(self.blob())
-        )
+        write!(f, "{SCHEME}{}/#{}", self.authority(), URL_SAFE_NO_PAD.encode(self.blob()))
     }
 }
 
@@ -125,18 +120,8 @@ impl FromStr for InviteLink {
         let (mut pin, mut secret) = ([0; 32], [0; 16]);
         pin.copy_from_slice(&blob[1..33]);
         secret.copy_from_slice(&blob[33..49]);
-        let link = Self {
-            host,
-            port,
-            pin,
-            secret,
-            expires_s: u32::from_be_bytes([c1, c2, c3, c4]),
-        };
-        if link.blob() == blob {
-            Ok(link)
-        } else {
-            Err(LinkError::Damaged)
-        }
+        let link = Self { host, port, pin, secret, expires_s: u32::from_be_bytes([c1, c2, c3, c4]) };
+        if link.blob() == blob { Ok(link) } else { Err(LinkError::Damaged) }
     }
 }
 
@@ -149,12 +134,7 @@ pub fn host_and_port(authority: &str) -> Result<(String, u16), LinkError> {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(LinkError::Host)?;
             host.parse::<core::net::Ipv6Addr>().map_err(|_| LinkError::Host)?;
-            (
-                host,
-                port.strip_prefix(':')
-                    .or(port.is_empty().then_some(""))
-                    .ok_or(LinkError::Host)?,
-            )
+            (host, port.strip_prefix(':').or(port.is_empty().then_some("")).ok_or(LinkError::Host)?)
         }
         None => authority.rsplit_once(':').unwrap_or((authority, "")),
     };
@@ -162,16 +142,8 @@ pub fn host_and_port(authority: &str) -> Result<(String, u16), LinkError> {
     if host.is_empty() || host.len() > HOST_BYTES_MAX || !host.chars().all(plain) {
         return Err(LinkError::Host);
     }
-    let port = if port.is_empty() {
-        PORT
-    } else {
-        port.parse().map_err(|_| LinkError::Host)?
-    };
-    if port == 0 {
-        Err(LinkError::Host)
-    } else {
-        Ok((host.to_ascii_lowercase(), port))
-    }
+    let port = if port.is_empty() { PORT } else { port.parse().map_err(|_| LinkError::Host)? };
+    if port == 0 { Err(LinkError::Host) } else { Ok((host.to_ascii_lowercase(), port)) }
 }
 
 #[cfg(test)]
@@ -179,13 +151,7 @@ mod tests {
     use super::*;
 
     fn link(host: &str) -> InviteLink {
-        InviteLink {
-            host: host.into(),
-            port: 4433,
-            pin: [7; 32],
-            secret: [9; 16],
-            expires_s: 1_800_000_000,
-        }
+        InviteLink { host: host.into(), port: 4433, pin: [7; 32], secret: [9; 16], expires_s: 1_800_000_000 }
     }
 
     #[test]
@@ -194,10 +160,7 @@ mod tests {
             let text = link(host).to_string();
             assert_eq!(text.parse(), Ok(link(host)), "{text}");
         }
-        assert!(
-            link("chat.example.org").to_string().len() <= 106,
-            "a QR code of version 5 holds 106 bytes"
-        );
+        assert!(link("chat.example.org").to_string().len() <= 106, "a QR code of version 5 holds 106 bytes");
     }
 
     #[test]
@@ -221,10 +184,7 @@ mod tests {
         assert_eq!(error("quipu://chat.example.org:4433/"), LinkError::Fragment);
         assert_eq!(error("quipu:///#AQ"), LinkError::Host);
         assert_eq!(error(&text[..text.len() - 1]), LinkError::Damaged);
-        assert_eq!(
-            error(&format!("quipu://a#{}", URL_SAFE_NO_PAD.encode([2; 80]))),
-            LinkError::Version(2)
-        );
+        assert_eq!(error(&format!("quipu://a#{}", URL_SAFE_NO_PAD.encode([2; 80]))), LinkError::Version(2));
     }
 
     #[test]

@@ -91,11 +91,8 @@ pub fn sign(
     context: &[u8],
     sign: impl FnOnce(&[u8]) -> Vec<u8>,
 ) -> Vec<u8> {
-    let algorithm = if algorithm == algorithm::ES256 {
-        iana::Algorithm::ES256
-    } else {
-        iana::Algorithm::EdDSA
-    };
+    let algorithm =
+        if algorithm == algorithm::ES256 { iana::Algorithm::ES256 } else { iana::Algorithm::EdDSA };
     let mut header = HeaderBuilder::new().algorithm(algorithm);
     if !key_id.is_empty() {
         header = header.key_id(key_id.to_vec());

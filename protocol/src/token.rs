@@ -27,10 +27,7 @@ pub const ISSUER: &str = "quipu";
 
 /// SHA-256, the only hash of the protocol.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest(&SHA256, bytes)
-        .as_ref()
-        .try_into()
-        .expect("SHA-256 gives 32 bytes")
+    digest(&SHA256, bytes).as_ref().try_into().expect("SHA-256 gives 32 bytes")
 }
 
 wire_map! {
@@ -139,11 +136,7 @@ impl Statement {
     pub fn new(purpose: Purpose, subject: [u8; 32], audience: [u8; 32]) -> Self {
         let blob = |bytes: [u8; 32]| Blob::new(bytes.to_vec()).expect("32 bytes are 32 bytes");
         let purpose = Text::new(purpose.name()).expect("names of purposes are short");
-        Self {
-            purpose,
-            subject: blob(subject),
-            audience: blob(audience),
-        }
+        Self { purpose, subject: blob(subject), audience: blob(audience) }
     }
 
     /// Signs it as the device, for the connection with this exporter value.
@@ -158,11 +151,7 @@ impl Statement {
     pub fn check(&self, proof: &[u8], key: &DeviceKey, exporter: &[u8]) -> Result<(), SignError> {
         let signed = Signed::parse(proof)?;
         let said: Self = cbor::decode(signed.verified(key, exporter)?, "Statement")?;
-        if said == *self {
-            Ok(())
-        } else {
-            Err(SignError::Signature)
-        }
+        if said == *self { Ok(()) } else { Err(SignError::Signature) }
     }
 }
 

@@ -41,9 +41,7 @@ pub fn take(bytes: &[u8]) -> Result<Option<(u64, usize)>, DecodeError> {
     let Some(encoded) = bytes.get(..size) else {
         return Ok(None);
     };
-    let value = encoded
-        .iter()
-        .fold(0u64, |value, byte| value << 8 | u64::from(*byte))
+    let value = encoded.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte))
         & (MAX >> (62 - (size * 8 - 2)));
     if len(value) != size {
         return Err(DecodeError::LongVarint { value, size });
@@ -68,9 +66,6 @@ mod tests {
 
     #[test]
     fn a_longer_form_than_needed_is_refused() {
-        assert_eq!(
-            take(&[0x40, 0x01]),
-            Err(DecodeError::LongVarint { value: 1, size: 2 })
-        );
+        assert_eq!(take(&[0x40, 0x01]), Err(DecodeError::LongVarint { value: 1, size: 2 }));
     }
 }

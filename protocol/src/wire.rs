@@ -123,11 +123,7 @@ pub struct List<T, const MAX: usize>(Vec<T>);
 impl<T, const MAX: usize> List<T, MAX> {
     /// The list, or the items back when they are more than `MAX`.
     pub fn new(items: Vec<T>) -> Result<Self, Vec<T>> {
-        if items.len() <= MAX {
-            Ok(Self(items))
-        } else {
-            Err(items)
-        }
+        if items.len() <= MAX { Ok(Self(items)) } else { Err(items) }
     }
 
     /// The first `MAX` of `items`.
@@ -193,11 +189,7 @@ impl<const MAX: usize> Blob<MAX> {
     /// The blob, or the bytes back when they are more than `MAX`.
     pub fn new(bytes: impl Into<Bytes>) -> Result<Self, Bytes> {
         let bytes = bytes.into();
-        if bytes.len() <= MAX {
-            Ok(Self(bytes))
-        } else {
-            Err(bytes)
-        }
+        if bytes.len() <= MAX { Ok(Self(bytes)) } else { Err(bytes) }
     }
 
     /// The bytes, shared.
@@ -254,11 +246,7 @@ impl<const MAX: usize> Text<MAX> {
     /// The text, or the string back when it is longer than `MAX` bytes.
     pub fn new(text: impl Into<String>) -> Result<Self, String> {
         let text = text.into();
-        if text.len() <= MAX {
-            Ok(Self(text))
-        } else {
-            Err(text)
-        }
+        if text.len() <= MAX { Ok(Self(text)) } else { Err(text) }
     }
 
     /// As much of `text` as fits, cut between characters.

@@ -11,19 +11,11 @@ use quipu_protocol::limits::*;
 use quipu_protocol::request::*;
 use quipu_protocol::{Code, Cursor, Incarnation, List, Refusal, Seq, Text, cbor};
 
-const FAR: Cursor = Cursor {
-    incarnation: Incarnation(u64::MAX),
-    seq: Seq(u64::MAX),
-};
+const FAR: Cursor = Cursor { incarnation: Incarnation(u64::MAX), seq: Seq(u64::MAX) };
 
 fn check<T: Message>(fullest: T) {
     let payload = cbor::encode(&fullest);
-    assert!(
-        payload.len() <= FRAME_BYTES_MAX,
-        "{} of {} bytes",
-        T::NAME,
-        payload.len()
-    );
+    assert!(payload.len() <= FRAME_BYTES_MAX, "{} of {} bytes", T::NAME, payload.len());
     assert!(cbor::decode::<T>(&payload, T::NAME).is_ok(), "{}", T::NAME);
 }
 
@@ -48,10 +40,7 @@ fn fullest_room() -> RoomInfo {
 
 #[test]
 fn the_fullest_lists_fit_a_frame() {
-    check(Rooms {
-        rooms: list(fullest_room()),
-        more: true,
-    });
+    check(Rooms { rooms: list(fullest_room()), more: true });
     check(Members {
         members: list(MemberInfo {
             user: ADA,
@@ -101,17 +90,10 @@ fn the_fullest_lists_fit_a_frame() {
             head: FAR,
             marker: FAR.seq,
             unread: u64::MAX,
-            ext: HeadExt {
-                mentions: Some(u64::MAX),
-            },
+            ext: HeadExt { mentions: Some(u64::MAX) },
         }),
     });
-    check(Presence {
-        people: list(PersonPresence {
-            user: ADA,
-            state: PresenceState(u64::MAX),
-        }),
-    });
+    check(Presence { people: list(PersonPresence { user: ADA, state: PresenceState(u64::MAX) }) });
 }
 
 #[test]

@@ -20,18 +20,10 @@ fn rows(header: &[&str]) -> Vec<Vec<String>> {
         inner.split('|').map(|cell| cell.trim().to_owned()).collect()
     };
     let mut rows = Vec::new();
-    let mut lines = document
-        .lines()
-        .filter(|line| line.starts_with('|') || line.is_empty());
+    let mut lines = document.lines().filter(|line| line.starts_with('|') || line.is_empty());
     while let Some(line) = lines.next() {
         if cells(line).starts_with(&header.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>()) {
-            rows.extend(
-                lines
-                    .by_ref()
-                    .skip(1)
-                    .take_while(|line| !line.is_empty())
-                    .map(cells),
-            );
+            rows.extend(lines.by_ref().skip(1).take_while(|line| !line.is_empty()).map(cells));
         }
     }
     assert!(!rows.is_empty(), "no table {header:?}");
@@ -48,10 +40,7 @@ fn number(cell: &str) -> u64 {
 
 /// First cell as a number, second as a name.
 fn numbered(header: &[&str]) -> BTreeSet<(u64, String)> {
-    rows(header)
-        .iter()
-        .map(|row| (number(&row[0]), row[1].clone()))
-        .collect()
+    rows(header).iter().map(|row| (number(&row[0]), row[1].clone())).collect()
 }
 
 /// `AuthTimeout` as `AUTH_TIMEOUT`.
@@ -67,27 +56,18 @@ fn screaming(name: &str) -> String {
 }
 
 fn closes() -> BTreeSet<(u64, String)> {
-    CloseCode::ALL
-        .iter()
-        .map(|code| (u64::from(code.number()), screaming(&format!("{code:?}"))))
-        .collect()
+    CloseCode::ALL.iter().map(|code| (u64::from(code.number()), screaming(&format!("{code:?}")))).collect()
 }
 
 fn resets() -> BTreeSet<(u64, String)> {
-    ResetCode::ALL
-        .iter()
-        .map(|code| (u64::from(code.number()), screaming(&format!("{code:?}"))))
-        .collect()
+    ResetCode::ALL.iter().map(|code| (u64::from(code.number()), screaming(&format!("{code:?}")))).collect()
 }
 
 /// The names of [`Code`]'s constants, as its source gives them.
 fn codes() -> BTreeSet<(u64, String)> {
     let source = include_str!("../src/error.rs");
     let constants = source.lines().filter_map(|line| {
-        let (name, rest) = line
-            .trim()
-            .strip_prefix("pub const ")?
-            .split_once(": Self = Self(")?;
+        let (name, rest) = line.trim().strip_prefix("pub const ")?.split_once(": Self = Self(")?;
         Some((number(rest.trim_end_matches(");")), name.to_owned()))
     });
     let codes: BTreeSet<_> = constants.collect();
@@ -106,11 +86,8 @@ fn codes_are_those_of_the_code() {
 
 #[test]
 fn the_cddl_comments_list_the_same_codes() {
-    let words: Vec<&str> = cddl::TEXT
-        .lines()
-        .filter(|line| line.starts_with(';'))
-        .flat_map(str::split_whitespace)
-        .collect();
+    let words: Vec<&str> =
+        cddl::TEXT.lines().filter(|line| line.starts_with(';')).flat_map(str::split_whitespace).collect();
     let listed: BTreeSet<(u64, String)> = words
         .windows(2)
         .filter(|pair| pair[0].starts_with("0x") || pair[0].len() == 3)
@@ -124,32 +101,20 @@ fn the_cddl_comments_list_the_same_codes() {
         })
         .collect();
     let streams = numbered(&["Type", "Name", "Direction"]);
-    let all = closes()
-        .into_iter()
-        .chain(resets())
-        .chain(codes())
-        .chain(streams)
-        .collect();
+    let all = closes().into_iter().chain(resets()).chain(codes()).chain(streams).collect();
     assert_eq!(listed, all);
 }
 
 #[test]
 fn frames_are_those_of_the_code() {
-    let code = table::messages()
-        .map(|(ty, name)| (ty.0, name.to_owned()))
-        .collect();
+    let code = table::messages().map(|(ty, name)| (ty.0, name.to_owned())).collect();
     assert_eq!(numbered(&["Type", "Name", "On"]), code);
 }
 
 #[test]
 fn streams_are_those_of_the_code() {
-    let bidi = [
-        BidiType::Control,
-        BidiType::Publish,
-        BidiType::Request,
-        BidiType::Upload,
-        BidiType::Download,
-    ];
+    let bidi =
+        [BidiType::Control, BidiType::Publish, BidiType::Request, BidiType::Upload, BidiType::Download];
     let bidi = bidi.map(|ty| (ty.number(), format!("{ty:?}"), "bidi"));
     let uni = [UniType::Room, UniType::Inbox].map(|ty| (ty.number(), format!("{ty:?}"), "uni"));
     let code: BTreeSet<_> = bidi
@@ -158,10 +123,7 @@ fn streams_are_those_of_the_code() {
         .map(|(number, name, direction)| (number, name.to_uppercase(), direction.to_owned()))
         .collect();
     let document = rows(&["Type", "Name", "Direction"]);
-    let document = document
-        .iter()
-        .map(|row| (number(&row[0]), row[1].clone(), row[2].clone()))
-        .collect();
+    let document = document.iter().map(|row| (number(&row[0]), row[1].clone(), row[2].clone())).collect();
     assert_eq!(code, document);
 }
 
@@ -188,15 +150,9 @@ fn words_are_those_of_the_code() {
         assert_eq!(row[1], AnchorKind(number(&row[0])).word());
     }
     let pairs = |named: &[(u64, &str)]| -> BTreeSet<(u64, String)> {
-        named
-            .iter()
-            .map(|(number, name)| (*number, (*name).to_owned()))
-            .collect()
+        named.iter().map(|(number, name)| (*number, (*name).to_owned())).collect()
     };
-    assert_eq!(
-        numbered(&["Kind", "Name", "Body"]),
-        pairs(&named!(Kind: TEXT, CREATED, MEMBER))
-    );
+    assert_eq!(numbered(&["Kind", "Name", "Body"]), pairs(&named!(Kind: TEXT, CREATED, MEMBER)));
     let gaps = named!(GapReason: BACKLOG, INCARNATION, RETENTION);
     let ends = named!(EndReason: SHUTDOWN, LEFT, REMOVED);
     for ((row, gap), end) in rows(&["Reason", "Gap", "End"]).iter().zip(gaps).zip(ends) {
@@ -250,16 +206,11 @@ fn limits_are_those_of_the_code() {
     ]
     .into();
     let source = include_str!("../src/limits.rs");
-    let declared = source
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
+    let declared = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
     assert_eq!(declared.collect::<BTreeSet<_>>(), code.keys().copied().collect());
 
     let document = rows(&["Limit", "Value", "Unit"]);
-    let document = document
-        .iter()
-        .map(|row| (row[0].as_str(), number(&row[1])))
-        .collect();
+    let document = document.iter().map(|row| (row[0].as_str(), number(&row[1]))).collect();
     assert_eq!(code, document);
 }
 
@@ -288,10 +239,7 @@ fn examples_are_golden_vectors() {
 #[test]
 fn the_link_in_the_text_is_one() {
     let document = spec("PROTOCOL.md");
-    let links: Vec<&str> = document
-        .lines()
-        .filter(|line| line.starts_with("quipu://chat"))
-        .collect();
+    let links: Vec<&str> = document.lines().filter(|line| line.starts_with("quipu://chat")).collect();
     assert_eq!(links.len(), 1);
     assert!(links[0].parse::<InviteLink>().is_ok());
     assert!(spec("vectors/links.json").contains(links[0]));
@@ -307,11 +255,7 @@ fn constants_in_the_prose_are_those_of_the_code() {
         quipu_protocol::token::Purpose::Redeem,
         quipu_protocol::token::Purpose::Refresh,
     ];
-    for said in purposes
-        .map(|purpose| purpose.name())
-        .into_iter()
-        .chain([label, alpn])
-    {
+    for said in purposes.map(|purpose| purpose.name()).into_iter().chain([label, alpn]) {
         assert!(document.contains(&format!("`{said}`")), "{said}");
     }
     assert!(document.contains(&format!("port {}", quipu_protocol::PORT)));

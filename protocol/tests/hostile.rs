@@ -23,19 +23,12 @@ type Decoder = fn(&[u8]) -> Result<Vec<u8>, DecodeError>;
 /// One decoder per frame type.
 static BY_TYPE: LazyLock<BTreeMap<u64, Decoder>> = LazyLock::new(|| {
     let samples = samples();
-    samples
-        .iter()
-        .filter_map(|sample| Some((sample.ty?.0, sample.again)))
-        .collect()
+    samples.iter().filter_map(|sample| Some((sample.ty?.0, sample.again))).collect()
 });
 
 /// One decoder per rule, those of what stands inside frames included.
-static BY_RULE: LazyLock<BTreeMap<String, Decoder>> = LazyLock::new(|| {
-    samples()
-        .into_iter()
-        .map(|sample| (sample.rule, sample.again))
-        .collect()
-});
+static BY_RULE: LazyLock<BTreeMap<String, Decoder>> =
+    LazyLock::new(|| samples().into_iter().map(|sample| (sample.rule, sample.again)).collect());
 
 /// What a receiver does with a stream's frames: decode, refuse, or skip.
 fn receive(bytes: &[u8]) -> Result<usize, DecodeError> {
@@ -136,20 +129,12 @@ proptest! {
 fn no_cut_message_is_a_message() {
     for sample in samples() {
         for end in 0..sample.payload.len() {
-            assert!(
-                (sample.again)(&sample.payload[..end]).is_err(),
-                "{} cut at {end}",
-                sample.name
-            );
+            assert!((sample.again)(&sample.payload[..end]).is_err(), "{} cut at {end}", sample.name);
         }
         let frame = sample.bytes();
         for end in (1..frame.len()).filter(|_| sample.ty.is_some()) {
             let verdict = receive(&frame[..end]);
-            assert!(
-                matches!(verdict, Err(DecodeError::Truncated { .. })),
-                "{} cut at {end}",
-                sample.name
-            );
+            assert!(matches!(verdict, Err(DecodeError::Truncated { .. })), "{} cut at {end}", sample.name);
         }
     }
 }
@@ -209,10 +194,7 @@ fn breaches() -> Vec<Breach> {
         [&[0xa1, 0x01, 0x98, rows][..], &row.repeat(usize::from(rows))].concat()
     };
     vec![
-        payload(
-            "array of four thousand million in five bytes",
-            unhex("9affffffff"),
-        ),
+        payload("array of four thousand million in five bytes", unhex("9affffffff")),
         payload("map of four thousand million in five bytes", unhex("baffffffff")),
         payload("array of 2^64 - 1", unhex("9bffffffffffffffff")),
         payload("byte string of four thousand million", unhex("5affffffff")),
@@ -221,10 +203,7 @@ fn breaches() -> Vec<Breach> {
         payload("33 rooms in one subscribe", subscribe_many(33)),
         payload("nested nine deep", [vec![0x81; 9], vec![0x80]].concat()),
         payload("nested two thousand deep", vec![0x81; 2_000]),
-        payload(
-            "maps nested nine deep",
-            [[0xa1, 0x01].repeat(9), vec![0xa0]].concat(),
-        ),
+        payload("maps nested nine deep", [[0xa1, 0x01].repeat(9), vec![0xa0]].concat()),
         payload("a key twice", unhex("a20180f60180")),
         payload("a key twice, known", unhex("a201800180")),
         payload("bytes behind the item", unhex("a1018000")),
@@ -243,45 +222,15 @@ fn breaches() -> Vec<Breach> {
         payload("an array instead of a map", unhex("80")),
         payload("a required key is missing", unhex("a0")),
         payload("null for an optional key", unhex("a2018002f6")),
-        payload(
-            "an id of 15 bytes",
-            [&unhex("a10181834f")[..], &[0xa1; 15], &[0xf6, 0]].concat(),
-        ),
-        payload(
-            "a row with a field more",
-            [&unhex("a101818450")[..], &[0xa1; 16], &[0xf6, 0, 0]].concat(),
-        ),
+        payload("an id of 15 bytes", [&unhex("a10181834f")[..], &[0xa1; 15], &[0xf6, 0]].concat()),
+        payload("a row with a field more", [&unhex("a101818450")[..], &[0xa1; 16], &[0xf6, 0, 0]].concat()),
         payload("a text key", unhex("a20180616100")),
-        stream(
-            "a frame of 65537 bytes",
-            "408080010001".into(),
-            Some(ResetCode::TooLarge),
-        ),
-        stream(
-            "a frame of 2^62 - 1 bytes",
-            "4080ffffffffffffffff".into(),
-            Some(ResetCode::TooLarge),
-        ),
-        stream(
-            "frame type 0 in two bytes",
-            "400001a0".into(),
-            Some(ResetCode::BadCbor),
-        ),
-        stream(
-            "frame length 1 in two bytes",
-            "00400180".into(),
-            Some(ResetCode::BadCbor),
-        ),
-        stream(
-            "the stream ends inside a frame",
-            "0005a1".into(),
-            Some(ResetCode::BadCbor),
-        ),
-        stream(
-            "an unknown critical frame",
-            "3e01a0".into(),
-            Some(ResetCode::UnknownFrame),
-        ),
+        stream("a frame of 65537 bytes", "408080010001".into(), Some(ResetCode::TooLarge)),
+        stream("a frame of 2^62 - 1 bytes", "4080ffffffffffffffff".into(), Some(ResetCode::TooLarge)),
+        stream("frame type 0 in two bytes", "400001a0".into(), Some(ResetCode::BadCbor)),
+        stream("frame length 1 in two bytes", "00400180".into(), Some(ResetCode::BadCbor)),
+        stream("the stream ends inside a frame", "0005a1".into(), Some(ResetCode::BadCbor)),
+        stream("an unknown critical frame", "3e01a0".into(), Some(ResetCode::UnknownFrame)),
         stream("an unknown frame that may be skipped", "2101ff".into(), None),
         stream("an unknown key", "408008a2018019038481f6".into(), None),
     ]
@@ -315,11 +264,7 @@ fn no_decoder_allocates_by_a_peers_word() {
     for input in inputs.chain(samples().iter().map(Sample::bytes)) {
         let bound = GROWTH_FREE + GROWTH_MAX * input.len() as u64;
         let peak = allocation_counter::measure(|| drop(receive(&input))).bytes_max;
-        assert!(
-            peak <= bound,
-            "{peak} bytes for {}",
-            hex(&input[..input.len().min(40)])
-        );
+        assert!(peak <= bound, "{peak} bytes for {}", hex(&input[..input.len().min(40)]));
         // The payload alone, given to decoders it was not meant for.
         let payload = &input[(input.len() - 1).min(3)..];
         for (rule, decode) in BY_RULE.iter() {

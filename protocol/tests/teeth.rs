@@ -19,11 +19,7 @@ fn each_mutant(samples: Vec<Sample>, spoil: Spoil, expect: fn(bool, bool) -> boo
             let valid = judge.validate(&sample.rule, &mutant).is_ok();
             let decodes = (sample.again)(&mutant).is_ok();
             let start = hex(&mutant[..mutant.len().min(200)]);
-            assert!(
-                expect(valid, decodes),
-                "{}: CDDL {valid}, code {decodes}: {start}",
-                sample.name
-            );
+            assert!(expect(valid, decodes), "{}: CDDL {valid}, code {decodes}: {start}", sample.name);
             count += 1;
         }
     }
@@ -75,11 +71,7 @@ fn every_optional_field_has_samples_with_and_without_it() {
         let before = &cddl::TEXT[..at];
         let demanded = format!("{before}{}", &cddl::TEXT[at + 2..]);
         let colon = at + field.find(':').unwrap();
-        let forbidden = format!(
-            "{}: float, ? 999: {}",
-            &cddl::TEXT[..colon],
-            &cddl::TEXT[colon + 1..]
-        );
+        let forbidden = format!("{}: float, ? 999: {}", &cddl::TEXT[..colon], &cddl::TEXT[colon + 1..]);
         for (changed, what) in [(demanded, "without"), (forbidden, "with")] {
             if is_valid_everywhere(&changed) {
                 unseen.push(format!("no sample {what} `{field}`"));
@@ -93,9 +85,7 @@ fn every_optional_field_has_samples_with_and_without_it() {
 fn is_valid_everywhere(text: &str) -> bool {
     let mut judge = Judge::new(text);
     let signed = common::signed::steps(&common::signed::Example::new());
-    let signed = signed
-        .into_iter()
-        .filter_map(|step| Some((step.rule?, common::unhex(&step.hex))));
+    let signed = signed.into_iter().filter_map(|step| Some((step.rule?, common::unhex(&step.hex))));
     samples()
         .into_iter()
         .map(|sample| (sample.rule, sample.payload))

@@ -71,11 +71,7 @@ fn golden<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(file: &
         std::fs::write(spec_path(&path), text).unwrap();
     }
     let committed: Vec<T> = serde_json::from_str(&spec(&path)).unwrap();
-    assert_eq!(
-        committed.len(),
-        now.len(),
-        "{file} has more or fewer vectors than the code"
-    );
+    assert_eq!(committed.len(), now.len(), "{file} has more or fewer vectors than the code");
     for (committed, now) in committed.iter().zip(now) {
         assert_eq!(committed, now, "{file}");
     }
@@ -94,10 +90,8 @@ fn values_give_the_committed_bytes() {
 
 #[test]
 fn committed_bytes_give_the_values() {
-    let mut by_name: BTreeMap<&str, Sample> = samples()
-        .into_iter()
-        .map(|sample| (sample.name, sample))
-        .collect();
+    let mut by_name: BTreeMap<&str, Sample> =
+        samples().into_iter().map(|sample| (sample.name, sample)).collect();
     for file in ["vectors/frames.json", "vectors/items.json"] {
         for vector in serde_json::from_str::<Vec<Vector>>(&spec(file)).unwrap() {
             let sample = by_name.remove(vector.name.as_str()).unwrap();
@@ -121,13 +115,9 @@ fn committed_bytes_give_the_values() {
 
 #[test]
 fn every_message_has_a_rule_and_a_vector() {
-    let in_code: BTreeSet<(u64, String)> = table::messages()
-        .map(|(ty, name)| (ty.0, name.to_owned()))
-        .collect();
-    let in_cddl = cddl::frames()
-        .into_iter()
-        .map(|frame| (frame.ty.0, frame.message))
-        .collect();
+    let in_code: BTreeSet<(u64, String)> =
+        table::messages().map(|(ty, name)| (ty.0, name.to_owned())).collect();
+    let in_cddl = cddl::frames().into_iter().map(|frame| (frame.ty.0, frame.message)).collect();
     assert_eq!(in_code, in_cddl);
 
     let seen: BTreeSet<u64> = samples().iter().filter_map(|sample| Some(sample.ty?.0)).collect();
@@ -164,12 +154,7 @@ fn every_payload_is_what_the_cddl_says() {
     }
     for step in steps(&Example::new()) {
         if let Some(rule) = &step.rule {
-            assert_eq!(
-                judge.validate(rule, &unhex(&step.hex)),
-                Ok(()),
-                "{} is not {rule}",
-                step.name
-            );
+            assert_eq!(judge.validate(rule, &unhex(&step.hex)), Ok(()), "{} is not {rule}", step.name);
         }
     }
 }
@@ -224,46 +209,36 @@ fn varints_are_the_committed_ones() {
         let mut bytes = Vec::new();
         varint::put(&mut bytes, value);
         assert_eq!(varint::take(&bytes), Ok(Some((value, bytes.len()))));
-        Varint {
-            value,
-            hex: hex(&bytes),
-        }
+        Varint { value, hex: hex(&bytes) }
     });
     assert_eq!(now[0].hex, "c2197c5eff14e88c");
-    assert_eq!(
-        [&now[1].hex, &now[2].hex, &now[3].hex],
-        ["9d7f3e7d", "7bbd", "25"]
-    );
+    assert_eq!([&now[1].hex, &now[2].hex, &now[3].hex], ["9d7f3e7d", "7bbd", "25"]);
     golden("varints.json", &now);
 }
 
 #[test]
 fn links_are_the_committed_ones() {
-    let now: Vec<Link> = [
-        ("chat.example.org", 4433),
-        ("192.0.2.7", 4434),
-        ("2001:db8::1", 443),
-    ]
-    .into_iter()
-    .map(|(host, port)| {
-        let link = InviteLink {
-            host: host.to_owned(),
-            port,
-            pin: signed::PIN,
-            secret: signed::SECRET,
-            expires_s: 1_800_000_000,
-        };
-        let text = link.to_string();
-        assert_eq!(text.parse(), Ok(link.clone()));
-        Link {
-            link: text,
-            host: link.host,
-            port,
-            pin: hex(&link.pin),
-            secret: hex(&link.secret),
-            expires_s: link.expires_s,
-        }
-    })
-    .collect();
+    let now: Vec<Link> = [("chat.example.org", 4433), ("192.0.2.7", 4434), ("2001:db8::1", 443)]
+        .into_iter()
+        .map(|(host, port)| {
+            let link = InviteLink {
+                host: host.to_owned(),
+                port,
+                pin: signed::PIN,
+                secret: signed::SECRET,
+                expires_s: 1_800_000_000,
+            };
+            let text = link.to_string();
+            assert_eq!(text.parse(), Ok(link.clone()));
+            Link {
+                link: text,
+                host: link.host,
+                port,
+                pin: hex(&link.pin),
+                secret: hex(&link.secret),
+                expires_s: link.expires_s,
+            }
+        })
+        .collect();
     golden("links.json", &now);
 }

@@ -1,13 +1,16 @@
 //! Devices: listed, and shut out. Closing a revoked device's connections is the transport's part.
 
+use std::cmp::Reverse;
+
 use quipu_protocol::request::{DeviceInfo, Devices};
-use quipu_protocol::{Code, DeviceId, List, Refusal};
+use quipu_protocol::{Code, DeviceId, List, Refusal, UserId};
 
 use super::{Auth, Authenticated};
-use crate::store::{DeviceRow, WriteError};
+use crate::store::{DeviceRow, InviteRow, WriteError, Writes};
 
 impl Auth {
-    /// The asker's devices; `online` tells which of them have a connection.
+    /// The asker's devices, those in use first, then what was revoked last; `online` tells which of them have a
+    /// connection.
     ///
     /// # Errors
     /// When the store fails.
@@ -18,7 +21,9 @@ impl Auth {
     ) -> Result<Devices, Refusal> {
         let user = who.user();
         let rows = self.storage.read(move |store| store.devices(user)).await;
-        let rows = rows.map_err(|error| error.refusal())?;
+        let mut rows = rows.map_err(|error| error.refusal())?;
+        // The answer has a bound, what was ever revoked has none.
+        rows.sort_by_key(|row| Reverse(row.revoked_ms.unwrap_or(u64::MAX)));
         let info = |row: DeviceRow| DeviceInfo {
             device: row.device,
             name: row.name,
@@ -27,12 +32,11 @@ impl Auth {
             online: online(row.device),
             revoked_ms: row.revoked_ms,
         };
-        Ok(Devices {
-            devices: List::first(rows.into_iter().map(info).collect()),
-        })
+        Ok(Devices { devices: List::first(rows.into_iter().map(info).collect()) })
     }
 
-    /// Shuts a device of the asker's account out, durably. Doing it again is harmless.
+    /// Shuts a device of the asker's account out, durably, and ends the invites for further devices: the one that is
+    /// shut out may have made them. Doing it again is harmless.
     ///
     /// # Errors
     /// [`Code::NOT_FOUND`] when the device is not the asker's.
@@ -42,7 +46,8 @@ impl Auth {
             let row = store.device(device)?.filter(|row| row.user == user);
             let row = row.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             let revoked_ms = row.revoked_ms.or(Some(now_ms));
-            Ok(store.put_device(&DeviceRow { revoked_ms, ..row })?)
+            store.put_device(&DeviceRow { revoked_ms, ..row })?;
+            end_device_invites(store, user)
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -52,4 +57,14 @@ impl Auth {
         let row = self.storage.read(move |store| store.device(device)).await;
         matches!(row, Ok(Some(row)) if row.revoked_ms.is_some())
     }
+}
+
+/// Takes back what would still give the account a device.
+fn end_device_invites(store: &mut dyn Writes, user: UserId) -> Result<(), WriteError> {
+    for row in store.invites(Some(user), None, usize::MAX)? {
+        if row.for_user == Some(user) && row.uses_left > 0 && !row.revoked {
+            store.put_invite(&InviteRow { revoked: true, ..row })?;
+        }
+    }
+    Ok(())
 }

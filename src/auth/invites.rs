@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use quipu_protocol::limits::ROWS_MAX;
 use quipu_protocol::request::{
-    CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, RevokeInvite, RoomRole, ServerRole,
+    CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, MembershipState, RevokeInvite, RoomRole,
+    ServerRole, Visibility,
 };
 use quipu_protocol::token::sha256;
 use quipu_protocol::{Blob, Code, InviteId, List, Refusal, RoomId, UserId};
@@ -30,6 +31,10 @@ impl Auth {
     ) -> Result<InviteAnswer, Refusal> {
         let role = ask.role.unwrap_or(ServerRole::MEMBER);
         let own_device = ask.own_device.unwrap_or(false);
+        if own_device && ask.room.is_some() {
+            let text = "a device of yours is in your rooms: name none";
+            return Err(Refusal::because(Code::BAD_REQUEST, text));
+        }
         may_invite(who, role, own_device)?;
         let uses = if own_device { 1 } else { ask.uses };
         let life_max_ms = INVITE_LIFE_MAX.as_millis() as u64;
@@ -54,11 +59,7 @@ impl Auth {
             Ok(store.put_invite(&stored)?)
         });
         job.await.map_err(WriteError::refusal)?;
-        Ok(InviteAnswer {
-            invite: row.invite,
-            secret: blob(secret),
-            expires_ms: row.expires_ms,
-        })
+        Ok(InviteAnswer { invite: row.invite, secret: blob(secret), expires_ms: row.expires_ms })
     }
 
     /// The invite of a server that has no account yet: its secret, and when it ends in unix milliseconds. Those
@@ -94,10 +95,7 @@ impl Auth {
             let more = rows.len() > ROWS_MAX;
             rows.truncate(ROWS_MAX);
             let rows: Result<Vec<_>, _> = rows.into_iter().map(|row| info(store, row)).collect();
-            Ok(Invites {
-                invites: List::first(rows?),
-                more,
-            })
+            Ok(Invites { invites: List::first(rows?), more })
         });
         question.await.map_err(|error| error.refusal())
     }
@@ -109,9 +107,7 @@ impl Auth {
     pub async fn revoke_invite(&self, who: &Authenticated, ask: RevokeInvite) -> Result<(), Refusal> {
         let (user, admin) = (who.user(), who.role() >= ServerRole::ADMIN);
         let job = self.storage.write(move |store| {
-            let row = store
-                .invite(ask.invite)?
-                .filter(|row| admin || row.created_by == Some(user));
+            let row = store.invite(ask.invite)?.filter(|row| admin || row.created_by == Some(user));
             let row = row.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             Ok(store.put_invite(&InviteRow { revoked: true, ..row })?)
         });
@@ -148,26 +144,29 @@ fn may_invite(who: &Authenticated, role: ServerRole, own_device: bool) -> Result
         return Ok(());
     }
     if who.role() < ServerRole::ADMIN {
-        return Err(Refusal::because(
-            Code::FORBIDDEN,
-            "only an admin invites people to the server",
-        ));
+        return Err(Refusal::because(Code::FORBIDDEN, "only an admin invites people to the server"));
     }
     if role > who.role() {
-        return Err(Refusal::because(
-            Code::FORBIDDEN,
-            "nobody gives a role above their own",
-        ));
+        return Err(Refusal::because(Code::FORBIDDEN, "nobody gives a role above their own"));
     }
     Ok(())
 }
 
-/// Only into rooms where the inviter is a member who may invite.
+/// Only into rooms where the inviter has joined and may let somebody in. Asked again when the invite is redeemed.
 fn may_lead_to(store: &dyn Reads, room: RoomId, user: UserId) -> Result<(), WriteError> {
-    match store.member(room, user)? {
-        Some(member) if member.state.role >= RoomRole::MEMBER => Ok(()),
-        _ => Err(Refusal::from(Code::NOT_FOUND).into()),
-    }
+    let not_found = || Refusal::from(Code::NOT_FOUND);
+    let row = store.room(room)?.ok_or_else(not_found)?;
+    let state = store.member(room, user)?.ok_or_else(not_found)?.state;
+    let no = if row.visibility == Visibility::DIRECT {
+        Refusal::because(Code::CONFLICT, "a direct room is for exactly two")
+    } else if state.membership != MembershipState::JOINED {
+        Refusal::because(Code::FORBIDDEN, "join the room first")
+    } else if state.role < RoomRole::MEMBER {
+        Refusal::because(Code::FORBIDDEN, "you may only read there")
+    } else {
+        return Ok(());
+    };
+    Err(no.into())
 }
 
 fn info(store: &dyn Reads, row: InviteRow) -> Result<InviteInfo, StoreError> {

@@ -16,18 +16,11 @@ impl TokenKey {
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         let pair =
             Ed25519KeyPair::from_seed_unchecked(seed).expect("a seed of 32 bytes makes an Ed25519 key");
-        let public: [u8; 32] = pair
-            .public_key()
-            .as_ref()
-            .try_into()
-            .expect("an Ed25519 public key has 32 bytes");
+        let public: [u8; 32] =
+            pair.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes");
         let mut id = [0; 8];
         id.copy_from_slice(&sha256(&public)[..8]);
-        Self {
-            pair,
-            public: DeviceKey::Ed25519(public),
-            id,
-        }
+        Self { pair, public: DeviceKey::Ed25519(public), id }
     }
 
     /// Its name in the header of a token (`kid`).

@@ -17,7 +17,6 @@ mod tokens;
 
 pub use keys::TokenKey;
 pub use principal::Authenticated;
-pub use redeem::Redeemed;
 pub use tokens::AuthError;
 
 use crate::seams::Seams;
@@ -37,12 +36,7 @@ pub struct Auth {
 impl Auth {
     /// `pin` is the server identity's; tokens and proofs name it as their audience.
     pub fn new(storage: Storage, seams: Seams, key: TokenKey, pin: [u8; 32]) -> Self {
-        Self {
-            storage,
-            seams,
-            key,
-            pin,
-        }
+        Self { storage, seams, key, pin }
     }
 
     fn random<const N: usize>(&self) -> [u8; N] {

@@ -14,12 +14,7 @@ pub struct Authenticated {
 
 impl Authenticated {
     pub(in crate::auth) fn new(user: UserId, device: DeviceId, nickname: Nickname, role: ServerRole) -> Self {
-        Self {
-            user,
-            device,
-            nickname,
-            role,
-        }
+        Self { user, device, nickname, role }
     }
 
     /// The account.

@@ -1,26 +1,17 @@
 //! Redeeming an invite: from a secret and a key to an account and a device, exactly once.
 //!
 //! Everything is decided in one job: of a hundred who redeem the same secret at once, one wins. The same secret
-//! with the same key again gives the same device, so a lost answer can be asked for again.
+//! with the same key again gives the same device, so a lost answer can be asked for again. The rooms a newcomer finds
+//! themselves in are entered in that job too, through a function that comes in: this part knows no rooms. A retry
+//! enters nothing, so an invite is no way back for somebody who was sent out.
 
 use quipu_protocol::control::{Redeem, Token};
 use quipu_protocol::token::{self, Purpose, sha256};
-use quipu_protocol::{Code, DeviceId, DeviceName, Nickname, Refusal, RoomId, UserId, cbor};
+use quipu_protocol::{Code, DeviceId, DeviceName, Nickname, Refusal, UserId, cbor};
 
 use super::{Auth, AuthError, Authenticated, Exporter};
 use crate::limits::DEVICES_PER_USER_MAX;
 use crate::store::{DeviceRow, InviteRow, UserRow, WriteError, Writes};
-
-/// What a redeemed invite gave.
-#[derive(Debug)]
-pub struct Redeemed {
-    /// The answer to the client.
-    pub token: Token,
-    /// Who is there now, for the rooms the newcomer joins.
-    pub who: Authenticated,
-    /// The room the invite leads to.
-    pub room: Option<RoomId>,
-}
 
 /// A newcomer, as the job needs them.
 struct Newcomer {
@@ -34,14 +25,20 @@ struct Newcomer {
 }
 
 impl Auth {
-    /// Makes the account or the device the invite is for.
+    /// Makes the account or the device the invite is for. `welcome` runs in the same job, when there is a new account,
+    /// and takes it into rooms; when it fails there is no account.
     ///
     /// # Errors
     /// Refusals are for the peer as they are: each way an invite can fail has its own code.
-    pub async fn redeem(&self, redeem: &Redeem, exporter: Exporter<'_>) -> Result<Redeemed, Refusal> {
-        let secret: [u8; 16] = redeem.secret[..]
-            .try_into()
-            .map_err(|_| Refusal::from(Code::BAD_REQUEST))?;
+    pub async fn redeem(
+        &self,
+        redeem: &Redeem,
+        exporter: Exporter<'_>,
+        welcome: impl FnOnce(&mut dyn Writes, &Authenticated, &InviteRow) -> Result<(), WriteError>
+        + Send
+        + 'static,
+    ) -> Result<Token, Refusal> {
+        let secret: [u8; 16] = redeem.secret[..].try_into().map_err(|_| Refusal::from(Code::BAD_REQUEST))?;
         let subject = token::redeem_subject(&secret, &redeem.key);
         self.check_proof(Purpose::Redeem, subject, &redeem.key, &redeem.proof, exporter)
             .map_err(|error: AuthError| error.refusal())?;
@@ -54,15 +51,17 @@ impl Auth {
             device: DeviceId::from_bytes(self.random()),
             now_ms: self.now_ms(),
         };
-        let job = self.storage.write(move |store| admit(store, newcomer));
-        let (device, user, room) = job.await.map_err(WriteError::refusal)?;
-        let token = self.issue(&device, &user, redeem.key.clone());
-        let who = Authenticated::new(user.user, device.device, user.nickname, user.role);
-        Ok(Redeemed { token, who, room })
+        let job = self.storage.write(move |store| take_in(store, newcomer, welcome));
+        let (device, user) = job.await.map_err(WriteError::refusal)?;
+        Ok(self.issue(&device, &user, redeem.key.clone()))
     }
 }
 
-fn admit(store: &mut dyn Writes, new: Newcomer) -> Result<(DeviceRow, UserRow, Option<RoomId>), WriteError> {
+fn take_in(
+    store: &mut dyn Writes,
+    new: Newcomer,
+    welcome: impl FnOnce(&mut dyn Writes, &Authenticated, &InviteRow) -> Result<(), WriteError>,
+) -> Result<(DeviceRow, UserRow), WriteError> {
     let unknown = || Refusal::because(Code::NOT_FOUND, "this server does not know the invite");
     let invite = store.invite_by_hash(&new.secret_hash)?.ok_or_else(unknown)?;
     if let Some(device) = store.device_by_key(&new.key)? {
@@ -84,12 +83,12 @@ fn admit(store: &mut dyn Writes, new: Newcomer) -> Result<(DeviceRow, UserRow, O
         revoked_ms: None,
     };
     store.put_device(&device)?;
-    let room = invite.room;
-    store.put_invite(&InviteRow {
-        uses_left: invite.uses_left - 1,
-        ..invite
-    })?;
-    Ok((device, user, room))
+    store.put_invite(&InviteRow { uses_left: invite.uses_left - 1, ..invite.clone() })?;
+    if invite.for_user.is_none() {
+        let who = Authenticated::new(user.user, device.device, user.nickname.clone(), user.role);
+        welcome(store, &who, &invite)?;
+    }
+    Ok((device, user))
 }
 
 /// The answer to a retry, unless the key belongs to another invite or was revoked meanwhile.
@@ -97,14 +96,12 @@ fn again(
     store: &mut dyn Writes,
     invite: &InviteRow,
     device: DeviceRow,
-) -> Result<(DeviceRow, UserRow, Option<RoomId>), WriteError> {
+) -> Result<(DeviceRow, UserRow), WriteError> {
     if device.invite != invite.invite || device.revoked_ms.is_some() {
         return Err(Refusal::because(Code::CONFLICT, "this device key is in use").into());
     }
-    let user = store
-        .user(device.user)?
-        .ok_or_else(|| Refusal::from(Code::INTERNAL))?;
-    Ok((device, user, invite.room))
+    let user = store.user(device.user)?.ok_or_else(|| Refusal::from(Code::INTERNAL))?;
+    Ok((device, user))
 }
 
 fn check(invite: &InviteRow, now_ms: u64) -> Result<(), Refusal> {
@@ -120,11 +117,7 @@ fn check(invite: &InviteRow, now_ms: u64) -> Result<(), Refusal> {
 }
 
 fn owner_of_device(store: &mut dyn Writes, user: UserId) -> Result<UserRow, WriteError> {
-    let devices = store
-        .devices(user)?
-        .iter()
-        .filter(|device| device.revoked_ms.is_none())
-        .count();
+    let devices = store.devices(user)?.iter().filter(|device| device.revoked_ms.is_none()).count();
     if devices >= DEVICES_PER_USER_MAX {
         return Err(Refusal::because(
             Code::QUOTA,
@@ -138,7 +131,7 @@ fn owner_of_device(store: &mut dyn Writes, user: UserId) -> Result<UserRow, Writ
 fn new_user(store: &mut dyn Writes, invite: &InviteRow, new: &Newcomer) -> Result<UserRow, WriteError> {
     if store.user_by_nickname(&new.nickname.folded())?.is_some() {
         return Err(
-            Refusal::because(Code::CONFLICT, "the nickname is taken; the invite is still good").into(),
+            Refusal::because(Code::CONFLICT, "the nickname is taken; the invite is still good").into()
         );
     }
     let user = UserRow {

@@ -89,10 +89,7 @@ impl Auth {
             return Err(AuthError::Revoked);
         }
         self.note_seen(&device).await;
-        Ok((
-            Authenticated::new(user.user, device.device, user.nickname, user.role),
-            claims.expires_s * 1_000,
-        ))
+        Ok((Authenticated::new(user.user, device.device, user.nickname, user.role), claims.expires_s * 1_000))
     }
 
     /// Gives a device a new token for a proof by its key.
@@ -127,9 +124,7 @@ impl Auth {
             user_epoch: user.epoch,
         };
         let public = self.key.public();
-        let token = token::issue(&claims, public.algorithm(), self.key.id(), |bytes| {
-            self.key.sign(bytes)
-        });
+        let token = token::issue(&claims, public.algorithm(), self.key.id(), |bytes| self.key.sign(bytes));
         Token {
             token: Blob::new(token).expect("our claims are of bounded size"),
             expires_ms: expires_s * 1_000,
@@ -188,10 +183,7 @@ impl Auth {
             let Some(row) = store.device(device)? else {
                 return Ok(());
             };
-            Ok(store.put_device(&DeviceRow {
-                seen_ms: now_ms,
-                ..row
-            })?)
+            Ok(store.put_device(&DeviceRow { seen_ms: now_ms, ..row })?)
         });
         // The job has its place in the queue; its answer interests nobody.
         drop(job.await);

@@ -49,10 +49,7 @@ impl File {
             certs: top.certs,
             name: top.name.map(|names| source.names(names)).transpose()?,
             log: top.log.map(|log| source.log(&log)).transpose()?,
-            tls: top.tls.map(|tls| TlsFiles {
-                chain: tls.chain,
-                key: tls.key,
-            }),
+            tls: top.tls.map(|tls| TlsFiles { chain: tls.chain, key: tls.key }),
             limits: source.limits(&top.limits)?,
         })
     }
@@ -167,17 +164,10 @@ impl Source<'_> {
     ) -> Result<u32, ConfigError> {
         let Some(value) = value else { return Ok(default) };
         let found = *value.get_ref();
-        u32::try_from(found)
-            .ok()
-            .filter(|found| range.contains(found))
-            .ok_or_else(|| {
-                let reason = format!(
-                    "{key} is {found} and must be from {} to {}",
-                    range.start(),
-                    range.end()
-                );
-                self.error(Some(value.span()), &reason)
-            })
+        u32::try_from(found).ok().filter(|found| range.contains(found)).ok_or_else(|| {
+            let reason = format!("{key} is {found} and must be from {} to {}", range.start(), range.end());
+            self.error(Some(value.span()), &reason)
+        })
     }
 
     fn related(&self, bounds: &Bounds, limits: Limits) -> Result<Limits, ConfigError> {
@@ -185,10 +175,7 @@ impl Source<'_> {
         if one <= all {
             return Ok(limits);
         }
-        let at = bounds
-            .unauthenticated_per_prefix_max
-            .as_ref()
-            .or(bounds.unauthenticated_max.as_ref());
+        let at = bounds.unauthenticated_per_prefix_max.as_ref().or(bounds.unauthenticated_max.as_ref());
         let reason = format!(
             "unauthenticated_per_prefix_max is {one} and must not be above unauthenticated_max, which is {all}"
         );
@@ -196,16 +183,9 @@ impl Source<'_> {
     }
 
     fn error(&self, span: Option<Range<usize>>, reason: &str) -> ConfigError {
-        let before = self
-            .text
-            .get(..span.map_or(0, |span| span.start))
-            .unwrap_or(self.text);
+        let before = self.text.get(..span.map_or(0, |span| span.start)).unwrap_or(self.text);
         let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
-        ConfigError::Line {
-            path: self.path.to_path_buf(),
-            line,
-            reason: reason.trim().replace('\n', "; "),
-        }
+        ConfigError::Line { path: self.path.to_path_buf(), line, reason: reason.trim().replace('\n', "; ") }
     }
 }
 
@@ -214,9 +194,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        File::parse(Path::new("quipu.toml"), text)
-            .unwrap_err()
-            .to_string()
+        File::parse(Path::new("quipu.toml"), text).unwrap_err().to_string()
     }
 
     #[test]
@@ -240,13 +218,7 @@ mod tests {
         "#;
         let file = File::parse(Path::new("quipu.toml"), text).unwrap();
         assert_eq!(file.name.unwrap()[1].as_str(), "192.0.2.7");
-        assert_eq!(
-            file.tls.unwrap(),
-            TlsFiles {
-                chain: "chain.pem".into(),
-                key: "key.pem".into()
-            }
-        );
+        assert_eq!(file.tls.unwrap(), TlsFiles { chain: "chain.pem".into(), key: "key.pem".into() });
         let limits = Limits {
             publish_per_second: 10,
             publish_burst: 40,
@@ -262,46 +234,22 @@ mod tests {
     #[test]
     fn every_mistake_has_its_line_and_reason() {
         for (text, line, reason) in [
-            (
-                "# a comment\nlisten = \"[::]:4433\"\nlissen = 1\n",
-                3,
-                "unknown field `lissen`",
-            ),
+            ("# a comment\nlisten = \"[::]:4433\"\nlissen = 1\n", 3, "unknown field `lissen`"),
             ("\nlisten = 4433\n", 2, "invalid type"),
             ("listen = \"localhost\"\n", 1, "invalid socket address"),
             ("data = \"a\"\ndata = \"b\"\n", 2, "duplicate key"),
             ("data = \"a\n", 1, ""),
             ("name = \"chat\"\n", 1, "expected a sequence"),
-            (
-                "name = [\n  \"chat\",\n  \"https://chat\",\n]\n",
-                3,
-                "`https://chat` is not a host",
-            ),
+            ("name = [\n  \"chat\",\n  \"https://chat\",\n]\n", 3, "`https://chat` is not a host"),
             ("\nname = []\n", 2, "at least one host"),
             ("log = \"quipu=loudly\"\n", 1, "log: "),
             ("[tls]\nchain = \"a\"\n", 1, "missing field `key`"),
-            (
-                "[tls]\nchain = \"a\"\nkey = \"b\"\npassword = \"c\"\n",
-                4,
-                "unknown field `password`",
-            ),
-            (
-                "[limits]\n\npublish_burst = 0\n",
-                3,
-                "publish_burst is 0 and must be from 1 to 1000000",
-            ),
+            ("[tls]\nchain = \"a\"\nkey = \"b\"\npassword = \"c\"\n", 4, "unknown field `password`"),
+            ("[limits]\n\npublish_burst = 0\n", 3, "publish_burst is 0 and must be from 1 to 1000000"),
             ("[limits]\nconnections_per_device = -1\n", 2, "from 1 to 16"),
-            (
-                "[limits]\npublish_per_second = 99999999999\n",
-                2,
-                "from 1 to 1000000",
-            ),
+            ("[limits]\npublish_per_second = 99999999999\n", 2, "from 1 to 1000000"),
             ("[limits]\npublish_per_second = 1.5\n", 2, "invalid type"),
-            (
-                "[limits]\nunauthenticated_max = 10\n",
-                2,
-                "must not be above unauthenticated_max, which is 10",
-            ),
+            ("[limits]\nunauthenticated_max = 10\n", 2, "must not be above unauthenticated_max, which is 10"),
             ("[limitz]\n", 1, "unknown field `limitz`"),
         ] {
             let message = error(text);

@@ -15,7 +15,7 @@ use super::subscription::Subscription;
 use super::{directory, rules};
 use crate::auth::Authenticated;
 use crate::seams::Seams;
-use crate::store::{Appended, NewEntry, Pending, Storage, WriteError, Writes};
+use crate::store::{Appended, Lane, NewEntry, Pending, Storage, WriteError, Writes};
 
 /// The rooms of one server.
 #[derive(Clone)]
@@ -61,17 +61,22 @@ impl Rooms {
     }
 
     /// Gives a draft its place in the queue of the log; await the result for the answer. Drafts whose places
-    /// were taken in an order are numbered in that order.
+    /// were taken in an order are numbered in that order, and those of a lane not at all behind one that failed.
     ///
     /// # Errors
     /// What is wrong with the draft itself. Everything else is the answer's.
-    pub async fn publish(&self, who: &Authenticated, draft: Draft) -> Result<Pending<Ack>, Refusal> {
+    pub async fn publish(
+        &self,
+        who: &Authenticated,
+        draft: Draft,
+        lane: &Lane,
+    ) -> Result<Pending<Ack>, Refusal> {
         check(&draft)?;
         let (who, now_ms, live) = (who.clone(), self.now_ms(), Arc::clone(&self.live));
         let (room, user) = (draft.room, who.user());
         let pending = self
             .storage
-            .enqueue(move |store| append(store, &who, draft, now_ms))
+            .enqueue_in(lane, move |store| append(store, &who, draft, now_ms))
             .await
             .map_err(WriteError::refusal)?;
         Ok(Box::pin(async move {
@@ -98,30 +103,13 @@ impl Rooms {
             };
             let member = store.member(id, asker.user())?;
             let allowed = rules::may_read(&asker, &room, member.as_ref());
-            Ok(allowed.and(Ok((
-                directory::info(store, asker.user(), &room, member.as_ref())?,
-                room,
-            ))))
+            Ok(allowed.and(Ok((directory::info(store, asker.user(), &room, member.as_ref())?, room))))
         };
-        let (info, room) = self
-            .storage
-            .read(question)
-            .await
-            .map_err(|error| error.refusal())??;
+        let (info, room) = self.storage.read(question).await.map_err(|error| error.refusal())??;
         let start = subscription.begin(room.head, room.floor, ask.after, ask.backlog);
-        let opened = Opened {
-            subscription: 0,
-            room: id,
-            start,
-            head: room.head.seq,
-            floor: room.floor,
-        };
+        let opened = Opened { subscription: 0, room: id, start, head: room.head.seq, floor: room.floor };
         let snapshot = ask.after.is_none().then_some(info);
-        Ok(OpenedRoom {
-            subscription,
-            opened,
-            snapshot,
-        })
+        Ok(OpenedRoom { subscription, opened, snapshot })
     }
 
     /// Moves the asker's marker forward. Never back; asking again is harmless.
@@ -131,9 +119,7 @@ impl Rooms {
     pub async fn mark_read(&self, who: &Authenticated, ask: MarkRead) -> Result<Seq, Refusal> {
         let asker = who.clone();
         let job = self.storage.write(move |store| {
-            let room = store
-                .room(ask.room)?
-                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let room = store.room(ask.room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             rules::may_read(&asker, &room, store.member(ask.room, asker.user())?.as_ref())?;
             Ok(store.mark_read(ask.room, asker.user(), ask.seq)?)
         });
@@ -144,11 +130,7 @@ impl Rooms {
 
     /// Whether the asker may be heard in a room beyond the log: that it reads the room is known to the caller.
     pub fn typing(&self, who: &Authenticated, room: RoomId, ttl_ms: u64) {
-        self.live.typing(quipu_protocol::datagram::Typing {
-            room,
-            user: Some(who.user()),
-            ttl_ms,
-        });
+        self.live.typing(quipu_protocol::datagram::Typing { room, user: Some(who.user()), ttl_ms });
     }
 }
 
@@ -166,16 +148,10 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
         || draft.ext.epoch.is_some()
         || draft.ext.previous_hash.is_some();
     if reserved {
-        return Err(Refusal::because(
-            Code::UNSUPPORTED,
-            "the draft uses a reserved field",
-        ));
+        return Err(Refusal::because(Code::UNSUPPORTED, "the draft uses a reserved field"));
     }
     if draft.kind == Kind::TEXT && (draft.body.is_empty() || std::str::from_utf8(&draft.body).is_err()) {
-        return Err(Refusal::because(
-            Code::BAD_REQUEST,
-            "a message is text in utf-8 and not empty",
-        ));
+        return Err(Refusal::because(Code::BAD_REQUEST, "a message is text in utf-8 and not empty"));
     }
     Ok(())
 }
@@ -183,9 +159,7 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
 fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64) -> Result<Ack, WriteError> {
     let message = draft.message;
     let if_head = draft.ext.if_head;
-    let room = store
-        .room(draft.room)?
-        .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+    let room = store.room(draft.room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
     let member = store.member(draft.room, who.user())?;
     let entry = NewEntry {
         room: draft.room,
@@ -194,21 +168,12 @@ fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64
         message: Some(message),
         kind: draft.kind,
         body: draft.body,
-        ext: Ext {
-            if_head: None,
-            ..draft.ext
-        },
+        ext: Ext { if_head: None, ..draft.ext },
         membership: None,
     };
     let stale = if_head.is_some_and(|seq| seq != room.head.seq);
     let allowed = rules::may_publish(who, &room, member.as_ref());
-    let appended = match allowed.and_then(|()| {
-        if stale {
-            Err(Code::STALE_HEAD.into())
-        } else {
-            Ok(())
-        }
-    }) {
+    let appended = match allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) }) {
         Ok(()) => store.append(entry)?,
         // What was acknowledged once stays acknowledged, whatever has changed since.
         Err(refusal) => store.find(&entry)?.ok_or(refusal)?,

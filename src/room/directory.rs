@@ -11,7 +11,7 @@ use quipu_protocol::{Code, List, Refusal, RoomId, UserId};
 use super::chat::Rooms;
 use super::rules;
 use crate::auth::Authenticated;
-use crate::limits::ROOMS_PER_USER_MAX;
+use crate::limits::{INVITATIONS_MAX, ROOMS_PER_USER_MAX};
 use crate::store::{MemberRow, Reads, RoomRow, StoreError, WriteError};
 
 impl Rooms {
@@ -23,16 +23,11 @@ impl Rooms {
         let who = who.clone();
         let question = self.storage().read(move |store| {
             let mut rows: Vec<(RoomRow, Option<MemberRow>)> = match &ask.name {
-                Some(name) => store
-                    .room_by_name(name)?
-                    .into_iter()
-                    .map(|row| (row, None))
-                    .collect(),
-                None if ask.mine => {
+                Some(name) => store.room_by_name(name)?.into_iter().map(|row| (row, None)).collect(),
+                // Before the page is cut: a guest sees no others.
+                None if ask.mine || !rules::sees_public(&who) => {
                     let rows = store.rooms_of(who.user(), ask.after, ROWS_MAX + 1)?;
-                    rows.into_iter()
-                        .map(|(row, member)| (row, Some(member)))
-                        .collect()
+                    rows.into_iter().map(|(row, member)| (row, Some(member))).collect()
                 }
                 None => store.rooms_visible(who.user(), ask.after, ROWS_MAX + 1)?,
             };
@@ -48,10 +43,7 @@ impl Rooms {
                     rooms.push(info(store, who.user(), &row, member.as_ref())?);
                 }
             }
-            Ok(RoomList {
-                rooms: List::first(rooms),
-                more,
-            })
+            Ok(RoomList { rooms: List::first(rooms), more })
         });
         question.await.map_err(|error| error.refusal())
     }
@@ -81,10 +73,7 @@ impl Rooms {
             membership: member.state.membership,
             online: self.live().is_online(user.user),
         };
-        Ok(Members {
-            members: List::first(rows.into_iter().map(info).collect()),
-            more,
-        })
+        Ok(Members { members: List::first(rows.into_iter().map(info).collect()), more })
     }
 
     /// Accounts by id, or one by nickname. Unknown ones are left out.
@@ -105,9 +94,7 @@ impl Rooms {
                 nickname: row.nickname,
                 role: row.role,
             };
-            Ok(Users {
-                users: List::first(users.into_iter().map(info).collect()),
-            })
+            Ok(Users { users: List::first(users.into_iter().map(info).collect()) })
         });
         question.await.map_err(|error| error.refusal())
     }
@@ -117,10 +104,7 @@ impl Rooms {
     /// # Errors
     /// When the store fails.
     pub async fn heads(&self, user: UserId, rooms: Option<Vec<RoomId>>) -> Result<Vec<Head>, StoreError> {
-        let rows = self
-            .storage()
-            .read(move |store| store.heads(user, rooms.as_deref()))
-            .await?;
+        let rows = self.storage().read(move |store| store.heads(user, rooms.as_deref())).await?;
         let head = |row: crate::store::HeadRow| Head {
             room: row.room,
             head: row.head,
@@ -143,17 +127,15 @@ impl Rooms {
         self.storage().read(question).await
     }
 
-    /// Rooms an account is invited to.
+    /// Rooms an account is invited to, which are bounded like those it has joined.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn invitations(&self, user: UserId) -> Result<Vec<RoomInfo>, StoreError> {
         let question = move |store: &dyn Reads| {
-            let rows = store.rooms_of(user, None, ROOMS_PER_USER_MAX)?.into_iter();
+            let rows = store.rooms_of(user, None, ROOMS_PER_USER_MAX + INVITATIONS_MAX)?.into_iter();
             let invited = rows.filter(|(_, member)| member.state.membership == MembershipState::INVITED);
-            invited
-                .map(|(row, member)| info(store, user, &row, Some(&member)))
-                .collect()
+            invited.map(|(row, member)| info(store, user, &row, Some(&member))).collect()
         };
         self.storage().read(question).await
     }
@@ -166,9 +148,7 @@ pub(super) fn info(
     row: &RoomRow,
     member: Option<&MemberRow>,
 ) -> Result<RoomInfo, StoreError> {
-    let peer = row
-        .direct
-        .map(|(one, other)| if one == user { other } else { one });
+    let peer = row.direct.map(|(one, other)| if one == user { other } else { one });
     let peer_row = match peer {
         Some(peer) => store.user(peer)?,
         None => None,

@@ -28,6 +28,8 @@ struct State {
     rooms: BTreeSet<RoomId>,
     /// Rooms with a subscription on this connection, which says more than a summary could.
     open: BTreeSet<RoomId>,
+    /// How often a membership of the account has changed.
+    memberships: u64,
 }
 
 /// What changed since the inbox was last emptied.
@@ -39,8 +41,12 @@ pub struct News {
     pub memberships: BTreeSet<RoomId>,
     /// People who came or went.
     pub people: BTreeSet<UserId>,
-    /// More than an inbox remembers: say everything again.
+    /// More heads than an inbox remembers: tell all of them.
     pub all: bool,
+    /// More people than an inbox remembers: tell all of them.
+    pub everybody: bool,
+    /// More memberships than an inbox remembers: only a new connection can tell them all.
+    pub overrun: bool,
 }
 
 impl News {
@@ -48,17 +54,19 @@ impl News {
         *self == Self::default()
     }
 
+    /// Heads and people can all be told again, so too many of them become "all"; memberships that ended cannot.
     fn bound(&mut self) {
-        if self.heads.len() + self.memberships.len() > INBOX_DIRTY_MAX {
-            *self = Self {
-                all: true,
-                people: std::mem::take(&mut self.people),
-                ..Self::default()
-            };
+        if self.heads.len() > INBOX_DIRTY_MAX {
+            self.heads.clear();
+            self.all = true;
         }
         if self.people.len() > INBOX_DIRTY_MAX {
-            // Presence is the first thing shed.
             self.people.clear();
+            self.everybody = true;
+        }
+        if self.memberships.len() > INBOX_DIRTY_MAX {
+            self.memberships.clear();
+            self.overrun = true;
         }
     }
 }
@@ -66,18 +74,8 @@ impl News {
 impl Inbox {
     /// An inbox that has everything to tell.
     pub fn new(user: UserId) -> Self {
-        let state = State {
-            news: News {
-                all: true,
-                ..News::default()
-            },
-            ..State::default()
-        };
-        Self {
-            user,
-            state: Mutex::new(state),
-            changed: Notify::new(),
-        }
+        let state = State { news: News { all: true, ..News::default() }, ..State::default() };
+        Self { user, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Whose it is.
@@ -121,8 +119,14 @@ impl Inbox {
         });
     }
 
+    /// How often a membership of the account has changed: what was asked of the store before it moved is stale.
+    pub fn memberships(&self) -> u64 {
+        lock(&self.state).memberships
+    }
+
     pub(super) fn membership_changed(&self, room: RoomId) {
         self.change(|state| {
+            state.memberships += 1;
             state.news.memberships.insert(room);
         });
     }
@@ -135,12 +139,21 @@ impl Inbox {
         }
     }
 
+    /// Whether the account is in this room, as far as this inbox was told: at its beginning it was told of none.
+    pub fn follows(&self, room: RoomId) -> bool {
+        lock(&self.state).rooms.contains(&room)
+    }
+
     pub(super) fn add_room(&self, room: RoomId) -> bool {
         lock(&self.state).rooms.insert(room)
     }
 
     pub(super) fn remove_room(&self, room: RoomId) -> bool {
         lock(&self.state).rooms.remove(&room)
+    }
+
+    pub(super) fn rooms(&self) -> BTreeSet<RoomId> {
+        lock(&self.state).rooms.clone()
     }
 
     pub(super) fn take_rooms(&self) -> BTreeSet<RoomId> {
@@ -181,13 +194,7 @@ mod tests {
     async fn many_changes_of_a_room_are_one_piece_of_news() {
         let inbox = inbox();
         (0..1_000).for_each(|_| inbox.head_changed(room(1), false));
-        assert_eq!(
-            inbox.take().await,
-            News {
-                heads: [room(1)].into(),
-                ..News::default()
-            }
-        );
+        assert_eq!(inbox.take().await, News { heads: [room(1)].into(), ..News::default() });
         assert!(lock(&inbox.state).news.is_empty());
     }
 

@@ -9,16 +9,18 @@
 //! readers has no state here at all.
 //! Invariant: a subscription is known here before its first question to the store, so it misses no commit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quipu_protocol::datagram::Typing;
+use quipu_protocol::inbox::PresenceState;
 use quipu_protocol::request::MembershipState;
 use quipu_protocol::room::EndReason;
 use quipu_protocol::{RoomId, Seq, UserId};
 use tokio::sync::{Notify, broadcast};
 
 use super::inbox::Inbox;
+use super::people::People;
 use super::tail::Tail;
 use crate::limits::{PRESENCE_MEMBERS_MAX, TYPING_QUEUE};
 use crate::store::{Fresh, Observer};
@@ -42,6 +44,8 @@ pub(super) struct LiveRoom {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) tail: Tail,
+    /// The newest position that was observed here, with everything it did to memberships.
+    pub(super) observed: Seq,
     /// Accounts with subscriptions, how many, and where they ceased to be members.
     readers: HashMap<UserId, Reader>,
 }
@@ -57,12 +61,6 @@ impl State {
     pub(super) fn gone(&self, user: UserId) -> Option<(Seq, EndReason)> {
         self.readers.get(&user).and_then(|reader| reader.gone)
     }
-}
-
-#[derive(Default)]
-struct People {
-    followers: HashMap<RoomId, Vec<Arc<Inbox>>>,
-    inboxes: HashMap<UserId, Vec<Arc<Inbox>>>,
 }
 
 /// Nothing behind these locks can be left half done by a panic, so a poisoned one is as good as new.
@@ -112,42 +110,38 @@ impl Live {
 
     /// Whether an account has a connection.
     pub fn is_online(&self, user: UserId) -> bool {
-        lock(&self.people).inboxes.contains_key(&user)
+        lock(&self.people).is_online(user)
+    }
+
+    /// How somebody is seen from an inbox.
+    pub fn presence(&self, inbox: &Inbox, of: UserId) -> PresenceState {
+        lock(&self.people).presence(inbox, of)
+    }
+
+    /// Everybody whose presence an inbox is told.
+    pub fn around(&self, inbox: &Inbox) -> BTreeSet<UserId> {
+        lock(&self.people).around(inbox)
     }
 
     /// Adds an inbox; it follows no room yet.
     pub fn register(&self, inbox: &Arc<Inbox>) {
-        lock(&self.people)
-            .inboxes
-            .entry(inbox.user())
-            .or_default()
-            .push(Arc::clone(inbox));
+        lock(&self.people).add(inbox);
     }
 
-    /// Lets an inbox follow rooms its account has joined, and tells their people that somebody came.
-    pub fn follow(&self, inbox: &Arc<Inbox>, rooms: impl IntoIterator<Item = RoomId>) {
+    /// Lets an inbox follow rooms that its account had joined at `as_of`, see [`Inbox::memberships`]. False when
+    /// a membership has changed since: ask again which they are.
+    pub fn follow(&self, inbox: &Arc<Inbox>, rooms: impl IntoIterator<Item = RoomId>, as_of: u64) -> bool {
         let mut people = lock(&self.people);
-        for room in rooms {
-            people.follow(inbox, room);
+        if inbox.memberships() != as_of {
+            return false;
         }
+        rooms.into_iter().for_each(|room| people.follow(inbox, room));
+        true
     }
 
     /// Removes an inbox, and tells the people of its rooms if it was its account's last.
     pub fn unregister(&self, inbox: &Arc<Inbox>) {
-        let mut people = lock(&self.people);
-        let user = inbox.user();
-        if let Some(inboxes) = people.inboxes.get_mut(&user) {
-            inboxes.retain(|other| !Arc::ptr_eq(other, inbox));
-            if inboxes.is_empty() {
-                people.inboxes.remove(&user);
-            }
-        }
-        for room in inbox.take_rooms() {
-            people.unfollow(inbox, room);
-            if !people.inboxes.contains_key(&user) {
-                people.tell_presence(room, user);
-            }
-        }
+        lock(&self.people).remove(inbox);
     }
 
     /// Rooms that have readers.
@@ -157,55 +151,8 @@ impl Live {
 
     /// An account's own state of a room changed: its marker moved.
     pub fn marked(&self, user: UserId, room: RoomId) {
-        for inbox in lock(&self.people).inboxes.get(&user).into_iter().flatten() {
+        for inbox in lock(&self.people).of(user) {
             inbox.head_changed(room, true);
-        }
-    }
-}
-
-impl People {
-    fn follow(&mut self, inbox: &Arc<Inbox>, room: RoomId) {
-        if !inbox.add_room(room) {
-            return;
-        }
-        let followers = self.followers.entry(room).or_default();
-        followers.push(Arc::clone(inbox));
-        if followers.len() <= PRESENCE_MEMBERS_MAX {
-            followers
-                .iter()
-                .for_each(|other| inbox.presence_changed(other.user()));
-            self.tell_presence(room, inbox.user());
-        }
-    }
-
-    fn unfollow(&mut self, inbox: &Arc<Inbox>, room: RoomId) {
-        let Some(followers) = self.followers.get_mut(&room) else {
-            return;
-        };
-        followers.retain(|other| !Arc::ptr_eq(other, inbox));
-        if followers.is_empty() {
-            self.followers.remove(&room);
-        }
-    }
-
-    fn tell_presence(&self, room: RoomId, user: UserId) {
-        let followers = self.followers.get(&room).map_or(&[][..], Vec::as_slice);
-        if followers.len() <= PRESENCE_MEMBERS_MAX {
-            followers
-                .iter()
-                .filter(|inbox| inbox.user() != user)
-                .for_each(|inbox| inbox.presence_changed(user));
-        }
-    }
-
-    fn membership_changed(&mut self, room: RoomId, user: UserId, joined: bool) {
-        for inbox in self.inboxes.get(&user).cloned().unwrap_or_default() {
-            if joined {
-                self.follow(&inbox, room);
-            } else if inbox.remove_room(room) {
-                self.unfollow(&inbox, room);
-            }
-            inbox.membership_changed(room);
         }
     }
 }
@@ -219,7 +166,7 @@ impl Observer for Live {
                 live.push(run);
             }
             let mut people = lock(&self.people);
-            for inbox in people.followers.get(&last.room).into_iter().flatten() {
+            for inbox in people.following(last.room) {
                 inbox.head_changed(last.room, false);
             }
             for (user, state) in run.iter().filter_map(|entry| entry.membership) {
@@ -241,14 +188,11 @@ impl LiveRoom {
             };
             let gone = membership.is_none_or(|state| state.membership != MembershipState::JOINED);
             if let Some(reader) = state.readers.get_mut(&user).filter(|_| gone) {
-                let reason = if entry.author == Some(user) {
-                    EndReason::LEFT
-                } else {
-                    EndReason::REMOVED
-                };
+                let reason = if entry.author == Some(user) { EndReason::LEFT } else { EndReason::REMOVED };
                 reader.gone = Some((entry.seq, reason));
             }
         }
+        state.observed = run.last().map_or(state.observed, |entry| entry.seq.max(state.observed));
         drop(state);
         self.appended.notify_waiters();
     }

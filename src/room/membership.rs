@@ -5,13 +5,14 @@
 use quipu_protocol::entry::{Change, MemberChange};
 use quipu_protocol::request::{InviteMember, MembershipState, RemoveMember, RoomInfo, RoomRole};
 use quipu_protocol::{Blob, Code, Ext, Kind, Refusal, RoomId, UserId, cbor};
+use tracing::warn;
 
 use super::chat::Rooms;
 use super::directory::{info_of, room_and_member};
 use super::rules;
 use crate::auth::Authenticated;
-use crate::limits::ROOMS_PER_USER_MAX;
-use crate::store::{MemberState, NewEntry, Reads, WriteError, Writes};
+use crate::limits::{INVITATIONS_MAX, ROOMS_MADE_MAX, ROOMS_PER_USER_MAX};
+use crate::store::{InviteRow, MemberState, NewEntry, Reads, WriteError, Writes};
 
 impl Rooms {
     /// Makes the asker a member. Being one already is no error.
@@ -30,20 +31,21 @@ impl Rooms {
         job.await.map_err(WriteError::refusal)
     }
 
-    /// Lets a newcomer into the room their invite leads to, hidden or not.
-    ///
-    /// # Errors
-    /// As [`Rooms::join`].
-    pub async fn admit(&self, who: &Authenticated, room: RoomId) -> Result<(), Refusal> {
-        let (who, now_ms) = (who.clone(), self.now_ms());
-        let job = self.storage().write(move |store| {
-            let (_, member) = room_and_member(&*store, room, who.user())?;
-            if member.is_none_or(|member| member.state.membership != MembershipState::JOINED) {
-                enter(store, &who, room, rules::joined(RoomRole::MEMBER), now_ms)?;
-            }
-            Ok(())
-        });
-        job.await.map_err(WriteError::refusal)
+    /// What takes a newcomer in, for the job that makes their account: into the lobby, and into the room their invite
+    /// leads to, hidden or not, when whoever made it may still let somebody in. A room that takes nobody does not
+    /// cost them the account.
+    pub fn welcome(
+        &self,
+        lobby: RoomId,
+    ) -> impl FnOnce(&mut dyn Writes, &Authenticated, &InviteRow) -> Result<(), WriteError> + Send + use<>
+    {
+        let now_ms = self.now_ms();
+        move |store, who, invite| {
+            unless_refused(lobby, admit(store, who, lobby, now_ms))?;
+            let Some(room) = invite.room else { return Ok(()) };
+            let led = vouched(&*store, room, invite.created_by);
+            unless_refused(room, led.and_then(|()| admit(store, who, room, now_ms)))
+        }
     }
 
     /// Ends the asker's membership or invitation.
@@ -54,24 +56,15 @@ impl Rooms {
         let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage().write(move |store| {
             let (row, member) = room_and_member(&*store, room, who.user())?;
-            let owners = store.members_with_role(room, RoomRole::OWNER.0)?;
+            let owners = if rules::is_owner(member.as_ref()) { store.owners(room)? } else { 0 };
             let leaves = rules::leave(&who, &row, member.as_ref(), owners)?;
             let seen = info_of(&*store, who.user(), room)?;
             if leaves {
                 let nickname = who.nickname().clone();
-                let change = MemberChange {
-                    user: who.user(),
-                    change: Change::LEFT,
-                    nickname,
-                    role: 0,
-                };
+                let change = MemberChange { user: who.user(), change: Change::LEFT, nickname, role: 0 };
                 note_member(store, room, now_ms, Some(&who), change, None)?;
             }
-            Ok(RoomInfo {
-                membership: MembershipState::NONE,
-                role: RoomRole::READER,
-                ..seen
-            })
+            Ok(RoomInfo { membership: MembershipState::NONE, role: RoomRole::READER, ..seen })
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -79,7 +72,8 @@ impl Rooms {
     /// Allows somebody into a room.
     ///
     /// # Errors
-    /// [`Code::NOT_FOUND`] for the room or the account, [`Code::FORBIDDEN`].
+    /// [`Code::NOT_FOUND`] for the room or the account, [`Code::FORBIDDEN`], [`Code::QUOTA`] when too many invitations
+    /// wait for that account.
     pub async fn invite_member(&self, who: &Authenticated, ask: InviteMember) -> Result<(), Refusal> {
         let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage().write(move |store| {
@@ -88,9 +82,8 @@ impl Rooms {
             if !rules::invite(&who, &row, member.as_ref(), target.as_ref())? {
                 return Ok(());
             }
-            let user = store
-                .user(ask.user)?
-                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let user = store.user(ask.user)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            may_be_invited(&*store, user.user)?;
             let state = rules::invited();
             let change = MemberChange {
                 user: user.user,
@@ -116,30 +109,58 @@ impl Rooms {
             let Some(change) = rules::remove(&who, &row, member.as_ref(), target)? else {
                 return Ok(());
             };
-            let user = store
-                .user(ask.user)?
-                .ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-            let change = MemberChange {
-                user: user.user,
-                change,
-                nickname: user.nickname,
-                role: 0,
-            };
+            let user = store.user(ask.user)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let change = MemberChange { user: user.user, change, nickname: user.nickname, role: 0 };
             note_member(store, ask.room, now_ms, Some(&who), change, None)
         });
         job.await.map_err(WriteError::refusal)
     }
 }
 
-pub(super) fn may_be_in_another(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {
-    if store.rooms_of(user, None, ROOMS_PER_USER_MAX)?.len() < ROOMS_PER_USER_MAX {
+/// That whoever made an invite may let somebody into its room now.
+fn vouched(store: &dyn Reads, room: RoomId, by: Option<UserId>) -> Result<(), WriteError> {
+    let by = by.ok_or_else(|| Refusal::from(Code::FORBIDDEN))?;
+    let (row, inviter) = room_and_member(store, room, by)?;
+    Ok(rules::vouch(&row, inviter.as_ref())?)
+}
+
+fn admit(store: &mut dyn Writes, who: &Authenticated, room: RoomId, now_ms: u64) -> Result<(), WriteError> {
+    let (row, member) = room_and_member(&*store, room, who.user())?;
+    match rules::admit(&row, member.as_ref())? {
+        Some(state) => enter(store, who, room, state, now_ms),
+        None => Ok(()),
+    }
+}
+
+/// Lets a refusal pass, which came before anything was written, and nothing else.
+fn unless_refused(room: RoomId, entered: Result<(), WriteError>) -> Result<(), WriteError> {
+    if let Err(WriteError::Refused(refusal)) = &entered {
+        warn!(%room, code = refusal.code.0, "a newcomer could not enter a room");
         return Ok(());
     }
-    Err(Refusal::because(
-        Code::QUOTA,
-        format!("an account is in at most {ROOMS_PER_USER_MAX} rooms"),
-    )
-    .into())
+    entered
+}
+
+pub(super) fn may_be_in_another(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {
+    let joined = store.memberships(user, MembershipState::JOINED)?;
+    below(joined, ROOMS_PER_USER_MAX, "rooms")
+}
+
+fn may_be_invited(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {
+    let waiting = store.memberships(user, MembershipState::INVITED)?;
+    below(waiting, INVITATIONS_MAX, "open invitations")
+}
+
+pub(super) fn may_make_another(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {
+    let made = store.rooms_made(user)?;
+    below(made, ROOMS_MADE_MAX, "rooms it made")
+}
+
+fn below(count: u64, max: usize, what: &str) -> Result<(), WriteError> {
+    if count < max as u64 {
+        return Ok(());
+    }
+    Err(Refusal::because(Code::QUOTA, format!("an account has at most {max} {what}")).into())
 }
 
 pub(super) fn enter(
@@ -151,12 +172,7 @@ pub(super) fn enter(
 ) -> Result<(), WriteError> {
     may_be_in_another(&*store, who.user())?;
     let nickname = who.nickname().clone();
-    let change = MemberChange {
-        user: who.user(),
-        change: Change::JOINED,
-        nickname,
-        role: state.role.0,
-    };
+    let change = MemberChange { user: who.user(), change: Change::JOINED, nickname, role: state.role.0 };
     note_member(store, room, now_ms, Some(who), change, Some(state))
 }
 
@@ -169,15 +185,7 @@ pub(super) fn note_member(
     state: Option<MemberState>,
 ) -> Result<(), WriteError> {
     let membership = Some((change.user, state));
-    note(
-        store,
-        room,
-        now_ms,
-        who,
-        Kind::MEMBER,
-        cbor::encode(&change),
-        membership,
-    )
+    note(store, room, now_ms, who, Kind::MEMBER, cbor::encode(&change), membership)
 }
 
 pub(super) fn note(
@@ -191,16 +199,7 @@ pub(super) fn note(
 ) -> Result<(), WriteError> {
     let body = Blob::new(body).expect("names and topics are far below the limit of a body");
     let author = who.map(|who| (who.user(), who.device()));
-    let entry = NewEntry {
-        room,
-        now_ms,
-        author,
-        message: None,
-        kind,
-        body,
-        ext: Ext::default(),
-        membership,
-    };
+    let entry = NewEntry { room, now_ms, author, message: None, kind, body, ext: Ext::default(), membership };
     store.append(entry)?;
     Ok(())
 }

@@ -16,6 +16,7 @@ mod live;
 mod making;
 mod membership;
 mod pages;
+mod people;
 mod rules;
 mod subscription;
 mod tail;

@@ -41,7 +41,9 @@ fn page(
         return Ok(Err(refusal));
     }
     let head = room.head.seq;
-    let entries = entries(store, ask, head)?;
+    let mut entries = entries(store, ask, head)?;
+    // Each question sees its own moment; what came after the first is another page's.
+    entries.retain(|entry| entry.seq <= head);
     let (first, last) = match (entries.first(), entries.last()) {
         (Some(first), Some(last)) => (first.seq, last.seq),
         // Nothing here: what lies before and after is told by where the page would have been.
@@ -59,9 +61,7 @@ fn page(
 }
 
 fn entries(store: &dyn Reads, ask: &History, head: Seq) -> Result<Vec<StoredEntry>, StoreError> {
-    let limit = usize::try_from(ask.limit)
-        .unwrap_or(usize::MAX)
-        .min(PAGE_ENTRIES_MAX);
+    let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX).min(PAGE_ENTRIES_MAX);
     let (room, anchor) = (ask.room, ask.anchor.clone());
     match anchor.kind {
         AnchorKind::BEFORE => store.entries_before(room, anchor.seq, limit, PAGE_BYTES_MAX),

@@ -12,22 +12,26 @@ use crate::store::{MemberRow, MemberState, RoomRow};
 
 /// A state of membership that reads, speaks and counts.
 pub(super) fn joined(role: RoomRole) -> MemberState {
-    MemberState {
-        membership: MembershipState::JOINED,
-        role,
-    }
+    MemberState { membership: MembershipState::JOINED, role }
 }
 
 /// A state of membership that may become [`joined`].
 pub(super) fn invited() -> MemberState {
-    MemberState {
-        membership: MembershipState::INVITED,
-        role: RoomRole::MEMBER,
-    }
+    MemberState { membership: MembershipState::INVITED, role: RoomRole::MEMBER }
 }
 
 fn is_joined(member: Option<&MemberRow>) -> bool {
     member.is_some_and(|member| member.state.membership == MembershipState::JOINED)
+}
+
+/// Whether this is a joined owner.
+pub(super) fn is_owner(member: Option<&MemberRow>) -> bool {
+    is_joined(member) && role(member) >= RoomRole::OWNER
+}
+
+/// Whether the asker may know of rooms they are not in.
+pub(super) fn sees_public(who: &Authenticated) -> bool {
+    who.role() >= ServerRole::BOT
 }
 
 /// Whether the asker may know that the room exists.
@@ -36,12 +40,8 @@ pub(super) fn may_see(
     room: &RoomRow,
     member: Option<&MemberRow>,
 ) -> Result<(), Refusal> {
-    let public = room.visibility == Visibility::PUBLIC && who.role() >= ServerRole::BOT;
-    if public || member.is_some() {
-        Ok(())
-    } else {
-        Err(Code::NOT_FOUND.into())
-    }
+    let public = room.visibility == Visibility::PUBLIC && sees_public(who);
+    if public || member.is_some() { Ok(()) } else { Err(Code::NOT_FOUND.into()) }
 }
 
 /// Whether the asker may read the log.
@@ -51,11 +51,7 @@ pub(super) fn may_read(
     member: Option<&MemberRow>,
 ) -> Result<(), Refusal> {
     may_see(who, room, member)?;
-    if is_joined(member) {
-        Ok(())
-    } else {
-        Err(Refusal::because(Code::FORBIDDEN, "join the room first"))
-    }
+    if is_joined(member) { Ok(()) } else { Err(Refusal::because(Code::FORBIDDEN, "join the room first")) }
 }
 
 /// Whether the asker may publish.
@@ -72,11 +68,17 @@ pub(super) fn may_publish(
     }
 }
 
-/// Whether the asker may make rooms.
-pub(super) fn may_create(who: &Authenticated, visibility: Visibility) -> Result<(), Refusal> {
+/// Whether the asker may make rooms, direct ones too.
+pub(super) fn may_make(who: &Authenticated) -> Result<(), Refusal> {
     if who.role() < ServerRole::BOT {
         return Err(Refusal::because(Code::FORBIDDEN, "guests make no rooms"));
     }
+    Ok(())
+}
+
+/// Whether the asker may make a named room.
+pub(super) fn may_create(who: &Authenticated, visibility: Visibility) -> Result<(), Refusal> {
+    may_make(who)?;
     if matches!(visibility, Visibility::PUBLIC | Visibility::PRIVATE) {
         Ok(())
     } else {
@@ -91,18 +93,34 @@ pub(super) fn join(
     member: Option<&MemberRow>,
 ) -> Result<Option<MemberState>, Refusal> {
     may_see(who, room, member)?;
+    admit(room, member)
+}
+
+/// The same for somebody who need not see the room: an invite leads them there.
+pub(super) fn admit(room: &RoomRow, member: Option<&MemberRow>) -> Result<Option<MemberState>, Refusal> {
     if is_joined(member) {
         return Ok(None);
     }
     if room.members >= MEMBERS_MAX {
         return Err(Code::ROOM_FULL.into());
     }
-    Ok(Some(joined(
-        member.map_or(RoomRole::MEMBER, |member| member.state.role),
-    )))
+    Ok(Some(joined(member.map_or(RoomRole::MEMBER, |member| member.state.role))))
 }
 
-/// Whether the asker may go: the last owner stays while others are there. `owners` counts joined owners.
+/// Whether an invite of this member still leads into the room.
+pub(super) fn vouch(room: &RoomRow, inviter: Option<&MemberRow>) -> Result<(), Refusal> {
+    if room.visibility == Visibility::DIRECT {
+        return Err(Refusal::because(Code::CONFLICT, "a direct room is for exactly two"));
+    }
+    if is_joined(inviter) && role(inviter) >= RoomRole::MEMBER {
+        Ok(())
+    } else {
+        Err(Refusal::because(Code::FORBIDDEN, "whoever made the invite may not let anybody in"))
+    }
+}
+
+/// Whether the asker may go: the last owner stays while others are there. `owners` counts joined owners, and matters
+/// only when the asker is one.
 pub(super) fn leave(
     who: &Authenticated,
     room: &RoomRow,
@@ -116,11 +134,8 @@ pub(super) fn leave(
     if !is_joined(member) {
         return Ok(member.is_some());
     }
-    if role(member) >= RoomRole::OWNER && owners <= 1 && room.members > 1 {
-        return Err(Refusal::because(
-            Code::CONFLICT,
-            "the last owner cannot leave while others are there",
-        ));
+    if is_owner(member) && owners <= 1 && room.members > 1 {
+        return Err(Refusal::because(Code::CONFLICT, "the last owner cannot leave while others are there"));
     }
     Ok(true)
 }
@@ -134,10 +149,7 @@ pub(super) fn invite(
 ) -> Result<bool, Refusal> {
     may_publish(who, room, member)?;
     if room.visibility == Visibility::DIRECT {
-        return Err(Refusal::because(
-            Code::CONFLICT,
-            "a direct room is for exactly two",
-        ));
+        return Err(Refusal::because(Code::CONFLICT, "a direct room is for exactly two"));
     }
     Ok(target.is_none())
 }
@@ -151,16 +163,10 @@ pub(super) fn remove(
 ) -> Result<Option<Change>, Refusal> {
     may_read(who, room, member)?;
     if room.visibility == Visibility::DIRECT {
-        return Err(Refusal::because(
-            Code::CONFLICT,
-            "a direct room is for exactly two",
-        ));
+        return Err(Refusal::because(Code::CONFLICT, "a direct room is for exactly two"));
     }
     if role(member) < RoomRole::MODERATOR {
-        return Err(Refusal::because(
-            Code::FORBIDDEN,
-            "only a moderator sends people out",
-        ));
+        return Err(Refusal::because(Code::FORBIDDEN, "only a moderator sends people out"));
     }
     match target {
         None => Ok(None),
@@ -204,10 +210,7 @@ mod tests {
     }
 
     fn member(state: MemberState) -> MemberRow {
-        MemberRow {
-            state,
-            marker: Seq::ZERO,
-        }
+        MemberRow { state, marker: Seq::ZERO }
     }
 
     fn code<T>(outcome: Result<T, Refusal>) -> Option<Code> {
@@ -246,15 +249,9 @@ mod tests {
         let shared = room(Visibility::PUBLIC);
         assert_eq!(code(leave(&who, &shared, Some(&owner), 1)), Some(Code::CONFLICT));
         assert_eq!(leave(&who, &shared, Some(&owner), 2), Ok(true));
-        let alone = RoomRow {
-            members: 1,
-            ..room(Visibility::PUBLIC)
-        };
+        let alone = RoomRow { members: 1, ..room(Visibility::PUBLIC) };
         assert_eq!(leave(&who, &alone, Some(&owner), 1), Ok(true));
-        assert_eq!(
-            code(leave(&who, &room(Visibility::DIRECT), Some(&owner), 2)),
-            Some(Code::CONFLICT)
-        );
+        assert_eq!(code(leave(&who, &room(Visibility::DIRECT), Some(&owner), 2)), Some(Code::CONFLICT));
     }
 
     #[test]
@@ -263,18 +260,12 @@ mod tests {
         let other = UserId::from_bytes([2; 16]);
         let [speaker, moderator, owner] =
             [RoomRole::MEMBER, RoomRole::MODERATOR, RoomRole::OWNER].map(|role| member(joined(role)));
-        assert_eq!(
-            code(remove(&who, &room, Some(&speaker), Some((other, &speaker)))),
-            Some(Code::FORBIDDEN)
-        );
+        assert_eq!(code(remove(&who, &room, Some(&speaker), Some((other, &speaker)))), Some(Code::FORBIDDEN));
         assert_eq!(
             code(remove(&who, &room, Some(&moderator), Some((other, &moderator)))),
             Some(Code::FORBIDDEN)
         );
-        assert_eq!(
-            remove(&who, &room, Some(&owner), Some((other, &moderator))),
-            Ok(Some(Change::REMOVED))
-        );
+        assert_eq!(remove(&who, &room, Some(&owner), Some((other, &moderator))), Ok(Some(Change::REMOVED)));
         assert_eq!(remove(&who, &room, Some(&owner), None), Ok(None));
         assert_eq!(
             code(remove(&who, &room, Some(&owner), Some((who.user(), &owner)))),
@@ -284,18 +275,10 @@ mod tests {
 
     #[test]
     fn a_full_room_takes_nobody_and_joining_twice_is_once() {
-        let (who, full) = (
-            who(ServerRole::MEMBER),
-            RoomRow {
-                members: MEMBERS_MAX,
-                ..room(Visibility::PUBLIC)
-            },
-        );
+        let (who, full) =
+            (who(ServerRole::MEMBER), RoomRow { members: MEMBERS_MAX, ..room(Visibility::PUBLIC) });
         assert_eq!(code(join(&who, &full, None)), Some(Code::ROOM_FULL));
-        assert_eq!(
-            join(&who, &full, Some(&member(joined(RoomRole::OWNER)))),
-            Ok(None)
-        );
+        assert_eq!(join(&who, &full, Some(&member(joined(RoomRole::OWNER)))), Ok(None));
         assert_eq!(
             join(&who, &room(Visibility::PRIVATE), Some(&member(invited()))),
             Ok(Some(joined(RoomRole::MEMBER)))

@@ -79,11 +79,7 @@ impl Subscription {
                 newest
             }
             Some(after) if after.seq.next() < floor => {
-                self.gap = Some((
-                    after.seq.next(),
-                    newest.max(Seq(floor.0 - 1)),
-                    GapReason::RETENTION,
-                ));
+                self.gap = Some((after.seq.next(), newest.max(Seq(floor.0 - 1)), GapReason::RETENTION));
                 newest
             }
             Some(after) if after.seq < newest => {
@@ -95,10 +91,7 @@ impl Subscription {
         let start = self.gap.map_or(self.cursor, |(from, _, _)| Seq(from.0 - 1));
         self.checked_at = head.seq;
         lock(&self.room.state).tail.seen(head.seq);
-        Cursor {
-            incarnation: head.incarnation,
-            seq: start,
-        }
+        Cursor { incarnation: head.incarnation, seq: start }
     }
 
     /// Which room.
@@ -118,7 +111,7 @@ impl Subscription {
             if let Some((from, to, reason)) = self.gap.take() {
                 return Ok(Next::Gap(from, to, reason));
             }
-            let (found, last, gone) = self.look();
+            let Look { found, last, gone, usable } = self.look();
             if let Some((_, reason)) = gone.filter(|(seq, _)| self.cursor >= *seq) {
                 return Ok(Next::End(reason));
             }
@@ -134,7 +127,13 @@ impl Subscription {
                     return Ok(Next::Gap(from, to, GapReason::BACKLOG));
                 }
                 Found::Older => {
-                    let frames = self.older().await?;
+                    // The store may be ahead of what was observed here, and a departure among that would be missed.
+                    let mut frames = self.older().await?;
+                    frames.truncate(usable.0.saturating_sub(self.cursor.0) as usize);
+                    if frames.is_empty() {
+                        appended.await;
+                        continue;
+                    }
                     let frames = self.up_to(frames, gone);
                     self.cursor = Seq(self.cursor.0 + frames.len() as u64);
                     return Ok(Next::Entries(frames));
@@ -153,10 +152,14 @@ impl Subscription {
         Typists(self.room.typing.subscribe())
     }
 
-    fn look(&self) -> (Found, Seq, Option<(Seq, EndReason)>) {
+    fn look(&self) -> Look {
         let state = lock(&self.room.state);
-        let gone = state.gone(self.user).filter(|(seq, _)| *seq > self.checked_at);
-        (state.tail.read(self.cursor), state.tail.last(), gone)
+        Look {
+            found: state.tail.read(self.cursor),
+            last: state.tail.last(),
+            gone: state.gone(self.user).filter(|(seq, _)| *seq > self.checked_at),
+            usable: state.observed.max(self.checked_at),
+        }
     }
 
     /// A member who goes still reads the entry that says so, and nothing after it.
@@ -177,11 +180,18 @@ impl Subscription {
             Some(first) if first.seq == cursor.next() => {
                 Ok(entries.into_iter().map(|entry| entry.frame).collect())
             }
-            _ => Err(StoreError::Damaged(format!(
-                "room {room} has no entry after {cursor} below its head"
-            ))),
+            _ => Err(StoreError::Damaged(format!("room {room} has no entry after {cursor} below its head"))),
         }
     }
+}
+
+/// One look at a room's state.
+struct Look {
+    found: Found,
+    last: Seq,
+    gone: Option<(Seq, EndReason)>,
+    /// Up to here the right to read is known.
+    usable: Seq,
 }
 
 /// Who types in a room.

@@ -72,12 +72,7 @@ impl Tail {
             bytes += frame.len();
             first || bytes <= BATCH_BYTES_MAX
         };
-        let frames = self
-            .frames
-            .iter()
-            .skip(skip as usize)
-            .take(BATCH_ENTRIES_MAX)
-            .take_while(fits);
+        let frames = self.frames.iter().skip(skip as usize).take(BATCH_ENTRIES_MAX).take_while(fits);
         Found::Frames(frames.cloned().collect())
     }
 }
@@ -120,16 +115,11 @@ mod tests {
     #[test]
     fn both_bounds_hold() {
         let many = tail(1..=TAIL_ENTRIES_MAX as u64 + 10);
-        assert_eq!(
-            (many.frames.len(), many.read(Seq(9))),
-            (TAIL_ENTRIES_MAX, Found::Older)
-        );
+        assert_eq!((many.frames.len(), many.read(Seq(9))), (TAIL_ENTRIES_MAX, Found::Older));
         let mut large = Tail::default();
         (1..=200).for_each(|seq| large.push(Seq(seq), Bytes::from(vec![0; 16 * 1024])));
         assert!(large.bytes <= TAIL_BYTES_MAX && large.frames.len() == TAIL_BYTES_MAX / (16 * 1024));
-        let Found::Frames(batch) = large.read(Seq(190)) else {
-            panic!("in memory")
-        };
+        let Found::Frames(batch) = large.read(Seq(190)) else { panic!("in memory") };
         assert_eq!(batch.len(), BATCH_BYTES_MAX / (16 * 1024));
     }
 }

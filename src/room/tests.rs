@@ -12,7 +12,9 @@ use crate::auth::Authenticated;
 use crate::limits::TAIL_ENTRIES_MAX;
 use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
-use crate::store::{Blocking, Storage, UserRow};
+use crate::store::{Blocking, Fresh, Lane, Observer, Storage, UserRow};
+
+mod membership;
 
 struct World {
     rooms: Rooms,
@@ -21,10 +23,26 @@ struct World {
     room: RoomId,
 }
 
+/// Keeps what was committed from the living rooms until it is told otherwise.
+struct Late(Arc<Live>, std::sync::Mutex<Option<Vec<Fresh>>>);
+
+impl Observer for Late {
+    fn committed(&self, entries: &[Fresh]) {
+        match &mut *self.1.lock().unwrap() {
+            Some(kept) => kept.extend_from_slice(entries),
+            None => self.0.committed(entries),
+        }
+    }
+}
+
 impl World {
     async fn new() -> Self {
         let live = Arc::new(Live::default());
-        let storage = Storage::start(Box::new(MemoryStore::new()), Blocking::Inline, live.clone()).unwrap();
+        Self::observed_by(live.clone(), live).await
+    }
+
+    async fn observed_by(live: Arc<Live>, observer: Arc<dyn Observer>) -> Self {
+        let storage = Storage::start(Box::new(MemoryStore::new()), Blocking::Inline, observer).unwrap();
         let rooms = Rooms::new(storage.clone(), live, Seams::system());
         let [ada, bob] = [(1, "ada"), (2, "bob")]
             .map(|(n, name)| Authenticated::for_test(UserId::from_bytes([n; 16]), name, ServerRole::MEMBER));
@@ -36,27 +54,14 @@ impl World {
                 epoch: 0,
                 created_ms: 0,
             };
-            storage
-                .write(move |store| Ok(store.put_user(&row)?))
-                .await
-                .unwrap();
+            storage.write(move |store| Ok(store.put_user(&row)?)).await.unwrap();
         }
         let room = RoomId::from_bytes([7; 16]);
         let name = "den".parse().unwrap();
-        let ask = CreateRoom {
-            room,
-            name,
-            visibility: Visibility::PUBLIC,
-            topic: None,
-        };
+        let ask = CreateRoom { room, name, visibility: Visibility::PUBLIC, topic: None };
         rooms.create(&ada, ask).await.unwrap(); // Two entries: created, and ada joined.
         rooms.join(&bob, room).await.unwrap(); // The third.
-        Self {
-            rooms,
-            ada,
-            bob,
-            room,
-        }
+        Self { rooms, ada, bob, room }
     }
 
     async fn say(&self, id: u32) -> quipu_protocol::publish::Ack {
@@ -78,16 +83,12 @@ impl World {
             body: Blob::new(id.to_string().into_bytes()).unwrap(),
             ext,
         };
-        let pending = self.rooms.publish(who, draft).await?;
+        let pending = self.rooms.publish(who, draft, &Lane::default()).await?;
         pending.await.map_err(crate::store::WriteError::refusal)
     }
 
     async fn read(&self, who: &Authenticated, after: Option<Cursor>, backlog: u64) -> (Subscription, Cursor) {
-        let ask = SubscribeRoom {
-            room: self.room,
-            after,
-            backlog,
-        };
+        let ask = SubscribeRoom { room: self.room, after, backlog };
         let opened = self.rooms.subscribe(who, &ask).await.unwrap();
         (opened.subscription, opened.opened.start)
     }
@@ -109,13 +110,7 @@ async fn walk(subscription: &mut Subscription) -> (Vec<u64>, Vec<(u64, u64, GapR
 fn seq(frame: &Bytes) -> Seq {
     let mut decoder = FrameDecoder::default();
     decoder.feed(frame);
-    decoder
-        .next_frame()
-        .unwrap()
-        .unwrap()
-        .decode::<Entry>()
-        .unwrap()
-        .seq
+    decoder.next_frame().unwrap().unwrap().decode::<Entry>().unwrap().seq
 }
 
 #[tokio::test]
@@ -126,14 +121,10 @@ async fn a_reader_returns_where_it_left() {
     drop(first);
     let at = world.say(1).await.at;
     world.say(2).await;
-    let (mut again, _) = world
-        .read(&world.bob, Some(Cursor { seq: Seq(3), ..at }), 100)
-        .await;
+    let (mut again, _) = world.read(&world.bob, Some(Cursor { seq: Seq(3), ..at }), 100).await;
     assert_eq!(walk(&mut again).await.0, [4, 5]);
     world.say(3).await;
-    let Next::Entries(live) = again.next().await.unwrap() else {
-        panic!("an entry is live")
-    };
+    let Next::Entries(live) = again.next().await.unwrap() else { panic!("an entry is live") };
     assert_eq!(live.iter().map(seq).collect::<Vec<_>>(), [Seq(6)]);
 }
 
@@ -144,24 +135,13 @@ async fn a_backlog_is_cut_with_a_gap_and_another_incarnation_is_told() {
     for id in 0..20 {
         at = world.say(id).await.at;
     }
-    let (mut behind, start) = world
-        .read(&world.bob, Some(Cursor { seq: Seq(3), ..at }), 5)
-        .await;
+    let (mut behind, start) = world.read(&world.bob, Some(Cursor { seq: Seq(3), ..at }), 5).await;
     assert_eq!(start.seq, Seq(3));
-    assert_eq!(
-        walk(&mut behind).await,
-        ((19..=23).collect(), vec![(4, 18, GapReason::BACKLOG)], None)
-    );
-    let other = Cursor {
-        incarnation: quipu_protocol::Incarnation(at.incarnation.0 + 1),
-        seq: Seq(20),
-    };
+    assert_eq!(walk(&mut behind).await, ((19..=23).collect(), vec![(4, 18, GapReason::BACKLOG)], None));
+    let other = Cursor { incarnation: quipu_protocol::Incarnation(at.incarnation.0 + 1), seq: Seq(20) };
     let (mut restored, start) = world.read(&world.bob, Some(other), 5).await;
     assert_eq!(start, Cursor { seq: Seq::ZERO, ..at });
-    assert_eq!(
-        walk(&mut restored).await,
-        ((19..=23).collect(), vec![(1, 18, GapReason::INCARNATION)], None)
-    );
+    assert_eq!(walk(&mut restored).await, ((19..=23).collect(), vec![(1, 18, GapReason::INCARNATION)], None));
 }
 
 /// Goal: a reader that stands still is served from the store, and the tail's bound decides nothing but from where.
@@ -176,9 +156,7 @@ async fn a_slow_reader_misses_nothing_behind_the_tail() {
     }
     let mut seen = Vec::new();
     while seen.len() < many as usize {
-        let Next::Entries(frames) = slow.next().await.unwrap() else {
-            panic!("entries, no gap")
-        };
+        let Next::Entries(frames) = slow.next().await.unwrap() else { panic!("entries, no gap") };
         seen.extend(frames.iter().map(|frame| seq(frame).0));
     }
     assert_eq!(seen, (4..4 + u64::from(many)).collect::<Vec<_>>());
@@ -192,20 +170,11 @@ async fn who_is_sent_out_reads_up_to_that_entry_and_no_further() {
     world.say(1).await;
     world
         .rooms
-        .remove_member(
-            &world.ada,
-            RemoveMember {
-                room: world.room,
-                user: world.bob.user(),
-            },
-        )
+        .remove_member(&world.ada, RemoveMember { room: world.room, user: world.bob.user() })
         .await
         .unwrap();
     world.say(2).await;
-    assert_eq!(
-        walk(&mut bobs).await,
-        (vec![4, 5], vec![], Some(EndReason::REMOVED))
-    );
+    assert_eq!(walk(&mut bobs).await, (vec![4, 5], vec![], Some(EndReason::REMOVED)));
     let refused = world.try_say(&world.bob, 9, Ext::default()).await.unwrap_err();
     assert_eq!(refused.code, quipu_protocol::Code::FORBIDDEN);
 }
@@ -222,15 +191,9 @@ async fn what_was_acknowledged_stays_acknowledged_after_leaving() {
 #[tokio::test]
 async fn a_condition_on_the_head_holds_once() {
     let world = World::new().await;
-    let on = |seq| Ext {
-        if_head: Some(Seq(seq)),
-        ..Ext::default()
-    };
+    let on = |seq| Ext { if_head: Some(Seq(seq)), ..Ext::default() };
     let first = world.try_say(&world.ada, 1, on(3)).await.unwrap();
-    assert_eq!(
-        world.try_say(&world.bob, 2, on(3)).await.unwrap_err().code,
-        quipu_protocol::Code::STALE_HEAD
-    );
+    assert_eq!(world.try_say(&world.bob, 2, on(3)).await.unwrap_err().code, quipu_protocol::Code::STALE_HEAD);
     // The retry of the winner is no loser.
     assert_eq!(world.try_say(&world.ada, 1, on(3)).await.unwrap().at, first.at);
 }
@@ -245,4 +208,23 @@ async fn rooms_without_readers_leave_nothing_behind() {
     assert_eq!(world.rooms.live().open_rooms(), 1);
     drop(other);
     assert_eq!(world.rooms.live().open_rooms(), 0);
+}
+
+/// Goal: the store may be ahead of what was observed; nobody reads beyond their own removal because of it.
+#[tokio::test]
+async fn a_lagging_reader_is_not_given_what_follows_its_removal() {
+    let live = Arc::new(Live::default());
+    let late = Arc::new(Late(live.clone(), std::sync::Mutex::default()));
+    let world = World::observed_by(live.clone(), late.clone()).await;
+    let (mut bobs, _) = world.read(&world.bob, None, 100).await;
+    *late.1.lock().unwrap() = Some(Vec::new());
+    world.say(1).await;
+    let out = RemoveMember { room: world.room, user: world.bob.user() };
+    world.rooms.remove_member(&world.ada, out).await.unwrap();
+    world.say(2).await;
+    let Next::Entries(known) = bobs.next().await.unwrap() else { panic!("entries he may read") };
+    assert_eq!(known.iter().map(|frame| seq(frame).0).collect::<Vec<_>>(), [1, 2, 3]);
+    let kept = late.1.lock().unwrap().take().unwrap();
+    live.committed(&kept);
+    assert_eq!(walk(&mut bobs).await, (vec![4, 5], vec![], Some(EndReason::REMOVED)));
 }

@@ -33,11 +33,7 @@ pub(super) fn content_hash(new: &NewEntry) -> [u8; 32] {
 }
 
 fn lasting(ext: &Ext) -> Ext {
-    Ext {
-        if_head: None,
-        if_epoch: None,
-        ..ext.clone()
-    }
+    Ext { if_head: None, if_epoch: None, ..ext.clone() }
 }
 
 /// A membership with what makes its unread count exact. A log counts its countable entries as it grows; a member
@@ -63,29 +59,19 @@ impl Standing {
             return Self::at(state, Seq::ZERO, 0);
         }
         match before {
-            Some(before) if before.is_joined() => Self {
-                row: MemberRow {
-                    state,
-                    marker: before.row.marker,
-                },
-                ..*before
-            },
+            Some(before) if before.is_joined() => {
+                Self { row: MemberRow { state, marker: before.row.marker }, ..*before }
+            }
             _ => Self::at(state, head, countable),
         }
     }
 
     fn at(state: MemberState, marker: Seq, marker_nth: u64) -> Self {
-        Self {
-            row: MemberRow { state, marker },
-            marker_nth,
-            own_after: 0,
-        }
+        Self { row: MemberRow { state, marker }, marker_nth, own_after: 0 }
     }
 
     /// Countable entries after the marker that others wrote.
     pub(super) fn unread(&self, countable: u64) -> u64 {
-        countable
-            .saturating_sub(self.marker_nth)
-            .saturating_sub(self.own_after)
+        countable.saturating_sub(self.marker_nth).saturating_sub(self.own_after)
     }
 }

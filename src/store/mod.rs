@@ -14,6 +14,7 @@
 mod common;
 #[cfg(test)]
 mod conformance;
+mod lane;
 mod readers;
 mod refusal;
 mod storage;
@@ -23,10 +24,12 @@ pub mod memory;
 pub mod rows;
 pub mod sqlite;
 
+pub use lane::Lane;
 pub use rows::*;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
 
 use bytes::Bytes;
+use quipu_protocol::request::MembershipState;
 use quipu_protocol::{DeviceId, InviteId, MessageId, RoomId, RoomName, Seq, UserId};
 
 /// An implementation of the log of record. Its calls block; [`Storage`] keeps them off the async threads.
@@ -76,8 +79,12 @@ pub trait Reads: Send {
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<(UserRow, MemberRow)>, StoreError>;
-    /// Joined members with at least this role.
-    fn members_with_role(&self, room: RoomId, role_min: u64) -> Result<u64, StoreError>;
+    /// Joined owners of a room. Looks at nobody else.
+    fn owners(&self, room: RoomId) -> Result<u64, StoreError>;
+    /// Rooms an account has joined, or is invited to.
+    fn memberships(&self, user: UserId, state: MembershipState) -> Result<u64, StoreError>;
+    /// Rooms an account has made, whether or not it is there.
+    fn rooms_made(&self, user: UserId) -> Result<u64, StoreError>;
     /// How joined rooms stand for an account: those named, or with `None` all of them.
     fn heads(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<HeadRow>, StoreError>;
     /// Whether two accounts have joined a common room of at most `members_max` members.

@@ -21,15 +21,9 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn open(store: &dyn Store, blocking: Blocking) -> Result<Self, StoreError> {
-        let free = (0..READERS_MAX)
-            .map(|_| store.reader())
-            .collect::<Result<_, _>>()?;
+        let free = (0..READERS_MAX).map(|_| store.reader()).collect::<Result<_, _>>()?;
         let permits = Arc::new(Semaphore::new(READERS_MAX as usize));
-        Ok(Self {
-            free: Mutex::new(free),
-            permits,
-            blocking,
-        })
+        Ok(Self { free: Mutex::new(free), permits, blocking })
     }
 
     /// Waits for a free reader and asks it. Cancelled, the question may still run, and its reader comes back.
@@ -44,9 +38,7 @@ impl Readers {
         };
         match self.blocking {
             Blocking::Inline | Blocking::Slow(_) => answer(),
-            Blocking::Pool => tokio::task::spawn_blocking(answer)
-                .await
-                .unwrap_or(Err(StoreError::Closed)),
+            Blocking::Pool => tokio::task::spawn_blocking(answer).await.unwrap_or(Err(StoreError::Closed)),
         }
     }
 
@@ -61,16 +53,9 @@ impl Readers {
     }
 
     async fn lend(self: &Arc<Self>) -> Result<Lent, StoreError> {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let reader = self.lock().pop();
-        Ok(Lent {
-            reader,
-            readers: Arc::clone(self),
-            _permit: permit,
-        })
+        Ok(Lent { reader, readers: Arc::clone(self), _permit: permit })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn Reads>>> {

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::lane::Lane;
 use super::readers::Readers;
 use super::writer::{Work, Writer, ticket};
 use super::{Fresh, Reads, Store, StoreError, Writes};
@@ -95,15 +96,8 @@ impl Storage {
         let writer = TaskTracker::new();
         writer.spawn(Writer::new(store, blocking, observer).run(queue, stopping.clone()));
         writer.close();
-        let inner = Inner {
-            jobs,
-            stopping,
-            writer,
-            readers,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        let inner = Inner { jobs, stopping, writer, readers };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Gives the job its place; waits only while the queue is full. Jobs run in the order of their places.
@@ -115,15 +109,23 @@ impl Storage {
         &self,
         job: impl FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send + 'static,
     ) -> Result<Pending<T>, WriteError> {
+        self.enqueue_in(&Lane::default(), job).await
+    }
+
+    /// The same, for a job that must not overtake a failed one of its lane.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn enqueue_in<T: Send + 'static>(
+        &self,
+        lane: &Lane,
+        job: impl FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send + 'static,
+    ) -> Result<Pending<T>, WriteError> {
         let place = self.inner.jobs.reserve().await.map_err(|_| StoreError::Closed)?;
-        let (work, answer) = ticket(job);
+        let (work, answer) = ticket(lane.clone(), job);
         place.send(work);
         // A writer that ended without an answer may have got as far as the disk.
-        Ok(Box::pin(async {
-            answer
-                .await
-                .unwrap_or(Err(WriteError::Unknown(StoreError::Closed)))
-        }))
+        Ok(Box::pin(async { answer.await.unwrap_or(Err(WriteError::Unknown(StoreError::Closed))) }))
     }
 
     /// Runs a job and waits until it is durable.

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::storage::{BATCH_JOBS_MAX, Blocking, Observer, WriteError};
-use super::{CommitError, Fresh, Store, StoreError, Writes};
+use super::{CommitError, Fresh, Lane, Store, StoreError, Writes};
 
 /// A job in the queue, whatever its answer's type.
 pub(super) trait Work: Send {
@@ -25,21 +25,18 @@ pub(super) trait Work: Send {
 }
 
 /// The queue's end of a job, and the asker's.
-pub(super) fn ticket<T, F>(job: F) -> (Box<dyn Work>, oneshot::Receiver<Result<T, WriteError>>)
+pub(super) fn ticket<T, F>(lane: Lane, job: F) -> (Box<dyn Work>, oneshot::Receiver<Result<T, WriteError>>)
 where
     T: Send + 'static,
     F: FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send + 'static,
 {
     let (asker, answer) = oneshot::channel();
-    let ticket = Ticket {
-        job: Some(job),
-        outcome: Err(StoreError::Closed.into()),
-        asker,
-    };
+    let ticket = Ticket { lane, job: Some(job), outcome: Err(StoreError::Closed.into()), asker };
     (Box::new(ticket), answer)
 }
 
 struct Ticket<T, F> {
+    lane: Lane,
     job: Option<F>,
     outcome: Result<T, WriteError>,
     asker: oneshot::Sender<Result<T, WriteError>>,
@@ -51,15 +48,24 @@ where
     F: FnOnce(&mut dyn Writes) -> Result<T, WriteError> + Send,
 {
     fn run(&mut self, writes: &mut dyn Writes) {
-        if let Some(job) = self.job.take() {
-            self.outcome = attempt(job, writes);
+        let Some(job) = self.job.take() else { return };
+        self.outcome = if self.lane.is_closed() {
+            Err(StoreError::Failed("an earlier message of the stream was not taken".into()).into())
+        } else {
+            attempt(job, writes)
+        };
+        if matches!(self.outcome, Err(WriteError::Store(_) | WriteError::Unknown(_))) {
+            self.lane.close();
         }
     }
 
     fn answer(self: Box<Self>, batch: Result<(), &CommitError>) {
         let outcome = match batch {
             Ok(()) => self.outcome,
-            Err(error) => Err(error.clone().into()),
+            Err(error) => {
+                self.lane.close();
+                Err(error.clone().into())
+            }
         };
         // Whoever no longer waits has dropped the other end.
         drop(self.asker.send(outcome));
@@ -89,11 +95,7 @@ type Batch = Vec<Box<dyn Work>>;
 
 impl Writer {
     pub(super) fn new(store: Box<dyn Store>, blocking: Blocking, observer: Arc<dyn Observer>) -> Self {
-        Self {
-            store,
-            blocking,
-            observer,
-        }
+        Self { store, blocking, observer }
     }
 
     /// Works until nobody can send any more, or `stopping` says so and the queue is empty.
@@ -120,11 +122,7 @@ impl Writer {
 
     /// One batch, from its transaction to its answers. None when the runtime goes down in the middle.
     async fn turn(self, batch: Batch) -> Option<Self> {
-        let Self {
-            mut store,
-            blocking,
-            observer,
-        } = self;
+        let Self { mut store, blocking, observer } = self;
         let (store, batch, committed) = match blocking {
             Blocking::Inline => {
                 let (batch, committed) = commit(&mut *store, batch);
@@ -153,21 +151,14 @@ impl Writer {
         for work in batch {
             work.answer(outcome.as_ref().copied());
         }
-        Some(Self {
-            store,
-            blocking,
-            observer,
-        })
+        Some(Self { store, blocking, observer })
     }
 }
 
 fn commit(store: &mut dyn Store, mut batch: Batch) -> (Batch, Result<Vec<Fresh>, CommitError>) {
     let mut work = |writes: &mut dyn Writes| batch.iter_mut().for_each(|work| work.run(writes));
     // Jobs catch their own panics; one in the store itself leaves the outcome open.
-    let committed = catch_unwind(AssertUnwindSafe(|| store.commit(&mut work))).unwrap_or_else(|_| {
-        Err(CommitError::Unknown(StoreError::Failed(
-            "the store panicked".into(),
-        )))
-    });
+    let committed = catch_unwind(AssertUnwindSafe(|| store.commit(&mut work)))
+        .unwrap_or_else(|_| Err(CommitError::Unknown(StoreError::Failed("the store panicked".into()))));
     (batch, committed)
 }

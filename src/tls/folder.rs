@@ -30,18 +30,14 @@ pub(super) fn authority_in(
     entropy: &dyn Entropy,
 ) -> Result<Authority, IdentityError> {
     let pem = vault.read(CA_PEM)?;
-    let key = vault
-        .read_secret(CA_KEY)?
-        .map(|pem| ca_key(vault, &pem))
-        .transpose()?;
+    let key = vault.read_secret(CA_KEY)?.map(|pem| ca_key(vault, &pem)).transpose()?;
     let authority = match (pem, key) {
         (Some(pem), key) => known_authority(vault, pem, key)?,
         (None, Some(key)) => publish_authority(vault, Authority::certify(key, now_ms, entropy)?)?,
         (None, None) => {
             // Leaves are made last, so these had an authority, and clients that know it.
-            if let Some(kind) = [LeafKind::Native, LeafKind::Web]
-                .into_iter()
-                .find(|kind| vault.path(kind.pem()).exists())
+            if let Some(kind) =
+                [LeafKind::Native, LeafKind::Web].into_iter().find(|kind| vault.path(kind.pem()).exists())
             {
                 return Err(IdentityError::AuthorityLost {
                     path: vault.path(CA_PEM),
@@ -58,35 +54,23 @@ pub(super) fn authority_in(
 }
 
 fn ca_key(vault: &Vault, pem: &[u8]) -> Result<KeyPair, IdentityError> {
-    let damaged = || IdentityError::Damaged {
-        path: vault.path(CA_KEY),
-        what: "an Ed25519 private key in PEM form",
-    };
+    let damaged =
+        || IdentityError::Damaged { path: vault.path(CA_KEY), what: "an Ed25519 private key in PEM form" };
     let text = std::str::from_utf8(pem).map_err(|_| damaged())?;
     KeyPair::from_pem_and_sign_algo(text, &PKCS_ED25519).map_err(|_| damaged())
 }
 
 fn known_authority(vault: &Vault, pem: Vec<u8>, key: Option<KeyPair>) -> Result<Authority, IdentityError> {
-    let damaged = || IdentityError::Damaged {
-        path: vault.path(CA_PEM),
-        what: "a certificate in PEM form",
-    };
+    let damaged = || IdentityError::Damaged { path: vault.path(CA_PEM), what: "a certificate in PEM form" };
     let der = CertificateDer::from_pem_slice(&pem).map_err(|_| damaged())?;
     let pin = issue::pin_of(&der).map_err(|_| damaged())?;
     if let Some(key) = &key {
         let spki = ring::digest::digest(&ring::digest::SHA256, &key.subject_public_key_info());
         if spki.as_ref() != pin {
-            return Err(IdentityError::Mismatch {
-                certificate: vault.path(CA_PEM),
-                key: vault.path(CA_KEY),
-            });
+            return Err(IdentityError::Mismatch { certificate: vault.path(CA_PEM), key: vault.path(CA_KEY) });
         }
     }
-    Ok(Authority {
-        pem: String::from_utf8(pem).map_err(|_| damaged())?,
-        der,
-        key,
-    })
+    Ok(Authority { pem: String::from_utf8(pem).map_err(|_| damaged())?, der, key })
 }
 
 fn publish_authority(vault: &Vault, authority: Authority) -> Result<Authority, IdentityError> {
@@ -123,11 +107,7 @@ impl Shelf<'_> {
             publish_if_other(self.vault, kind.der(), &leaf.cert[0])?;
             return Ok((Arc::clone(leaf), Renewal::Kept));
         }
-        match (
-            self.authority
-                .issue(kind, self.hosts, self.now_ms, self.entropy)?,
-            now_good,
-        ) {
+        match (self.authority.issue(kind, self.hosts, self.now_ms, self.entropy)?, now_good) {
             (Some(leaf), _) => Ok((self.publish(kind, &leaf)?, Renewal::Replaced)),
             (None, Some(leaf)) => Ok((leaf, Renewal::KeyOffline)),
             (None, None) => Err(IdentityError::KeyOffline {
@@ -150,36 +130,21 @@ impl Shelf<'_> {
         self.vault.publish_secret(kind.key(), leaf.key_pem.as_bytes())?;
         self.vault.publish(kind.pem(), leaf.chain_pem.as_bytes())?;
         self.vault.publish(kind.der(), &leaf.der)?;
-        Ok(Arc::new(issue::certified(
-            leaf.chain_pem.as_bytes(),
-            leaf.key_pem.as_bytes(),
-        )?))
+        Ok(Arc::new(issue::certified(leaf.chain_pem.as_bytes(), leaf.key_pem.as_bytes())?))
     }
 }
 
 impl LeafKind {
     fn pem(self) -> &'static str {
-        if self == Self::Native {
-            "leaf.pem"
-        } else {
-            "web.pem"
-        }
+        if self == Self::Native { "leaf.pem" } else { "web.pem" }
     }
 
     fn der(self) -> &'static str {
-        if self == Self::Native {
-            "leaf.der"
-        } else {
-            "web.der"
-        }
+        if self == Self::Native { "leaf.der" } else { "web.der" }
     }
 
     fn key(self) -> &'static str {
-        if self == Self::Native {
-            "leaf.key.pem"
-        } else {
-            "web.key.pem"
-        }
+        if self == Self::Native { "leaf.key.pem" } else { "web.key.pem" }
     }
 }
 

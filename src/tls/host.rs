@@ -30,9 +30,7 @@ impl FromStr for Host {
         // A wildcard would put a certificate for names nobody listed into the world.
         match ServerName::try_from(text) {
             Ok(_) if !text.contains('*') => Ok(Self(text.to_ascii_lowercase())),
-            _ => Err(HostError {
-                text: text.chars().take(HOST_SHOWN_CHARS_MAX).collect(),
-            }),
+            _ => Err(HostError { text: text.chars().take(HOST_SHOWN_CHARS_MAX).collect() }),
         }
     }
 }
@@ -61,24 +59,12 @@ mod tests {
         for text in ["localhost", "chat.example.org", "192.0.2.7", "2001:db8::7"] {
             assert_eq!(text.parse::<Host>().unwrap().as_str(), text);
         }
-        assert_eq!(
-            "Chat.Example.ORG".parse::<Host>().unwrap().as_str(),
-            "chat.example.org"
-        );
+        assert_eq!("Chat.Example.ORG".parse::<Host>().unwrap().as_str(), "chat.example.org");
     }
 
     #[test]
     fn ports_schemes_wildcards_and_blanks_are_not() {
-        for text in [
-            "",
-            "chat:4433",
-            "quipu://chat",
-            "*.example.org",
-            "a b",
-            "[::1]",
-            "-x-.",
-            "a..b",
-        ] {
+        for text in ["", "chat:4433", "quipu://chat", "*.example.org", "a b", "[::1]", "-x-.", "a..b"] {
             assert!(text.parse::<Host>().is_err(), "{text}");
         }
     }

@@ -69,12 +69,7 @@ impl Identity {
     ///
     /// When a file cannot be read or written, a key is exposed, or what is there does not fit together.
     pub fn load_or_create(dir: &Path, hosts: &[Host], seams: &Seams) -> Result<Self, IdentityError> {
-        Self::in_vault(
-            Vault::open(dir)?,
-            hosts,
-            seams.clock.now_ms(),
-            Arc::clone(&seams.entropy),
-        )
+        Self::in_vault(Vault::open(dir)?, hosts, seams.clock.now_ms(), Arc::clone(&seams.entropy))
     }
 
     /// An operator's own chain and key, used for every protocol. Blocks.
@@ -109,9 +104,7 @@ impl Identity {
             pin: issue::pin_of(&authority.der)?,
             authority: authority.der.clone(),
             served: Arc::new(ByAlpn::new(native, web)),
-            source: Source::Memory {
-                authority: Box::new(authority),
-            },
+            source: Source::Memory { authority: Box::new(authority) },
             entropy,
         })
     }
@@ -124,13 +117,7 @@ impl Identity {
     ) -> Result<Self, IdentityError> {
         let lock = vault.lock()?;
         let authority = authority_in(&vault, now_ms, entropy.as_ref())?;
-        let shelf = Shelf {
-            vault: &vault,
-            authority: &authority,
-            hosts,
-            now_ms,
-            entropy: entropy.as_ref(),
-        };
+        let shelf = Shelf { vault: &vault, authority: &authority, hosts, now_ms, entropy: entropy.as_ref() };
         let (native, _) = shelf.leaf(LeafKind::Native)?;
         let (web, _) = shelf.leaf(LeafKind::Web)?;
         drop(lock);
@@ -138,10 +125,7 @@ impl Identity {
             pin: issue::pin_of(&authority.der)?,
             authority: authority.der,
             served: Arc::new(ByAlpn::new(native, web)),
-            source: Source::Folder {
-                vault,
-                hosts: hosts.to_vec(),
-            },
+            source: Source::Folder { vault, hosts: hosts.to_vec() },
             entropy,
         })
     }
@@ -192,22 +176,13 @@ impl Identity {
         // A folder emptied under a running server shall not quietly get another authority.
         if vault.read(CA_PEM)?.is_none() {
             let what = "the authority this server was started with";
-            return Err(IdentityError::Damaged {
-                path: vault.path(CA_PEM),
-                what,
-            });
+            return Err(IdentityError::Damaged { path: vault.path(CA_PEM), what });
         }
         let authority = authority_in(vault, now_ms, self.entropy.as_ref())?;
         if issue::pin_of(&authority.der)? != self.pin {
             return Err(IdentityError::PinChanged);
         }
-        let shelf = Shelf {
-            vault,
-            authority: &authority,
-            hosts,
-            now_ms,
-            entropy: self.entropy.as_ref(),
-        };
+        let shelf = Shelf { vault, authority: &authority, hosts, now_ms, entropy: self.entropy.as_ref() };
         let (native, first) = shelf.leaf(LeafKind::Native)?;
         let (web, second) = shelf.leaf(LeafKind::Web)?;
         self.served.swap(native, web);
@@ -239,9 +214,8 @@ fn issue_both(
     entropy: &dyn Entropy,
 ) -> Result<[Arc<CertifiedKey>; 2], IdentityError> {
     let issue = |kind| {
-        let leaf = authority
-            .issue(kind, &[], now_ms, entropy)?
-            .expect("an authority in memory keeps its key");
+        let leaf =
+            authority.issue(kind, &[], now_ms, entropy)?.expect("an authority in memory keeps its key");
         Ok::<_, IdentityError>(Arc::new(issue::certified(
             leaf.chain_pem.as_bytes(),
             leaf.key_pem.as_bytes(),
@@ -261,10 +235,8 @@ fn operators_leaf(files: &TlsFiles) -> Result<Arc<CertifiedKey>, IdentityError> 
         })
     };
     let (chain, key) = (read(&files.chain)?, Zeroizing::new(read(&files.key)?));
-    let leaf = issue::certified(&chain, &key).map_err(|source| IdentityError::Operator {
-        files: files.clone(),
-        source,
-    })?;
+    let leaf = issue::certified(&chain, &key)
+        .map_err(|source| IdentityError::Operator { files: files.clone(), source })?;
     Ok(Arc::new(leaf))
 }
 

@@ -71,21 +71,12 @@ impl Authority {
     pub(crate) fn certify(key: KeyPair, now_ms: u64, entropy: &dyn Entropy) -> Result<Self, rcgen::Error> {
         let mut params = dated(now_ms, AUTHORITY_LIFE, entropy)?;
         let pin = digest::digest(&digest::SHA256, &key.subject_public_key_info());
-        let shown: String = pin
-            .as_ref()
-            .iter()
-            .take(4)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let shown: String = pin.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         params.distinguished_name = common_name(&format!("Quipu server {shown}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let certificate = params.self_signed(&key)?;
-        Ok(Self {
-            pem: certificate.pem(),
-            der: certificate.der().clone(),
-            key: Some(key),
-        })
+        Ok(Self { pem: certificate.pem(), der: certificate.der().clone(), key: Some(key) })
     }
 
     /// Signs a new leaf for `hosts` and the names every server has, or `None` if the key is offline.
@@ -172,11 +163,8 @@ pub(crate) fn is_good(
     };
     let at = UnixTime::since_unix_epoch(Duration::from_millis(at_ms));
     let identity = ServerName::try_from(IDENTITY_NAME).expect("a DNS name");
-    let accepts = |name: &ServerName<'_>| {
-        verifier
-            .verify_server_cert(certificate, &[], name, &[], at)
-            .is_ok()
-    };
+    let accepts =
+        |name: &ServerName<'_>| verifier.verify_server_cert(certificate, &[], name, &[], at).is_ok();
     accepts(&identity) && hosts.iter().all(|host| accepts(&host.server_name()))
 }
 
@@ -222,9 +210,8 @@ fn alternative_names(hosts: &[Host]) -> Result<Vec<SanType>, rcgen::Error> {
 }
 
 /// DER of `PrivateKeyInfo { version 0, Ed25519, OCTET STRING { OCTET STRING { ..32 bytes } } }` (RFC 8410, section 7).
-const ED25519_PKCS8_PREFIX: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+const ED25519_PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 #[cfg(test)]
 mod tests {
@@ -242,10 +229,7 @@ mod tests {
     }
 
     fn leaf(authority: &Authority, kind: LeafKind, hosts: &[Host]) -> CertifiedKey {
-        let leaf = authority
-            .issue(kind, hosts, NOW_MS, &SystemEntropy)
-            .unwrap()
-            .unwrap();
+        let leaf = authority.issue(kind, hosts, NOW_MS, &SystemEntropy).unwrap().unwrap();
         certified(leaf.chain_pem.as_bytes(), leaf.key_pem.as_bytes()).unwrap()
     }
 
@@ -262,18 +246,9 @@ mod tests {
                 (NOW_MS + days(90) - 1000, true),
                 (NOW_MS + days(90) + 1000, false),
             ] {
-                assert_eq!(
-                    is_good(&authority.der, &leaf, &hosts, at),
-                    good,
-                    "{kind:?} at {at}"
-                );
+                assert_eq!(is_good(&authority.der, &leaf, &hosts, at), good, "{kind:?} at {at}");
             }
-            assert!(!is_good(
-                &authority.der,
-                &leaf,
-                &["other.example".parse().unwrap()],
-                NOW_MS
-            ));
+            assert!(!is_good(&authority.der, &leaf, &["other.example".parse().unwrap()], NOW_MS));
         }
     }
 
@@ -300,11 +275,8 @@ mod tests {
     #[test]
     fn a_key_that_is_not_the_leafs_is_noticed() {
         let one = authority();
-        let [a, b] = [0, 1].map(|_| {
-            one.issue(LeafKind::Native, &[], NOW_MS, &SystemEntropy)
-                .unwrap()
-                .unwrap()
-        });
+        let [a, b] =
+            [0, 1].map(|_| one.issue(LeafKind::Native, &[], NOW_MS, &SystemEntropy).unwrap().unwrap());
         assert!(certified(a.chain_pem.as_bytes(), b.key_pem.as_bytes()).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   per connection:  receive_window + send_window + datagrams + crypto  ≤ 1.6 MiB, where quinn's defaults allow 125 MB
+//!   not authenticated:  the same, with 64 KiB of receive_window and a quarter of the streams, until `welcome`
 //!   before one:      max_incoming × incoming_buffer_size, together at most 16 MiB
 //! ```
 //!
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
-    ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt,
+    Connection, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, ServerConfig,
+    TransportConfig, VarInt,
 };
 use quinn_proto::RandomConnectionIdGenerator;
 
@@ -49,7 +51,7 @@ pub fn server_crypto(
     Ok(Arc::new(config))
 }
 
-/// What one connection may cost us, and how it behaves on a bad network.
+/// What one connection may cost us once it is known, and how it behaves on a bad network.
 #[must_use]
 pub fn transport_config() -> TransportConfig {
     let mut transport = TransportConfig::default();
@@ -78,7 +80,22 @@ pub fn transport_config() -> TransportConfig {
     transport
 }
 
-/// How the endpoint takes connections. `clock` dates Retry tokens.
+/// The same for whoever has not said who they are: enough to do so, and to ask for the health page.
+fn stranger_config() -> TransportConfig {
+    let mut transport = transport_config();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(STRANGER_BIDI_STREAMS_MAX))
+        .receive_window(VarInt::from_u32(STRANGER_WINDOW_BYTES));
+    transport
+}
+
+/// Grants a connection that was a stranger's what [`transport_config`] grants.
+pub fn welcome(connection: &Connection) {
+    connection.set_receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES));
+    connection.set_max_concurrent_bi_streams(VarInt::from_u32(BIDI_STREAMS_MAX));
+}
+
+/// How the endpoint takes connections: as strangers', see [`welcome`]. `clock` dates Retry tokens.
 ///
 /// # Errors
 ///
@@ -92,7 +109,7 @@ pub fn server_config(
         QuicServerConfig::try_from(crypto).map_err(|error| rustls::Error::General(error.to_string()))?;
     let mut config = ServerConfig::new(Arc::new(crypto), secrets.retry.clone());
     config
-        .transport_config(Arc::new(transport_config()))
+        .transport_config(Arc::new(stranger_config()))
         .time_source(Arc::new(WallTime(clock)))
         .migration(true) // A phone that changes network keeps its connection.
         .max_incoming(INCOMING_MAX)
@@ -110,9 +127,7 @@ pub fn endpoint_config(secrets: &Secrets, seed: Option<[u8; 32]>) -> EndpointCon
     // and no client would ever get the stateless reset. Its 3 random bytes would also repeat ids under one reset key.
     config.cid_generator(move || match seed {
         None => Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID_BYTES)),
-        Some(seed) => Box::new(CountedIds(u64::from_be_bytes(
-            *seed.first_chunk().expect("32 bytes have 8"),
-        ))),
+        Some(seed) => Box::new(CountedIds(u64::from_be_bytes(*seed.first_chunk().expect("32 bytes have 8")))),
     });
     config
 }
@@ -146,6 +161,10 @@ const BIDI_STREAMS_MAX: u32 = 32;
 const RECEIVE_WINDOW_BYTES: u32 = 1024 * 1024;
 /// The same for one stream: two of the largest frames, and far below where gaps made reassembly costly.
 const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+/// Streams of a stranger: CONTROL, or some pages of health.
+const STRANGER_BIDI_STREAMS_MAX: u32 = 8;
+/// Bytes a stranger may have under way to us: a thousand of them must not cost a gigabyte. One largest frame.
+const STRANGER_WINDOW_BYTES: u32 = 64 * 1024;
 /// Bytes a client that does not acknowledge can make us keep. quinn: 10 MB.
 const SEND_WINDOW_BYTES: u64 = 512 * 1024;
 /// Typing notices not yet taken, in bytes: a few hundred. The newest matter.
@@ -164,6 +183,8 @@ const INCOMING_TOTAL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const CONNECTION_ID_BYTES: usize = 8;
 
 const _: () = assert!(STREAM_WINDOW_BYTES < RECEIVE_WINDOW_BYTES);
+const _: () = assert!(STRANGER_WINDOW_BYTES < RECEIVE_WINDOW_BYTES);
+const _: () = assert!(STRANGER_BIDI_STREAMS_MAX < BIDI_STREAMS_MAX);
 const _: () = assert!(INCOMING_BYTES_MAX < INCOMING_TOTAL_BYTES_MAX);
 
 #[cfg(test)]

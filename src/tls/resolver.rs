@@ -18,10 +18,7 @@ pub struct ByAlpn {
 
 impl ByAlpn {
     pub(crate) fn new(native: Arc<CertifiedKey>, web: Arc<CertifiedKey>) -> Self {
-        Self {
-            native: RwLock::new(native),
-            web: RwLock::new(web),
-        }
+        Self { native: RwLock::new(native), web: RwLock::new(web) }
     }
 
     /// What `quipu/1` is shown.

@@ -33,12 +33,7 @@ impl Secrets {
         let vault = Vault::open(dir)?;
         let _lock = vault.lock()?;
         let secret = |name| vault.secret::<SECRET_BYTES>(name, seams.entropy.as_ref());
-        Ok(Self::new(
-            &secret("reset.key")?,
-            &secret("retry.key")?,
-            &secret("ticket.key")?,
-            seams,
-        ))
+        Ok(Self::new(&secret("reset.key")?, &secret("retry.key")?, &secret("ticket.key")?, seams))
     }
 
     /// Secrets without files, for tests and simulations.
@@ -85,10 +80,7 @@ mod tests {
         #[cfg(unix)]
         for name in ["reset.key", "retry.key", "ticket.key"] {
             use std::os::unix::fs::PermissionsExt;
-            assert_eq!(
-                std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777,
-                0o600
-            );
+            assert_eq!(std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
 }

@@ -26,10 +26,7 @@ pub(crate) struct Tickets {
 
 impl Tickets {
     pub(crate) fn new(secret: &[u8], seams: Seams) -> Self {
-        Self {
-            secret: hkdf::Salt::new(hkdf::HKDF_SHA256, b"quipu tickets v1").extract(secret),
-            seams,
-        }
+        Self { secret: hkdf::Salt::new(hkdf::HKDF_SHA256, b"quipu tickets v1").extract(secret), seams }
     }
 
     fn epoch(&self) -> u64 {
@@ -38,11 +35,7 @@ impl Tickets {
 
     fn key(&self, epoch: u64) -> Option<([u8; NAME_BYTES], LessSafeKey)> {
         let mut out = Zeroizing::new([0; NAME_BYTES + KEY_BYTES]);
-        self.secret
-            .expand(&[&epoch.to_be_bytes()], Length)
-            .ok()?
-            .fill(out.as_mut())
-            .ok()?;
+        self.secret.expand(&[&epoch.to_be_bytes()], Length).ok()?.fill(out.as_mut()).ok()?;
         let (name, key) = out.split_first_chunk()?;
         Some((*name, LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?)))
     }
@@ -74,16 +67,12 @@ impl ProducesTickets for Tickets {
         let (name, rest) = ticket.split_first_chunk::<NAME_BYTES>()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
         let epoch = self.epoch();
-        let mut keys = [Some(epoch), epoch.checked_sub(1)]
-            .into_iter()
-            .flatten()
-            .filter_map(|epoch| self.key(epoch));
+        let mut keys =
+            [Some(epoch), epoch.checked_sub(1)].into_iter().flatten().filter_map(|epoch| self.key(epoch));
         let (_, key) = keys.find(|(known, _)| known == name)?; // Names are public, so comparing them leaks nothing.
         let mut plain = sealed.to_vec();
-        let length = key
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(*name), &mut plain)
-            .ok()?
-            .len();
+        let length =
+            key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(*name), &mut plain).ok()?.len();
         plain.truncate(length);
         Some(plain)
     }
@@ -131,16 +120,7 @@ mod tests {
     fn tickets(secret: u8) -> (Tickets, Arc<Hand>) {
         let hand = Arc::new(Hand((EPOCH_MS * 1000).into()));
         let clock: Arc<dyn Clock> = hand.clone();
-        (
-            Tickets::new(
-                &[secret; 32],
-                Seams {
-                    clock,
-                    entropy: Arc::new(SystemEntropy),
-                },
-            ),
-            hand,
-        )
+        (Tickets::new(&[secret; 32], Seams { clock, entropy: Arc::new(SystemEntropy) }), hand)
     }
 
     #[test]

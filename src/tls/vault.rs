@@ -37,9 +37,7 @@ impl Vault {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(dir)
-            .map_err(|source| VaultError::io("make the folder", dir, source))?;
+        builder.create(dir).map_err(|source| VaultError::io("make the folder", dir, source))?;
         Ok(Self {
             dir: dir.to_path_buf(),
             #[cfg(test)]
@@ -62,11 +60,11 @@ impl Vault {
         let path = self.path(".lock");
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
-        let file = options
-            .open(&path)
-            .map_err(|source| VaultError::io("open", &path, source))?;
-        file.lock()
-            .map_err(|source| VaultError::io("lock", &path, source))?;
+        // Whoever can open it can lock us out.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|source| VaultError::io("open", &path, source))?;
+        file.lock().map_err(|source| VaultError::io("lock", &path, source))?;
         Ok(file)
     }
 
@@ -125,11 +123,7 @@ impl Vault {
         let mut secret = Zeroizing::new([0; N]);
         if let Some(bytes) = self.read_secret(name)? {
             if bytes.len() != N {
-                return Err(VaultError::Length {
-                    path: self.path(name),
-                    bytes: bytes.len(),
-                    wanted: N,
-                });
+                return Err(VaultError::Length { path: self.path(name), bytes: bytes.len(), wanted: N });
             }
             secret.copy_from_slice(&bytes);
         } else {
@@ -143,8 +137,7 @@ impl Vault {
         let (path, temporary) = (self.path(name), self.path(&format!(".{name}.tmp")));
         self.write_new(&temporary, bytes, mode)
             .map_err(|source| VaultError::io("write", &temporary, source))?;
-        self.rename(&temporary, &path)
-            .map_err(|source| VaultError::io("publish", &path, source))
+        self.rename(&temporary, &path).map_err(|source| VaultError::io("publish", &path, source))
     }
 
     fn write_new(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -198,10 +191,7 @@ impl Vault {
     /// As [`Vault::open`], killed after `steps` steps.
     #[cfg(test)]
     pub(crate) fn open_killed_after(dir: &Path, steps: u32) -> Self {
-        Self {
-            steps_left: steps.into(),
-            ..Self::open(dir).unwrap()
-        }
+        Self { steps_left: steps.into(), ..Self::open(dir).unwrap() }
     }
 }
 
@@ -212,10 +202,7 @@ pub(crate) fn refuse_exposed(path: &Path, forbidden: u32) -> Result<(), VaultErr
         Ok(metadata) => {
             let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
             if mode & forbidden != 0 {
-                return Err(VaultError::Exposed {
-                    path: path.to_path_buf(),
-                    mode,
-                });
+                return Err(VaultError::Exposed { path: path.to_path_buf(), mode });
             }
         }
         Err(source) if source.kind() == ErrorKind::NotFound => {}
@@ -261,11 +248,7 @@ pub enum VaultError {
 
 impl VaultError {
     fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_path_buf(),
-            source,
-        }
+        Self::Io { action, path: path.to_path_buf(), source }
     }
 }
 
@@ -302,10 +285,7 @@ mod tests {
         for exposed in [0o640, 0o604, 0o620, 0o644] {
             fs::set_permissions(vault.path("a.key"), fs::Permissions::from_mode(exposed)).unwrap();
             let text = vault.read_secret("a.key").unwrap_err().to_string();
-            assert!(
-                text.contains("a.key") && text.contains(&format!("{exposed:04o}")),
-                "{text}"
-            );
+            assert!(text.contains("a.key") && text.contains(&format!("{exposed:04o}")), "{text}");
         }
     }
 
@@ -316,9 +296,8 @@ mod tests {
         let mut steps = 0;
         loop {
             vault.publish_secret("a.key", b"old bytes").unwrap();
-            let killed = Vault::open_killed_after(root.path(), steps)
-                .publish_secret("a.key", b"new bytes")
-                .is_err();
+            let killed =
+                Vault::open_killed_after(root.path(), steps).publish_secret("a.key", b"new bytes").is_err();
             let found = vault.read_secret("a.key").unwrap().unwrap();
             assert!(
                 found.as_slice() == b"old bytes" || found.as_slice() == b"new bytes",
@@ -342,13 +321,6 @@ mod tests {
         assert_ne!(*first, [0; 32]);
         vault.publish_secret("x.key", &first[..31]).unwrap();
         let error = vault.secret::<32>("x.key", &SystemEntropy).unwrap_err();
-        assert!(matches!(
-            error,
-            VaultError::Length {
-                bytes: 31,
-                wanted: 32,
-                ..
-            }
-        ));
+        assert!(matches!(error, VaultError::Length { bytes: 31, wanted: 32, .. }));
     }
 }

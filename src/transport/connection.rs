@@ -39,10 +39,7 @@ async fn run(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
 
 async fn handshake(incoming: Incoming, shared: &Shared) -> Option<Connection> {
     let _permit = shared.gate.handshakes.acquire().await.ok()?;
-    let connecting = incoming
-        .accept()
-        .inspect_err(|error| debug!(%error, "handshake refused"))
-        .ok()?;
+    let connecting = incoming.accept().inspect_err(|error| debug!(%error, "handshake refused")).ok()?;
     match timeout(HANDSHAKE_TIMEOUT, connecting).await {
         Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
@@ -57,11 +54,7 @@ async fn handshake(incoming: Incoming, shared: &Shared) -> Option<Connection> {
 }
 
 fn protocol(connection: &Connection) -> Option<Vec<u8>> {
-    connection
-        .handshake_data()?
-        .downcast::<HandshakeData>()
-        .ok()?
-        .protocol
+    connection.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
 }
 
 /// Authenticates in time, gives the place among strangers back, and serves the session.

@@ -19,6 +19,7 @@ use super::Shared;
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use crate::auth::Authenticated;
 use crate::limits::{AUTH_FAILURES_MAX, GRACE};
+use crate::tls;
 
 /// Streams in the order they are sent: what keeps a session alive before what fills it.
 const PRIORITY: i32 = 100;
@@ -48,11 +49,7 @@ pub(super) struct Refused {
 
 impl Refused {
     fn new(error: impl ToString, code: CloseCode) -> Self {
-        Self {
-            error: error.to_string(),
-            code,
-            writer: None,
-        }
+        Self { error: error.to_string(), code, writer: None }
     }
 
     /// Waits, not for long, until the peer has the answer that explains the close.
@@ -82,17 +79,11 @@ impl From<StreamError> for Refused {
 
 /// Takes the client's first stream and answers it until somebody is authenticated.
 pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Result<Greeted, Refused> {
-    let (send, recv) = connection
-        .accept_bi()
-        .await
-        .map_err(|error| Refused::new(error, CloseCode::None))?;
+    let (send, recv) = connection.accept_bi().await.map_err(|error| Refused::new(error, CloseCode::None))?;
     let (mut reader, mut writer) = (FrameReader::new(recv), FrameWriter::new(send));
     writer.priority(PRIORITY);
     if reader.stream_type().await? != Some(BidiType::Control.number()) {
-        return Err(Refused::new(
-            "the first stream is not control",
-            CloseCode::Protocol,
-        ));
+        return Err(Refused::new("the first stream is not control", CloseCode::Protocol));
     }
     let mut failures = 0;
     let mut hello = false;
@@ -108,22 +99,18 @@ pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Resu
                 return Err(Refused::new("something came before hello", CloseCode::Protocol));
             }
             frame if frame.is::<Auth>() => authenticate(frame, connection, shared, &mut writer).await,
-            frame if frame.is::<Redeem>() => redeem(frame, connection, shared, &mut writer)
-                .await
-                .map(|()| None),
-            frame if frame.is::<Refresh>() => refresh(frame, connection, shared, &mut writer)
-                .await
-                .map(|_| None),
+            frame if frame.is::<Redeem>() => {
+                redeem(frame, connection, shared, &mut writer).await.map(|()| None)
+            }
+            frame if frame.is::<Refresh>() => {
+                refresh(frame, connection, shared, &mut writer).await.map(|_| None)
+            }
             frame if frame.ty.is_critical() => return Err(StreamError::from(frame.unexpected()).into()),
             _ => continue,
         };
         match answered {
             Ok(Some((who, expires_ms))) => {
-                return Ok(Greeted {
-                    who,
-                    control: Control { reader, writer },
-                    expires_ms,
-                });
+                return Ok(Greeted { who, control: Control { reader, writer }, expires_ms });
             }
             Ok(None) => {}
             Err(No::Broken(error)) => return Err(error.into()),
@@ -134,19 +121,12 @@ pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Resu
                 if code.is_some() || failures >= AUTH_FAILURES_MAX {
                     writer.finish();
                     let code = code.unwrap_or(CloseCode::AuthFailed);
-                    return Err(Refused {
-                        error: refusal.to_string(),
-                        code,
-                        writer: Some(writer),
-                    });
+                    return Err(Refused { error: refusal.to_string(), code, writer: Some(writer) });
                 }
             }
         }
     }
-    Err(Refused::new(
-        "control ended before authentication",
-        CloseCode::Protocol,
-    ))
+    Err(Refused::new("control ended before authentication", CloseCode::Protocol))
 }
 
 /// Why a frame of the greeting was not granted.
@@ -170,6 +150,8 @@ async fn authenticate(
     let auth: Auth = frame.decode()?;
     match shared.auth.authenticate(&auth, &exporter(connection)).await {
         Ok((who, expires_ms)) => {
+            // With the answer, so that whoever reads it may act on it at once.
+            tls::welcome(connection);
             writer.send(&granted(&who, expires_ms, shared)).await?;
             Ok(Some((who, expires_ms)))
         }
@@ -193,22 +175,16 @@ async fn redeem(
             Refusal::because(Code::RATE, "too many wrong invites from your network").retry_after(60_000);
         return Err(No::Refused(refusal, None));
     }
-    let redeemed = match shared.auth.redeem(&redeem, &exporter(connection)).await {
-        Ok(redeemed) => redeemed,
+    let (exporter, welcome) = (exporter(connection), shared.rooms.welcome(shared.lobby));
+    match shared.auth.redeem(&redeem, &exporter, welcome).await {
+        Ok(token) => Ok(writer.send(&token).await?),
         Err(refusal) => {
             if refusal.code == Code::NOT_FOUND {
                 shared.gate.redeem_failed(from, Instant::now());
             }
-            return Err(No::Refused(refusal, None));
-        }
-    };
-    // A newcomer finds company. A retry of the redemption repeats this, harmlessly, should we be killed here.
-    for room in std::iter::once(shared.lobby).chain(redeemed.room) {
-        if let Err(refusal) = shared.rooms.admit(&redeemed.who, room).await {
-            warn!(%room, code = refusal.code.0, "a newcomer could not enter a room");
+            Err(No::Refused(refusal, None))
         }
     }
-    Ok(writer.send(&redeemed.token).await?)
 }
 
 async fn refresh(
@@ -250,10 +226,7 @@ pub(super) async fn attend(
     connection: &Connection,
     shared: &Shared,
 ) -> Result<Attended, StreamError> {
-    let Control {
-        mut reader,
-        mut writer,
-    } = control;
+    let Control { mut reader, mut writer } = control;
     let mut failures = 0;
     loop {
         let left_ms = (expires_ms + CLOCK_SKEW_MS).saturating_sub(shared.seams.clock.now_ms());
@@ -306,11 +279,7 @@ fn exporter(connection: &Connection) -> impl Fn(&[u8; 32]) -> [u8; 32] + Send + 
 
 fn our_hello() -> Hello {
     let agent = concat!("quipu-server/", env!("CARGO_PKG_VERSION"));
-    Hello {
-        minor: MINOR,
-        features: List::default(),
-        agent: Some(Text::cut(agent.to_owned())),
-    }
+    Hello { minor: MINOR, features: List::default(), agent: Some(Text::cut(agent.to_owned())) }
 }
 
 fn granted(who: &Authenticated, expires_ms: u64, shared: &Shared) -> AuthenticatedFrame {

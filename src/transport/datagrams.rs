@@ -26,10 +26,7 @@ pub(super) async fn serve(session: Arc<Session>) {
             continue;
         };
         if session.has_open(typing.room) && rate.try_take(Instant::now()) {
-            session
-                .shared
-                .rooms
-                .typing(&session.who, typing.room, typing.ttl_ms.min(TYPING_TTL_MS));
+            session.shared.rooms.typing(&session.who, typing.room, typing.ttl_ms.min(TYPING_TTL_MS));
         }
     }
 }

@@ -2,10 +2,16 @@
 //!
 //! Dropping a quinn `SendStream` *finishes* it, so a cancelled task would look like a complete answer. A
 //! [`FrameWriter`] resets its stream when dropped, unless [`FrameWriter::finish`] was called.
+//! Invariant: no write outlasts the writer's patience, so a peer that grants no credit holds nobody up for ever.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use quipu_protocol::{DecodeError, Frame, FrameDecoder, Message, ResetCode, varint};
+use tokio::time::timeout;
+
+use crate::limits::STREAM_STALL_MAX;
 
 /// Bytes taken from a stream at once.
 const READ_BYTES_MAX: usize = 16 * 1024;
@@ -50,10 +56,7 @@ pub(super) struct FrameReader {
 
 impl FrameReader {
     pub(super) fn new(stream: RecvStream) -> Self {
-        Self {
-            stream,
-            decoder: FrameDecoder::default(),
-        }
+        Self { stream, decoder: FrameDecoder::default() }
     }
 
     /// The varint that tells what kind of stream this is; `None` when the stream ended before it.
@@ -103,18 +106,26 @@ impl FrameReader {
 pub(super) struct FrameWriter {
     stream: SendStream,
     open: bool,
+    patience: Duration,
 }
 
 impl FrameWriter {
     pub(super) fn new(stream: SendStream) -> Self {
-        Self { stream, open: true }
+        Self { stream, open: true, patience: STREAM_STALL_MAX }
+    }
+
+    /// The same with another time than [`STREAM_STALL_MAX`] for the peer to take one write.
+    pub(super) fn patient(self, patience: Duration) -> Self {
+        let mut writer = self;
+        writer.patience = patience;
+        writer
     }
 
     /// Writes the stream's type, which also lets the peer see the stream.
     pub(super) async fn stream_type(&mut self, ty: u64) -> Result<(), StreamError> {
         let mut bytes = Vec::with_capacity(1);
         varint::put(&mut bytes, ty);
-        Ok(self.stream.write_all(&bytes).await?)
+        self.send_frames(&mut [bytes.into()]).await
     }
 
     /// Writes one message. Not cancel-safe: after a cancelled write only dropping is left.
@@ -122,9 +133,15 @@ impl FrameWriter {
         self.send_frames(&mut [message.to_frame()]).await
     }
 
-    /// Writes whole frames together. Not cancel-safe.
+    /// Writes whole frames together. Not cancel-safe. A peer that does not take them in time loses the stream.
     pub(super) async fn send_frames(&mut self, frames: &mut [Bytes]) -> Result<(), StreamError> {
-        Ok(self.stream.write_all_chunks(frames).await?)
+        match timeout(self.patience, self.stream.write_all_chunks(frames)).await {
+            Ok(written) => Ok(written?),
+            Err(_) => {
+                self.reset(ResetCode::Slow);
+                Err(StreamError::Stalled)
+            }
+        }
     }
 
     /// Says that nothing follows.
@@ -160,5 +177,67 @@ impl Drop for FrameWriter {
         if self.open {
             self.reset(ResetCode::Cancelled);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use quinn::crypto::rustls::QuicClientConfig;
+    use quinn::{ClientConfig, Endpoint, TokioRuntime, TransportConfig};
+
+    use super::*;
+    use crate::seams::Seams;
+    use crate::tls::{ALPN_QUIPU, Identity, Secrets, endpoint_config, server_config, server_crypto};
+
+    /// Bytes of one stream the client takes.
+    const CREDIT: u32 = 64;
+
+    /// Both ends of a connection whose client takes [`CREDIT`] and then nothing.
+    async fn connection() -> (Endpoint, Endpoint, quinn::Connection, quinn::Connection) {
+        let seams = Seams::system();
+        let identity = Identity::ephemeral(seams.clock.now_ms(), Arc::clone(&seams.entropy)).unwrap();
+        let secrets = Secrets::ephemeral(&seams);
+        let crypto = server_crypto(&identity, &secrets, Arc::clone(&seams.clock)).unwrap();
+        let config = server_config(crypto, &secrets, seams.clock).unwrap();
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let settings = endpoint_config(&secrets, None);
+        let server = Endpoint::new(settings, Some(config), socket, Arc::new(TokioRuntime)).unwrap();
+
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(identity.authority().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut crypto = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        crypto.alpn_protocols = vec![ALPN_QUIPU.to_vec()];
+        let mut transport = TransportConfig::default();
+        transport.stream_receive_window(VarInt::from_u32(CREDIT));
+        let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(crypto).unwrap()));
+        config.transport_config(Arc::new(transport));
+        let client = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = server.local_addr().unwrap();
+        let connecting = client.connect_with(config, address, "localhost").unwrap();
+        let (ours, theirs) = tokio::join!(async { server.accept().await.unwrap().await.unwrap() }, async {
+            connecting.await.unwrap()
+        });
+        (server, client, ours, theirs)
+    }
+
+    #[tokio::test]
+    async fn a_peer_without_credit_loses_the_stream() {
+        let (_server, _client, ours, theirs) = connection().await;
+        let (mut question, mut answer) = theirs.open_bi().await.unwrap();
+        question.write_all(b"?").await.unwrap();
+        let (send, _recv) = ours.accept_bi().await.unwrap();
+        let mut writer = FrameWriter::new(send).patient(Duration::from_millis(50));
+        let frames = &mut [Bytes::from(vec![0; CREDIT as usize]), Bytes::from_static(b"more")];
+        assert!(matches!(writer.send_frames(frames).await, Err(StreamError::Stalled)));
+        let slow = Some(code(ResetCode::Slow.number()));
+        assert_eq!(answer.received_reset().await.unwrap(), slow);
     }
 }

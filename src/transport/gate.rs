@@ -69,8 +69,9 @@ impl Gate {
         let prefix = prefix(from.ip());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let of_prefix = counts.prefixes.get(&prefix).copied().unwrap_or(0);
-        // An address that anybody could have forged counts for nobody.
-        let crowded = counts.total >= self.total_max / 2 || of_prefix >= self.prefix_max / 2;
+        // An address that anybody could have forged counts for nobody, and must not hold the handshakes of others.
+        let crowded =
+            counts.total >= (self.total_max / 2).min(HANDSHAKES_MAX / 2) || of_prefix >= self.prefix_max / 2;
         if crowded && !address_proven {
             return Verdict::Retry;
         }
@@ -79,18 +80,13 @@ impl Gate {
         }
         counts.total += 1;
         *counts.prefixes.entry(prefix).or_default() += 1;
-        Verdict::Accept(Pass {
-            counts: Arc::clone(&self.counts),
-            prefix,
-        })
+        Verdict::Accept(Pass { counts: Arc::clone(&self.counts), prefix })
     }
 
     /// Whether somebody from this address may guess at one more invite.
     pub(super) fn may_redeem(&self, from: SocketAddr, now: Instant) -> bool {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures
-            .get(&prefix(from.ip()))
-            .is_none_or(|bucket| bucket.clone().try_take(now))
+        failures.get(&prefix(from.ip())).is_none_or(|bucket| bucket.clone().try_take(now))
     }
 
     /// Notes that somebody from this address guessed wrong.
@@ -100,9 +96,7 @@ impl Gate {
             failures.clear();
         }
         let bucket = failures.entry(prefix(from.ip()));
-        bucket
-            .or_insert_with(|| TokenBucket::per_minute(REDEEM_FAILURES_PER_MINUTE))
-            .try_take(now);
+        bucket.or_insert_with(|| TokenBucket::per_minute(REDEEM_FAILURES_PER_MINUTE)).try_take(now);
     }
 }
 
@@ -134,11 +128,7 @@ mod tests {
     use super::*;
 
     fn gate() -> Gate {
-        Gate::new(&Limits {
-            unauthenticated_max: 8,
-            unauthenticated_per_prefix_max: 4,
-            ..Limits::default()
-        })
+        Gate::new(&Limits { unauthenticated_max: 8, unauthenticated_per_prefix_max: 4, ..Limits::default() })
     }
 
     fn from(text: &str) -> SocketAddr {
@@ -150,17 +140,13 @@ mod tests {
         let gate = gate();
         let mut passes = Vec::new();
         for _ in 0..2 {
-            let Verdict::Accept(pass) = gate.judge(from("10.0.0.1"), false) else {
-                panic!("free")
-            };
+            let Verdict::Accept(pass) = gate.judge(from("10.0.0.1"), false) else { panic!("free") };
             passes.push(pass);
         }
         assert!(matches!(gate.judge(from("10.0.0.1"), false), Verdict::Retry));
         assert!(matches!(gate.judge(from("10.0.0.2"), false), Verdict::Accept(_)));
         for _ in 0..2 {
-            let Verdict::Accept(pass) = gate.judge(from("::ffff:10.0.0.1"), true) else {
-                panic!("proven")
-            };
+            let Verdict::Accept(pass) = gate.judge(from("::ffff:10.0.0.1"), true) else { panic!("proven") };
             passes.push(pass);
         }
         assert!(matches!(gate.judge(from("10.0.0.1"), true), Verdict::Ignore));
@@ -171,14 +157,9 @@ mod tests {
     #[test]
     fn hosts_of_one_network_are_one() {
         let gate = gate();
-        let _passes: Vec<_> = ["2001:db8::1", "2001:db8::2"]
-            .map(|ip| gate.judge(from(ip), false))
-            .into();
+        let _passes: Vec<_> = ["2001:db8::1", "2001:db8::2"].map(|ip| gate.judge(from(ip), false)).into();
         assert!(matches!(gate.judge(from("2001:db8::3"), false), Verdict::Retry));
-        assert!(matches!(
-            gate.judge(from("2001:db8:0:1::1"), false),
-            Verdict::Accept(_)
-        ));
+        assert!(matches!(gate.judge(from("2001:db8:0:1::1"), false), Verdict::Accept(_)));
     }
 
     #[tokio::test(start_paused = true)]

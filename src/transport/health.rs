@@ -41,11 +41,7 @@ pub(super) async fn serve(connection: &Connection, stopping: &CancellationToken)
 
 async fn answer(mut send: SendStream, mut recv: RecvStream) -> Option<()> {
     let request = recv.read_to_end(REQUEST_BYTES_MAX).await.ok()?;
-    let body = if request.starts_with(b"GET /") {
-        PAGE
-    } else {
-        "400: GET /\n"
-    };
+    let body = if request.starts_with(b"GET /") { PAGE } else { "400: GET /\n" };
     send.write_all(body.as_bytes()).await.ok()?;
     send.finish().ok()?;
     // The peer has it when it says so; closing earlier would lose it.

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quipu_protocol::inbox::{Heads, InboxReady, Membership, PersonPresence, Presence, PresenceState};
+use quipu_protocol::inbox::{Heads, InboxReady, Membership, PersonPresence, Presence};
 use quipu_protocol::limits::{HEADS_MAX, PRESENCE_MAX};
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{CloseCode, List, Message, UniType};
+use quipu_protocol::{CloseCode, List, Message, UniType, UserId};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error};
 
@@ -34,7 +34,7 @@ pub(super) async fn serve(session: Arc<Session>) {
             return close(&session.connection, CloseCode::Protocol);
         }
     };
-    match pump(&session, FrameWriter::new(stream)).await {
+    match pump(&session, FrameWriter::new(stream).patient(CONNECTION_STALL_MAX)).await {
         Ok(()) => {}
         Err(Ended::Stream(StreamError::Stalled)) => close(&session.connection, CloseCode::SlowConsumer),
         Err(Ended::Stream(error)) => debug!(%error, "inbox ended"),
@@ -67,10 +67,14 @@ async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
     writer.priority(PRIORITY);
     writer.stream_type(UniType::Inbox.number()).await?;
     let rooms = &session.shared.rooms;
-    let heads = rooms.heads(session.who.user(), None).await?;
-    rooms
-        .live()
-        .follow(&session.inbox, heads.iter().map(|head| head.room));
+    loop {
+        // Asked again when a membership changed meanwhile: a room that was just left is not followed.
+        let as_of = session.inbox.memberships();
+        let heads = rooms.heads(session.who.user(), None).await?;
+        if rooms.live().follow(&session.inbox, heads.iter().map(|head| head.room), as_of) {
+            break;
+        }
+    }
     loop {
         let news = tokio::select! {
             biased;
@@ -81,10 +85,12 @@ async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
             }
             news = session.inbox.take() => news,
         };
+        if news.overrun {
+            return Err(StreamError::Stalled.into());
+        }
         let mut frames = compose(session, news).await?;
         if !frames.is_empty() {
-            let written = timeout(CONNECTION_STALL_MAX, writer.send_frames(&mut frames)).await;
-            written.map_err(|_| StreamError::Stalled)??;
+            writer.send_frames(&mut frames).await?;
         }
         // What changes meanwhile is summed up.
         tokio::select! {
@@ -105,12 +111,7 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
         _ => rooms.heads(user, wanted).await?,
     };
     let joined = heads.len() as u64;
-    frames.extend(heads.chunks(HEADS_MAX).map(|rows| {
-        Heads {
-            rooms: List::first(rows.to_vec()),
-        }
-        .to_frame()
-    }));
+    frames.extend(heads.chunks(HEADS_MAX).map(|rows| Heads { rooms: List::first(rows.to_vec()) }.to_frame()));
     if news.all {
         let invitations = rooms.invitations(user).await?;
         frames.extend(invitations.into_iter().map(|info| Membership { info }.to_frame()));
@@ -121,40 +122,21 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
             frames.push(Membership { info }.to_frame());
             if joined {
                 let rows = rooms.heads(user, Some(vec![room])).await?;
-                frames.push(
-                    Heads {
-                        rooms: List::first(rows),
-                    }
-                    .to_frame(),
-                );
+                frames.push(Heads { rooms: List::first(rows) }.to_frame());
             }
         }
     }
-    let people: Vec<_> = news
-        .people
-        .into_iter()
-        .map(|user| presence(session, user))
-        .collect();
-    frames.extend(people.chunks(PRESENCE_MAX).map(|rows| {
-        Presence {
-            people: List::first(rows.to_vec()),
-        }
-        .to_frame()
-    }));
+    let people = if news.everybody { rooms.live().around(&session.inbox) } else { news.people };
+    let people: Vec<_> = people.into_iter().map(|user| presence(session, user)).collect();
+    frames.extend(
+        people.chunks(PRESENCE_MAX).map(|rows| Presence { people: List::first(rows.to_vec()) }.to_frame()),
+    );
     if news.all {
         frames.push(InboxReady { rooms: joined }.to_frame());
     }
     Ok(frames)
 }
 
-fn presence(session: &Session, user: quipu_protocol::UserId) -> PersonPresence {
-    let online = session.shared.rooms.live().is_online(user);
-    PersonPresence {
-        user,
-        state: if online {
-            PresenceState::ONLINE
-        } else {
-            PresenceState::OFFLINE
-        },
-    }
+fn presence(session: &Session, user: UserId) -> PersonPresence {
+    PersonPresence { user, state: session.shared.rooms.live().presence(&session.inbox, user) }
 }

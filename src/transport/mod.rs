@@ -17,6 +17,7 @@ mod frames;
 mod gate;
 mod health;
 mod inbox_stream;
+mod pace;
 mod publish;
 mod request;
 mod room_stream;
@@ -53,7 +54,7 @@ pub struct Shared {
     pub stopping: CancellationToken,
     sessions: sessions::Sessions,
     gate: gate::Gate,
-    /// Buckets of rooms people write to; see `publish`.
+    /// Buckets of rooms people write to; see `pace`.
     room_rates: Mutex<HashMap<RoomId, TokenBucket>>,
 }
 
@@ -70,16 +71,6 @@ impl Shared {
         let gate = gate::Gate::new(&limits);
         let sessions = sessions::Sessions::new(limits.connections_per_device as usize);
         let room_rates = Mutex::default();
-        Arc::new(Self {
-            auth,
-            rooms,
-            lobby,
-            limits,
-            seams,
-            stopping,
-            sessions,
-            gate,
-            room_rates,
-        })
+        Arc::new(Self { auth, rooms, lobby, limits, seams, stopping, sessions, gate, room_rates })
     }
 }

@@ -8,29 +8,24 @@
 //! that pipelines is answered by the batch. At most [`PUBLISHES_IN_FLIGHT_MAX`] drafts are between the two.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use quipu_protocol::limits::PUBLISHES_IN_FLIGHT_MAX;
 use quipu_protocol::publish::{Ack, Refused};
-use quipu_protocol::{Draft, Message, MessageId, Refusal, ResetCode, RoomId};
+use quipu_protocol::{Draft, Message, MessageId, Refusal, ResetCode};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Shared;
 use super::frames::{FrameReader, FrameWriter, StreamError};
+use super::pace;
 use super::session::Session;
-use crate::limits::STREAM_STALL_MAX;
-use crate::rate::TokenBucket;
-use crate::store::{Pending, WriteError};
+use crate::store::{Lane, Pending, WriteError};
 
 /// Acknowledgements go before rooms: an author waits for them.
 const PRIORITY: i32 = 80;
 /// Answers written together.
 const ANSWERS_MAX: usize = 64;
-/// Rooms whose rate is remembered.
-const ROOM_RATES_MAX: usize = 10_000;
 
 /// A draft that has its place, or was refused before it got one.
 struct Waiting {
@@ -65,6 +60,7 @@ async fn read(
     reader: &mut FrameReader,
     waiting: mpsc::Sender<Waiting>,
 ) -> Result<(), StreamError> {
+    let lane = Lane::default();
     loop {
         // The place for the answer comes first: without one we do not read.
         let Ok(place) = waiting.reserve().await else {
@@ -73,6 +69,8 @@ async fn read(
         let frame = tokio::select! {
             biased;
             () = session.shared.stopping.cancelled() => return Ok(()),
+            // Nobody hears the answers any more.
+            () = waiting.closed() => return Ok(()),
             frame = reader.next() => frame?,
         };
         let Some(frame) = frame else { return Ok(()) };
@@ -84,36 +82,15 @@ async fn read(
         }
         let draft: Draft = frame.decode()?;
         // Not reading is how we ask a fast author to slow down.
-        slow_down(session, draft.room).await;
+        pace::draft_turn(session, draft.room).await;
+        // What a closed connection had sent before is still to be read, a revoked device's too.
+        if session.is_over() {
+            return Ok(());
+        }
         let message = draft.message;
-        let outcome = session.shared.rooms.publish(&session.who, draft).await;
+        let outcome = session.shared.rooms.publish(&session.who, draft, &lane).await;
         place.send(Waiting { message, outcome });
     }
-}
-
-async fn slow_down(session: &Session, room: RoomId) {
-    let now = Instant::now();
-    let own = session
-        .publish_rate
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take(now);
-    let ready_at = own.max(of_room(&session.shared, room, now));
-    if let Some(ready_at) = ready_at {
-        sleep_until(ready_at).await;
-    }
-}
-
-fn of_room(shared: &Shared, room: RoomId, now: Instant) -> Option<Instant> {
-    let mut rates = shared.room_rates.lock().unwrap_or_else(PoisonError::into_inner);
-    if rates.len() >= ROOM_RATES_MAX {
-        rates.clear();
-    }
-    let per_second = shared.limits.room_publish_per_second;
-    rates
-        .entry(room)
-        .or_insert_with(|| TokenBucket::new(per_second, per_second))
-        .take(now)
 }
 
 async fn answer(writer: &mut FrameWriter, mut waiting: mpsc::Receiver<Waiting>) -> Result<(), StreamError> {
@@ -139,9 +116,7 @@ async fn answer(writer: &mut FrameWriter, mut waiting: mpsc::Receiver<Waiting>) 
                 }
             }
         }
-        timeout(STREAM_STALL_MAX, writer.send_frames(&mut frames))
-            .await
-            .map_err(|_| StreamError::Stalled)??;
+        writer.send_frames(&mut frames).await?;
     }
 }
 

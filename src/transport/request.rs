@@ -9,12 +9,12 @@ use quipu_protocol::request::{
     Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
 };
 use quipu_protocol::{Code, Frame, List, Message, Refusal, ResetCode, RoomId};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frames::{FrameReader, FrameWriter, StreamError};
-use super::room_stream;
 use super::session::Session;
-use crate::limits::{OPEN_TIMEOUT, REQUEST_TIMEOUT, STREAM_STALL_MAX};
+use super::{pace, room_stream};
+use crate::limits::{OPEN_TIMEOUT, REQUEST_TIMEOUT};
 use crate::room::OpenedRoom;
 
 /// Beside the rooms that are not looked at.
@@ -24,6 +24,8 @@ const PRIORITY: i32 = 40;
 pub(super) async fn serve(session: &Arc<Session>, mut reader: FrameReader, mut writer: FrameWriter) {
     writer.priority(PRIORITY);
     let answered = match timeout(REQUEST_TIMEOUT, question(&mut reader)).await {
+        // What a closed connection had asked before is not answered.
+        Ok(Ok(Some(_))) if session.is_over() => Ok(()),
         Ok(Ok(Some(frame))) => answer(session, &frame, &mut writer).await,
         Ok(Ok(None)) => Ok(()),
         Ok(Err(error)) => Err(error),
@@ -66,25 +68,13 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         ListRooms::TYPE => say(writer, rooms.list(who, frame.decode()?).await).await,
         ListMembers::TYPE => say(writer, rooms.members(who, frame.decode()?).await).await,
         LookUp::TYPE => say(writer, rooms.look_up(frame.decode()?).await).await,
-        CreateRoom::TYPE => say(writer, room(rooms.create(who, frame.decode()?).await)).await,
-        Join::TYPE => say(writer, room(rooms.join(who, frame.decode::<Join>()?.room).await)).await,
-        Leave::TYPE => {
-            say(
-                writer,
-                room(rooms.leave(who, frame.decode::<Leave>()?.room).await),
-            )
-            .await
-        }
-        InviteMember::TYPE => say(writer, done(rooms.invite_member(who, frame.decode()?).await)).await,
-        RemoveMember::TYPE => say(writer, done(rooms.remove_member(who, frame.decode()?).await)).await,
-        Direct::TYPE => say(writer, room(rooms.direct(who, frame.decode()?).await)).await,
-        MarkRead::TYPE => {
-            say(
-                writer,
-                rooms.mark_read(who, frame.decode()?).await.map(|_| Done {}),
-            )
-            .await
-        }
+        CreateRoom::TYPE
+        | Join::TYPE
+        | Leave::TYPE
+        | InviteMember::TYPE
+        | RemoveMember::TYPE
+        | Direct::TYPE => change(session, frame, writer).await,
+        MarkRead::TYPE => say(writer, rooms.mark_read(who, frame.decode()?).await.map(|_| Done {})).await,
         CreateInvite::TYPE => say(writer, auth.create_invite(who, frame.decode()?).await).await,
         ListInvites::TYPE => say(writer, auth.invites(who, frame.decode()?).await).await,
         RevokeInvite::TYPE => say(writer, done(auth.revoke_invite(who, frame.decode()?).await)).await,
@@ -98,6 +88,45 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
     }
 }
 
+/// Questions whose answer is an entry of a log: they wait for their turn as drafts do.
+async fn change(session: &Session, frame: &Frame, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    pace::own_turn(session).await;
+    if session.is_over() {
+        return Ok(());
+    }
+    let (who, rooms) = (&session.who, &session.shared.rooms);
+    match frame.ty {
+        CreateRoom::TYPE => say(writer, room(rooms.create(who, frame.decode()?).await)).await,
+        Direct::TYPE => say(writer, room(rooms.direct(who, frame.decode()?).await)).await,
+        Join::TYPE => {
+            let ask: Join = frame.decode()?;
+            let joined = rooms.join(who, ask.room).await;
+            say(writer, room(made(session, ask.room, joined))).await
+        }
+        Leave::TYPE => {
+            let ask: Leave = frame.decode()?;
+            let left = rooms.leave(who, ask.room).await;
+            say(writer, room(made(session, ask.room, left))).await
+        }
+        InviteMember::TYPE => {
+            let ask: InviteMember = frame.decode()?;
+            let (of, invited) = (ask.room, rooms.invite_member(who, ask).await);
+            say(writer, done(made(session, of, invited))).await
+        }
+        RemoveMember::TYPE => {
+            let ask: RemoveMember = frame.decode()?;
+            let (of, removed) = (ask.room, rooms.remove_member(who, ask).await);
+            say(writer, done(made(session, of, removed))).await
+        }
+        _ => Err(frame.unexpected().into()),
+    }
+}
+
+/// Charges the room for what was granted. Not before: whoever is refused must not slow its members down.
+fn made<T>(session: &Session, room: RoomId, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+    answer.inspect(|_| pace::entry_made(&session.shared, room))
+}
+
 fn room(info: Result<RoomInfo, Refusal>) -> Result<RoomAnswer, Refusal> {
     info.map(|info| RoomAnswer { info })
 }
@@ -107,17 +136,16 @@ fn done(unit: Result<(), Refusal>) -> Result<Done, Refusal> {
 }
 
 async fn revoke_device(session: &Session, ask: RevokeDevice) -> Result<Done, Refusal> {
-    session
-        .shared
-        .auth
-        .revoke_device(&session.who, ask.device)
-        .await?;
+    session.shared.auth.revoke_device(&session.who, ask.device).await?;
     // Durable first: whoever reconnects between the two is refused.
     session.shared.sessions.revoke(ask.device);
     Ok(Done {})
 }
 
 async fn history(session: &Session, ask: History, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let Ok(_permit) = session.histories.acquire().await else {
+        return Ok(());
+    };
     let (page, entries) = match session.shared.rooms.history(&session.who, ask).await {
         Ok(page) => page,
         Err(refusal) => return writer.send(&refusal).await,
@@ -126,9 +154,7 @@ async fn history(session: &Session, ask: History, writer: &mut FrameWriter) -> R
     let mut frames = Vec::with_capacity(entries.len() + 1);
     frames.push(page.to_frame());
     frames.extend(entries);
-    timeout(STREAM_STALL_MAX, writer.send_frames(&mut frames))
-        .await
-        .map_err(|_| StreamError::Stalled)?
+    writer.send_frames(&mut frames).await
 }
 
 async fn subscribe(
@@ -137,60 +163,41 @@ async fn subscribe(
     writer: &mut FrameWriter,
 ) -> Result<(), StreamError> {
     let mut rows = Vec::with_capacity(ask.rooms.len());
+    // One wait for all of them: a client that grants no streams does not get its answer a minute later.
+    let credit_until = Instant::now() + OPEN_TIMEOUT;
     for wanted in ask.rooms.iter() {
-        let opened = open(session, wanted).await;
+        let opened = open(session, wanted, credit_until).await;
         let (subscription, refusal) = match opened {
             Ok(subscription) => (Some(subscription), None),
             Err(refusal) => (None, Some(refusal)),
         };
-        rows.push(SubscribedRoom {
-            room: wanted.room,
-            subscription,
-            refusal,
-        });
+        rows.push(SubscribedRoom { room: wanted.room, subscription, refusal });
     }
-    writer
-        .send(&Subscribed {
-            rooms: List::first(rows),
-        })
-        .await
+    writer.send(&Subscribed { rooms: List::first(rows) }).await
 }
 
 /// Opens one room: the right to read it, a place among the open ones, and a stream.
-async fn open(session: &Arc<Session>, wanted: &SubscribeRoom) -> Result<u64, Refusal> {
+async fn open(session: &Arc<Session>, wanted: &SubscribeRoom, credit_until: Instant) -> Result<u64, Refusal> {
     let subscription = session.open_room(wanted.room).map_err(|already| match already {
         true => Refusal::because(Code::CONFLICT, "the room is open on this connection"),
         false => Refusal::because(Code::STREAM_LIMIT, "too many rooms are open"),
     })?;
-    let place = Place {
-        session,
-        room: Some(wanted.room),
-    };
-    let OpenedRoom {
-        subscription: cursor,
-        mut opened,
-        snapshot,
-    } = session.shared.rooms.subscribe(&session.who, wanted).await?;
+    let place = Place { session, room: Some(wanted.room) };
+    let OpenedRoom { subscription: cursor, mut opened, snapshot } =
+        session.shared.rooms.subscribe(&session.who, wanted).await?;
     opened.subscription = subscription;
-    let stream = match timeout(OPEN_TIMEOUT, session.connection.open_uni()).await {
+    let stream = match timeout_at(credit_until, session.connection.open_uni()).await {
         Ok(Ok(stream)) => stream,
         _ => {
             return Err(
-                Refusal::because(Code::STREAM_LIMIT, "the client grants no more streams").retry_after(1_000),
+                Refusal::because(Code::STREAM_LIMIT, "the client grants no more streams").retry_after(1_000)
             );
         }
     };
-    let opened = OpenedRoom {
-        subscription: cursor,
-        opened,
-        snapshot,
-    };
-    session.spawn(room_stream::serve(
-        Arc::clone(session),
-        opened,
-        FrameWriter::new(stream),
-    ));
+    let opened = OpenedRoom { subscription: cursor, opened, snapshot };
+    // Before the stream's task, which gives the place back when it ends.
     place.keep();
+    session.spawn(room_stream::serve(Arc::clone(session), opened, FrameWriter::new(stream)));
     Ok(subscription)
 }
 
@@ -202,7 +209,9 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn keep(mut self) {
-        self.room = None;
+        if let Some(room) = self.room.take() {
+            self.session.room_opened(room);
+        }
     }
 }
 

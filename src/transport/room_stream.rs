@@ -9,12 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quipu_protocol::room::{CaughtUp, End, EndReason, Gap, Opened, Snapshot};
 use quipu_protocol::{Message, ResetCode, UniType};
-use tokio::time::timeout;
 use tracing::{debug, error};
 
 use super::frames::{FrameWriter, StreamError};
 use super::session::Session;
-use crate::limits::STREAM_STALL_MAX;
 use crate::room::{Next, OpenedRoom};
 
 /// Below control and acknowledgements, above nothing yet.
@@ -31,11 +29,7 @@ pub(super) async fn serve(session: Arc<Session>, opened: OpenedRoom, writer: Fra
 
 async fn pump(session: &Session, opened: OpenedRoom, mut writer: FrameWriter) -> Result<(), StreamError> {
     writer.priority(PRIORITY);
-    let OpenedRoom {
-        mut subscription,
-        opened,
-        snapshot,
-    } = opened;
+    let OpenedRoom { mut subscription, opened, snapshot } = opened;
     let mut typists = subscription.typists();
     writer.stream_type(UniType::Room.number()).await?;
     write(&mut writer, greeting(opened, snapshot)).await?;
@@ -86,11 +80,5 @@ fn greeting(opened: Opened, snapshot: Option<quipu_protocol::request::RoomInfo>)
 }
 
 async fn write(writer: &mut FrameWriter, mut frames: Vec<Bytes>) -> Result<(), StreamError> {
-    match timeout(STREAM_STALL_MAX, writer.send_frames(&mut frames)).await {
-        Ok(written) => written,
-        Err(_) => {
-            writer.reset(ResetCode::Slow);
-            Err(StreamError::Stalled)
-        }
-    }
+    writer.send_frames(&mut frames).await
 }

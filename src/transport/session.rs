@@ -3,7 +3,7 @@
 //! All tasks of a session belong to its tracker and end when the connection does, because every stream of a
 //! closed connection fails. A task that panics closes its own connection and nothing else.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,8 @@ use super::sessions::close;
 use super::{Shared, datagrams, inbox_stream, publish, request};
 use crate::auth::Authenticated;
 use crate::limits::{
-    REQUEST_TIMEOUT, REQUESTS_BURST, REQUESTS_MAX, REQUESTS_PER_SECOND, STREAM_FAULTS_PER_MINUTE,
+    HISTORIES_MAX, REQUEST_TIMEOUT, REQUESTS_BURST, REQUESTS_MAX, REQUESTS_PER_SECOND,
+    STREAM_FAULTS_PER_MINUTE,
 };
 use crate::rate::TokenBucket;
 use crate::room::Inbox;
@@ -39,20 +40,19 @@ pub(super) struct Session {
     /// Messages of this connection.
     pub(super) publish_rate: Mutex<TokenBucket>,
     tasks: TaskTracker,
-    open_rooms: Mutex<HashSet<RoomId>>,
+    /// Rooms that have a place among the open ones; `true` once there is a stream, so that the right to read is known.
+    open_rooms: Mutex<HashMap<RoomId, bool>>,
     next_subscription: AtomicU64,
     publish_streams: Semaphore,
     requests: Semaphore,
+    /// Pages under way: the largest answers, held until the client takes them.
+    pub(super) histories: Semaphore,
     faults: Mutex<TokenBucket>,
 }
 
 /// Serves a connection from its authentication to its end.
 pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Greeted) {
-    let Greeted {
-        who,
-        control,
-        expires_ms,
-    } = greeted;
+    let Greeted { who, control, expires_ms } = greeted;
     let device = who.device();
     let number = shared.sessions.add(device, &connection);
     info!(user = %who.user(), %device, "session");
@@ -96,6 +96,7 @@ impl Session {
             next_subscription: AtomicU64::new(0),
             publish_streams: Semaphore::new(PUBLISH_STREAMS_MAX),
             requests: Semaphore::new(REQUESTS_MAX),
+            histories: Semaphore::new(HISTORIES_MAX),
             faults: Mutex::new(TokenBucket::per_minute(STREAM_FAULTS_PER_MINUTE)),
             shared,
         })
@@ -116,20 +117,23 @@ impl Session {
     /// Claims a place for a ROOM stream; `Err` says whether it is open already (`true`) or there are too many.
     pub(super) fn open_room(&self, room: RoomId) -> Result<u64, bool> {
         let mut open = self.open_rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.contains(&room) || open.len() >= ROOMS_OPEN_MAX {
-            return Err(open.contains(&room));
+        if open.contains_key(&room) || open.len() >= ROOMS_OPEN_MAX {
+            return Err(open.contains_key(&room));
         }
-        open.insert(room);
+        open.insert(room, false);
         self.inbox.opened(room);
         Ok(self.next_subscription.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Notes that the place has its stream.
+    pub(super) fn room_opened(&self, room: RoomId) {
+        let mut open = self.open_rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        open.entry(room).and_modify(|streaming| *streaming = true);
+    }
+
     /// Gives the place back.
     pub(super) fn close_room(&self, room: RoomId) {
-        self.open_rooms
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&room);
+        self.open_rooms.lock().unwrap_or_else(PoisonError::into_inner).remove(&room);
         self.inbox.closed(room);
     }
 
@@ -138,17 +142,20 @@ impl Session {
         self.open_rooms
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .contains(&room)
+            .get(&room)
+            .is_some_and(|streaming| *streaming)
+    }
+
+    /// Whether the connection is closed. Its streams still give what had arrived before, and that is not to be served.
+    pub(super) fn is_over(&self) -> bool {
+        self.connection.close_reason().is_some()
     }
 
     /// Notes that the peer broke a stream; too many of them end the connection.
     pub(super) fn fault(&self, error: &StreamError) {
         debug!(%error, "stream ended");
         let patient = |faults: &Mutex<TokenBucket>| {
-            faults
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .try_take(Instant::now())
+            faults.lock().unwrap_or_else(PoisonError::into_inner).try_take(Instant::now())
         };
         if error.fault().is_some() && !patient(&self.faults) {
             close(&self.connection, CloseCode::Protocol);
@@ -171,6 +178,9 @@ impl Session {
                     () = sleep_until(ready_at) => {}
                     _ = self.connection.closed() => return,
                 }
+            }
+            if self.is_over() {
+                return;
             }
             let session = Arc::clone(self);
             self.spawn(async move { session.serve_stream(send, recv).await });
@@ -215,6 +225,7 @@ impl Session {
             Ok(Attended::Stopping) => {}
             // Control lives as long as the connection.
             Ok(Attended::Over) => close(&self.connection, CloseCode::Protocol),
+            Err(StreamError::Stalled) => close(&self.connection, CloseCode::SlowConsumer),
             // The connection is gone, and has its own reason.
             Err(
                 StreamError::Read(ReadError::ConnectionLost(_))

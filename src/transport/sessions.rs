@@ -17,11 +17,7 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn new(per_device_max: usize) -> Self {
-        Self {
-            by_device: Mutex::default(),
-            per_device_max,
-            next: Default::default(),
-        }
+        Self { by_device: Mutex::default(), per_device_max, next: Default::default() }
     }
 
     /// Adds a connection; the oldest of too many gives way to it. Gives the number to remove it by: quinn's own
@@ -57,10 +53,7 @@ impl Sessions {
     }
 
     pub(super) fn is_online(&self, device: DeviceId) -> bool {
-        self.by_device
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(&device)
+        self.by_device.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&device)
     }
 }
 

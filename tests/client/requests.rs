@@ -11,17 +11,9 @@ async fn rooms_members_and_people_are_found() {
     let ada = world.ada().await;
     let bob = ada.brings("bob").await;
     let topic = Some("what we do".parse().unwrap());
-    let team = ada
-        .client
-        .create_room("team".parse().unwrap(), Visibility::PUBLIC, topic)
-        .await
-        .unwrap();
+    let team = ada.client.create_room("team".parse().unwrap(), Visibility::PUBLIC, topic).await.unwrap();
     assert_eq!((team.role, team.members), (RoomRole::OWNER, 1));
-    let taken = ada
-        .client
-        .create_room("team".parse().unwrap(), Visibility::PUBLIC, None)
-        .await
-        .unwrap_err();
+    let taken = ada.client.create_room("team".parse().unwrap(), Visibility::PUBLIC, None).await.unwrap_err();
     assert!(matches!(taken.code, ErrorCode::Refused(_)), "{taken:?}");
 
     assert_eq!(bob.client.rooms(true).await.unwrap().len(), 1);
@@ -37,20 +29,13 @@ async fn rooms_members_and_people_are_found() {
     assert_eq!((user.nickname.as_str(), user.role), ("ada", ServerRole::OWNER));
     let nobody = bob.client.lookup(&"nobody".parse().unwrap()).await.unwrap_err();
     assert_eq!(nobody.code, ErrorCode::NotFound);
-    assert_eq!(
-        bob.client.users(&[user.user]).await.unwrap(),
-        std::slice::from_ref(&user)
-    );
+    assert_eq!(bob.client.users(&[user.user]).await.unwrap(), std::slice::from_ref(&user));
     let direct = bob.client.direct(user.user).await.unwrap();
     assert_eq!(direct.visibility, Visibility::DIRECT);
     assert_eq!(bob.client.direct(user.user).await.unwrap().room, direct.room);
     let left = bob.client.leave_room(team.room).await.unwrap();
     assert_eq!(left.membership, MembershipState::NONE);
-    let missing = bob
-        .client
-        .room_named(&"no-such-room".parse().unwrap())
-        .await
-        .unwrap_err();
+    let missing = bob.client.room_named(&"no-such-room".parse().unwrap()).await.unwrap_err();
     assert_eq!(missing.code, ErrorCode::NotFound);
 }
 
@@ -62,30 +47,9 @@ async fn a_good_connection_is_diagnosed_as_good() {
     let report = ada.client.diagnose(None).await.unwrap();
     assert!(report.is_good(), "{report:#?}");
     let names: Vec<_> = report.checks.iter().map(|check| check.name).collect();
-    assert_eq!(
-        names,
-        [
-            "resolve",
-            "handshake",
-            "alpn",
-            "pin",
-            "auth",
-            "clock",
-            "datagram",
-            "rebind"
-        ]
-    );
-    assert!(
-        report.checks.iter().all(|check| check.verdict == Verdict::Good),
-        "{report:#?}"
-    );
-    let link = quipu_client::protocol::InviteLink {
-        pin: [3; 32],
-        ..world.owner.clone()
-    };
+    assert_eq!(names, ["resolve", "handshake", "alpn", "pin", "auth", "clock", "datagram", "rebind"]);
+    assert!(report.checks.iter().all(|check| check.verdict == Verdict::Good), "{report:#?}");
+    let link = quipu_client::protocol::InviteLink { pin: [3; 32], ..world.owner.clone() };
     let report = ada.client.diagnose(Some(&link.to_string())).await.unwrap();
-    assert_eq!(
-        report.checks.last().map(|check| (check.name, check.verdict)),
-        Some(("pin", Verdict::Bad))
-    );
+    assert_eq!(report.checks.last().map(|check| (check.name, check.verdict)), Some(("pin", Verdict::Bad)));
 }

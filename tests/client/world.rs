@@ -35,17 +35,10 @@ impl World {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let server = Server::bind(&config(&folder, any), Seams::system())
-            .await
-            .unwrap();
+        let server = Server::bind(&config(&folder, any), Seams::system()).await.unwrap();
         let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, server.local_addr().unwrap().port()));
         let owner = server.owner_invite().await.unwrap().unwrap();
-        let mut world = Self {
-            folder,
-            address,
-            running: None,
-            owner,
-        };
+        let mut world = Self { folder, address, running: None, owner };
         world.run(server);
         world
     }
@@ -63,9 +56,7 @@ impl World {
 
     /// Starts it again where it was.
     pub(crate) async fn start(&mut self) {
-        let server = Server::bind(&config(&self.folder, self.address), Seams::system())
-            .await
-            .unwrap();
+        let server = Server::bind(&config(&self.folder, self.address), Seams::system()).await.unwrap();
         self.run(server);
     }
 
@@ -105,11 +96,7 @@ impl Person {
         client.start().await.unwrap();
         client.wait_online(PATIENCE).await.unwrap();
         let lobby = client.room_named(&"lobby".parse().unwrap()).await.unwrap().room;
-        Self {
-            client,
-            folder,
-            lobby,
-        }
+        Self { client, folder, lobby }
     }
 
     /// Invites somebody, who joins.
@@ -119,13 +106,7 @@ impl Person {
 
     pub(crate) async fn invite(&self) -> InviteLink {
         let life = Duration::from_secs(3_600);
-        let new = NewInvite {
-            uses: 1,
-            life,
-            room: None,
-            role: None,
-            own_device: false,
-        };
+        let new = NewInvite { uses: 1, life, room: None, role: None, own_device: false };
         self.client.create_invite(new).await.unwrap().1
     }
 
@@ -136,11 +117,7 @@ impl Person {
 
     /// Says something and waits until it is in the log.
     pub(crate) async fn says(&self, text: &str) -> u64 {
-        let id = self
-            .client
-            .send(self.lobby, quipu_client::Draft::text(text))
-            .await
-            .unwrap();
+        let id = self.client.send(self.lobby, quipu_client::Draft::text(text)).await.unwrap();
         self.client.wait_sent(id, PATIENCE).await.unwrap().at.seq.0
     }
 
@@ -167,17 +144,12 @@ impl Person {
     /// Messages and their positions, up to the one that says `last`.
     pub(crate) async fn hears_until(&self, last: &str) -> Vec<(u64, String)> {
         let is_last = |event: &Event| text_of(event).is_some_and(|(_, text)| text == last);
-        self.events_until(is_last)
-            .await
-            .iter()
-            .filter_map(text_of)
-            .collect()
+        self.events_until(is_last).await.iter().filter_map(text_of).collect()
     }
 
     /// Waits for a state.
     pub(crate) async fn is(&self, wanted: impl Fn(&ConnState) -> bool) {
-        self.events_until(|event| matches!(event, Event::State(state) if wanted(state)))
-            .await;
+        self.events_until(|event| matches!(event, Event::State(state) if wanted(state))).await;
     }
 }
 

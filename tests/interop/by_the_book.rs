@@ -23,10 +23,7 @@ use crate::plain::wire::{Item, cbor, map};
 #[test]
 fn the_plain_client_has_nothing_of_ours() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/plain");
-    let files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() >= 6, "{files:?}");
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
@@ -52,11 +49,7 @@ fn links_are_read_and_damage_is_seen() {
         for place in fragment..text.len() {
             let mut damaged = text.as_bytes().to_vec();
             damaged[place] = if damaged[place] == b'A' { b'B' } else { b'A' };
-            assert_eq!(
-                Link::parse(std::str::from_utf8(&damaged).unwrap()),
-                None,
-                "at {place}"
-            );
+            assert_eq!(Link::parse(std::str::from_utf8(&damaged).unwrap()), None, "at {place}");
         }
     }
 }
@@ -84,11 +77,7 @@ async fn a_server_with_another_pin_is_not_spoken_to() {
     let dialled = dial(server.address, &link.host, sha256(&link.pin), "quipu/1");
     let error = soon(dialled).await.map(drop).unwrap_err();
     assert!(matches!(error, ConnectionError::TransportError(_)), "{error:?}");
-    assert!(
-        soon(dial(server.address, &link.host, link.pin, "quipu/1"))
-            .await
-            .is_ok()
-    );
+    assert!(soon(dial(server.address, &link.host, link.pin, "quipu/1")).await.is_ok());
 }
 
 #[tokio::test]
@@ -101,22 +90,14 @@ async fn two_people_talk_and_one_comes_back_to_all_of_it() {
         let mut room = here.subscribe(&lobby, None).await;
         assert_eq!(room.snapshot().await.nth(1).key(1).bytes(), lobby);
         // How it began: the room was made, and she came in.
-        let began: Vec<_> = room
-            .backlog()
-            .await
-            .iter()
-            .map(|entry| entry.nth(5).uint())
-            .collect();
+        let began: Vec<_> = room.backlog().await.iter().map(|entry| entry.nth(5).uint()).collect();
         assert_eq!(began, [CREATED, MEMBER]);
 
         let bob = ada.invites(&here, "bob").await;
         let there = bob.connect().await;
         let mut bob_says = there.publisher().await;
         let joined = room.entry().await;
-        assert_eq!(
-            (joined.nth(5).uint(), joined.nth(2).bytes()),
-            (MEMBER, bob.user.clone())
-        );
+        assert_eq!((joined.nth(5).uint(), joined.nth(2).bytes()), (MEMBER, bob.user.clone()));
 
         let place = acked(&mut bob_says, &lobby, "are you there?").await;
         let heard = room.entry().await;
@@ -157,16 +138,8 @@ async fn saying_it_twice_says_it_once() {
         let session = ada.connect().await;
         let lobby = lobby(&session).await;
         let message = random();
-        let first = session
-            .publisher()
-            .await
-            .publish(&lobby, message, "once")
-            .await
-            .expect(ACK);
-        assert_eq!(
-            (first.nth(0).bytes(), first.nth(3).bool()),
-            (message.to_vec(), false)
-        );
+        let first = session.publisher().await.publish(&lobby, message, "once").await.expect(ACK);
+        assert_eq!((first.nth(0).bytes(), first.nth(3).bool()), (message.to_vec(), false));
 
         // A retry mostly comes on another connection: the answer was lost with the first.
         let mut again = ada.connect().await;
@@ -183,11 +156,7 @@ async fn saying_it_twice_says_it_once() {
         let mut room = again.subscribe(&lobby, None).await;
         room.snapshot().await;
         let told = room.backlog().await;
-        let texts: Vec<_> = told
-            .iter()
-            .filter(|entry| entry.nth(5).uint() == TEXT)
-            .map(text)
-            .collect();
+        let texts: Vec<_> = told.iter().filter(|entry| entry.nth(5).uint() == TEXT).map(text).collect();
         assert_eq!(texts, ["once"]);
     })
     .await;
@@ -231,10 +200,7 @@ async fn an_invite_lets_in_one_device_however_often_it_asks() {
 
         let mut session = Session::open(&ada.link, server.address).await;
         assert_eq!(session.redeem(&Device::new(), "eve").await.code(), USED);
-        let unknown = Link {
-            secret: random(),
-            ..ada.link.clone()
-        };
+        let unknown = Link { secret: random(), ..ada.link.clone() };
         let mut session = Session::open(&unknown, server.address).await;
         assert_eq!(session.redeem(&Device::new(), "eve").await.code(), NOT_FOUND);
     })
@@ -265,13 +231,7 @@ impl Person {
         let auth = session.auth(&device, &token);
         let who = session.say(&auth).await.expect(AUTHENTICATED);
         assert_eq!((who.key(1).bytes(), who.key(2)), (user.clone(), answer.key(4)));
-        Self {
-            link,
-            address,
-            device,
-            token,
-            user,
-        }
+        Self { link, address, device, token, user }
     }
 
     /// Makes an invite and lets somebody else redeem it.
@@ -279,15 +239,7 @@ impl Person {
         let ask = map([(1, 1.into()), (2, 60_000.into())]);
         let invite = session.ask(CREATE_INVITE, &ask).await[0].expect(INVITE_ANSWER);
         let secret = invite.key(2).bytes().try_into().unwrap();
-        Self::join(
-            Link {
-                secret,
-                ..self.link.clone()
-            },
-            self.address,
-            nickname,
-        )
-        .await
+        Self::join(Link { secret, ..self.link.clone() }, self.address, nickname).await
     }
 
     /// A new connection, authenticated.
@@ -344,9 +296,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn vectors(file: &str) -> serde_json::Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("protocol/spec/vectors")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol/spec/vectors").join(file);
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 

@@ -42,11 +42,7 @@ fn quinns_client_does_not_trust_us_without_our_authority() {
     let home = tempfile::tempdir().unwrap();
     let fetched = run(client(home.path()).arg(url(server.address.port(), "/")));
     assert_eq!(fetched.status.code(), Some(1), "{fetched:?}");
-    assert!(
-        stderr(&fetched).contains("failed to connect"),
-        "{}",
-        stderr(&fetched)
-    );
+    assert!(stderr(&fetched).contains("failed to connect"), "{}", stderr(&fetched));
     health(&server);
 }
 
@@ -85,25 +81,11 @@ fn our_command_line_says_what_is_wrong_with_their_server() {
     };
     let link = link.to_string();
     let joined = quipu(&["join", &link, "--nick", "ada", "--yes"]);
-    assert_eq!(
-        joined.status.code(),
-        Some(NO_COMMON_VERSION),
-        "{}",
-        stderr(&joined)
-    );
-    assert!(
-        stderr(&joined).contains("speaks no version of the protocol"),
-        "{}",
-        stderr(&joined)
-    );
+    assert_eq!(joined.status.code(), Some(NO_COMMON_VERSION), "{}", stderr(&joined));
+    assert!(stderr(&joined).contains("speaks no version of the protocol"), "{}", stderr(&joined));
     let looked = quipu(&["doctor", &link]);
     println!("{looked:?}");
-    assert_eq!(
-        looked.status.code(),
-        Some(NO_COMMON_VERSION),
-        "{}",
-        stderr(&looked)
-    );
+    assert_eq!(looked.status.code(), Some(NO_COMMON_VERSION), "{}", stderr(&looked));
     assert_eq!(theirs.fetch(), "hello from a file\n");
 }
 
@@ -118,10 +100,7 @@ fn quipu(arguments: &[&str]) -> Output {
 fn refused_for_its_protocol(dialled: Result<(), ConnectionError>) {
     match dialled {
         Err(ConnectionError::ConnectionClosed(close)) => {
-            assert_eq!(
-                close.error_code,
-                TransportErrorCode::crypto(NO_APPLICATION_PROTOCOL)
-            );
+            assert_eq!(close.error_code, TransportErrorCode::crypto(NO_APPLICATION_PROTOCOL));
             assert_eq!(u64::from(close.error_code), 0x178);
         }
         other => panic!("{other:?}"),
@@ -150,21 +129,13 @@ impl Theirs {
         fs::create_dir(&served).unwrap();
         fs::write(served.join("hello.txt"), "hello from a file\n").unwrap();
         let mut command = example("server", home.path());
-        command
-            .arg(&served)
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.arg(&served).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut running = start(&mut command);
         let port = first(running.0.stderr.take().unwrap(), |line| {
             let (_, port) = line.split_once("listening on")?.1.rsplit_once(':')?;
             port.trim().parse().ok()
         });
-        Self {
-            home,
-            port: port.expect("the server says where it listens"),
-            _running: running,
-        }
+        Self { home, port: port.expect("the server says where it listens"), _running: running }
     }
 
     /// The file, by quinn's client. It finds the server's certificate in the home they share.

@@ -8,10 +8,7 @@
 //!
 //! Our server is the real binary, each test's own. The first tests of `foreign` and `python` leave ourselves out of it:
 //! while they pass, a failing one further on is ours.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop where it stands"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 mod by_the_book;
 mod foreign;

@@ -47,12 +47,7 @@ impl Server {
         };
         let (host, _) = link["quipu://".len()..].split_once('/').unwrap();
         address.set_port(host.rsplit(':').next().unwrap().parse().unwrap());
-        Self {
-            folder,
-            _running: running,
-            link,
-            address,
-        }
+        Self { folder, _running: running, link, address }
     }
 
     /// The certificate of its authority, in DER.

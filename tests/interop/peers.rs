@@ -20,18 +20,10 @@ pub(crate) fn quipu() -> PathBuf {
 
 /// The path that a script of this folder prints.
 fn printed_by(script: &str) -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/interop")
-        .join(script);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(script);
     // The folder cargo gave these tests is tmp/ of the target folder, wherever that is.
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .expect("tmp/ lies in the target folder");
-    let output = Command::new("bash")
-        .arg(&script)
-        .env("CARGO_TARGET_DIR", target)
-        .output()
-        .unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("tmp/ lies in the target folder");
+    let output = Command::new("bash").arg(&script).env("CARGO_TARGET_DIR", target).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{} failed: {stderr}", script.display());
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())

@@ -41,11 +41,7 @@ pub(crate) fn run(command: &mut Command) -> Output {
         panic!("no end after {SOON:?}: {}", String::from_utf8_lossy(&stderr));
     };
     let status = running.0.wait().unwrap();
-    Output {
-        status,
-        stdout,
-        stderr,
-    }
+    Output { status, stdout, stderr }
 }
 
 /// The first line of `output` in which `find` sees what it looks for. The rest is read too, so that nobody fails at

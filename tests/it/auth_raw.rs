@@ -24,10 +24,7 @@ fn unauthenticated() -> Refusal {
 }
 
 fn auth_frame(token: &[u8], proof: impl Into<Vec<u8>>) -> Auth {
-    Auth {
-        token: Blob::new(token.to_vec()).unwrap(),
-        proof: Blob::new(proof.into()).unwrap(),
-    }
+    Auth { token: Blob::new(token.to_vec()).unwrap(), proof: Blob::new(proof.into()).unwrap() }
 }
 
 /// Shows the server token and proof on a connection of their own; it must say no, and nothing more.
@@ -49,8 +46,7 @@ async fn whoever_does_not_say_who_they_are_is_closed_in_time() {
     let dripping = server.dial().await;
     let mut drip = dripping.greet().await;
     // A whole frame is announced, and never comes whole.
-    drip.write(&auth_frame(&[0; 600], [0; 300]).to_frame()[..400])
-        .await;
+    drip.write(&auth_frame(&[0; 600], [0; 300]).to_frame()[..400]).await;
     let drops = async {
         loop {
             drip.write(&[0]).await;
@@ -73,14 +69,10 @@ async fn whoever_does_not_say_who_they_are_is_closed_in_time() {
 #[tokio::test]
 async fn a_replayed_proof_is_worthless_on_another_connection() {
     let server = TestServer::start().await;
-    let Member {
-        peer, device, token, ..
-    } = server.owner().await;
+    let Member { peer, device, token, .. } = server.owner().await;
     let stolen = auth_frame(
         &token.token,
-        device
-            .prove(Purpose::Auth, token::auth_subject(&token.token), &peer)
-            .to_vec(),
+        device.prove(Purpose::Auth, token::auth_subject(&token.token), &peer).to_vec(),
     );
     let thief = server.dial().await;
     let mut control = thief.greet().await;
@@ -106,32 +98,22 @@ async fn a_proof_counts_for_its_key_purpose_subject_and_server_alone() {
     let Member { device, token, .. } = server.owner().await;
     let token = &token.token[..];
     let subject = token::auth_subject(token);
-    refused(&server, "another key", token, |peer| {
-        Device::new().prove(Purpose::Auth, subject, peer).to_vec()
-    })
-    .await;
-    for purpose in [Purpose::Refresh, Purpose::Redeem] {
-        refused(&server, "another purpose", token, |peer| {
-            device.prove(purpose, subject, peer).to_vec()
-        })
+    refused(&server, "another key", token, |peer| Device::new().prove(Purpose::Auth, subject, peer).to_vec())
         .await;
+    for purpose in [Purpose::Refresh, Purpose::Redeem] {
+        refused(&server, "another purpose", token, |peer| device.prove(purpose, subject, peer).to_vec())
+            .await;
     }
     refused(&server, "another subject", token, |peer| {
-        device
-            .prove(Purpose::Auth, token::auth_subject(b"another"), peer)
-            .to_vec()
+        device.prove(Purpose::Auth, token::auth_subject(b"another"), peer).to_vec()
     })
     .await;
     refused(&server, "another server", token, |peer| {
-        device
-            .prove_for(Purpose::Auth, subject, [7; 32], &peer.exporter(&subject))
-            .to_vec()
+        device.prove_for(Purpose::Auth, subject, [7; 32], &peer.exporter(&subject)).to_vec()
     })
     .await;
     refused(&server, "no exporter", token, |peer| {
-        device
-            .prove_for(Purpose::Auth, subject, peer.pin, &[0; 32])
-            .to_vec()
+        device.prove_for(Purpose::Auth, subject, peer.pin, &[0; 32]).to_vec()
     })
     .await;
     refused(&server, "no proof", token, |_| Vec::new()).await;
@@ -146,18 +128,9 @@ async fn refresh_takes_its_own_purpose_key_and_device() {
     let peer = server.dial().await;
     let mut control = peer.greet().await;
     let wrong = [
-        (
-            member.token.device,
-            member.device.prove(Purpose::Auth, subject, &peer),
-        ),
-        (
-            member.token.device,
-            other.device.prove(Purpose::Refresh, subject, &peer),
-        ),
-        (
-            other.token.device,
-            member.device.prove(Purpose::Refresh, subject, &peer),
-        ),
+        (member.token.device, member.device.prove(Purpose::Auth, subject, &peer)),
+        (member.token.device, other.device.prove(Purpose::Refresh, subject, &peer)),
+        (other.token.device, member.device.prove(Purpose::Refresh, subject, &peer)),
     ];
     for (device, proof) in wrong {
         let answer: Result<Token, _> = control.ask(&Refresh { device, proof }).await;
@@ -208,10 +181,7 @@ async fn a_token_of_another_server_or_key_is_refused() {
 
     // Claims and key id of a good token, signed by a stranger; and by the right key, with what else may be wrong.
     let good = CoseSign1::from_slice(&token.token).unwrap();
-    let seed: [u8; 32] = std::fs::read(server.secrets().join("token.key"))
-        .unwrap()
-        .try_into()
-        .unwrap();
+    let seed: [u8; 32] = std::fs::read(server.secrets().join("token.key")).unwrap().try_into().unwrap();
     let (ours, strange) = (TokenKey::from_seed(&seed), TokenKey::from_seed(&[9; 32]));
     let header = |algorithm: Option<Algorithm>| {
         let mut header = HeaderBuilder::new().key_id(ours.id().to_vec()).build();
@@ -219,17 +189,13 @@ async fn a_token_of_another_server_or_key_is_refused() {
         header
     };
     let sign = |algorithm: Option<Algorithm>, key: &TokenKey| {
-        let sign1 = CoseSign1Builder::new()
-            .protected(header(algorithm))
-            .payload(good.payload.clone().unwrap());
+        let sign1 =
+            CoseSign1Builder::new().protected(header(algorithm)).payload(good.payload.clone().unwrap());
         sign1.create_signature(&[], |message| key.sign(message)).build()
     };
     let mut swapped = sign(None, &ours);
     swapped.unprotected = header(Some(Algorithm::EdDSA));
-    let unsigned = CoseSign1 {
-        signature: Vec::new(),
-        ..sign(Some(Algorithm::EdDSA), &ours)
-    };
+    let unsigned = CoseSign1 { signature: Vec::new(), ..sign(Some(Algorithm::EdDSA), &ours) };
     let forged = [
         sign(Some(Algorithm::EdDSA), &strange),
         sign(Some(Algorithm::ES256), &ours),
@@ -241,9 +207,7 @@ async fn a_token_of_another_server_or_key_is_refused() {
     for (number, token) in forged.into_iter().enumerate() {
         let token = token.to_vec().unwrap();
         refused(&server, &format!("forged {number}"), &token, |peer| {
-            device
-                .prove(Purpose::Auth, token::auth_subject(&token), peer)
-                .to_vec()
+            device.prove(Purpose::Auth, token::auth_subject(&token), peer).to_vec()
         })
         .await;
     }
@@ -295,39 +259,17 @@ async fn a_p256_device_is_as_good_and_is_not_taken_for_another() {
         key: key.clone(),
         nickname: "phone".parse().unwrap(),
         device_name: "a phone".parse().unwrap(),
-        proof: prove(
-            Purpose::Redeem,
-            token::redeem_subject(&secret, &key),
-            named,
-            &peer,
-        ),
+        proof: prove(Purpose::Redeem, token::redeem_subject(&secret, &key), named, &peer),
     };
     let wrong: Result<Token, _> = control.ask(&redeem(algorithm::EDDSA)).await;
     assert_eq!(wrong, Err(unauthenticated()));
     // Half a key of each kind is none.
-    let neither = Redeem {
-        key: CoseKey {
-            kty: 1,
-            ..key.clone()
-        },
-        ..redeem(algorithm::ES256)
-    };
+    let neither = Redeem { key: CoseKey { kty: 1, ..key.clone() }, ..redeem(algorithm::ES256) };
     let wrong: Result<Token, _> = control.ask(&neither).await;
     assert_eq!(wrong, Err(unauthenticated()));
     let token: Token = control.ask(&redeem(algorithm::ES256)).await.unwrap();
-    let proof = prove(
-        Purpose::Auth,
-        token::auth_subject(&token.token),
-        algorithm::ES256,
-        &peer,
-    );
-    let me: Authenticated = control
-        .ask(&Auth {
-            token: token.token,
-            proof,
-        })
-        .await
-        .unwrap();
+    let proof = prove(Purpose::Auth, token::auth_subject(&token.token), algorithm::ES256, &peer);
+    let me: Authenticated = control.ask(&Auth { token: token.token, proof }).await.unwrap();
     assert_eq!(me.nickname.as_str(), "phone");
 }
 
@@ -346,9 +288,7 @@ async fn an_ended_token_is_refreshed_and_good_again() {
     assert_eq!((me.user, me.expires_ms), (token.user, fresh.expires_ms));
 
     // A token from the future is one from a clock that was put back; more than the skew is too much.
-    server
-        .clock
-        .set(fresh.expires_ms - TOKEN_LIFE_MS - CLOCK_SKEW_MS - 1);
+    server.clock.set(fresh.expires_ms - TOKEN_LIFE_MS - CLOCK_SKEW_MS - 1);
     let peer = server.dial().await;
     let mut control = peer.greet().await;
     let refusal = peer.auth(&mut control, &fresh.token, &device).await.unwrap_err();
@@ -360,19 +300,10 @@ async fn an_ended_token_is_refreshed_and_good_again() {
 async fn a_session_ends_with_its_token() {
     let server = TestServer::start().await;
     let owner = server.owner().await;
-    let others = [
-        server.join(&owner, "careless").await,
-        server.join(&owner, "wrong").await,
-    ];
+    let others = [server.join(&owner, "careless").await, server.join(&owner, "wrong").await];
     server.clock.set(owner.token.expires_ms + CLOCK_SKEW_MS - 1_000);
     let mut careful = server.again(owner).await;
-    let Member {
-        peer,
-        control,
-        device,
-        token,
-        ..
-    } = &mut careful;
+    let Member { peer, control, device, token, .. } = &mut careful;
     let fresh = peer.refresh(control, token, device).await.unwrap();
     let [careless, wrong] = others;
     let careless = server.again(careless).await;
@@ -389,18 +320,8 @@ async fn a_session_ends_with_its_token() {
 async fn a_session_does_not_authenticate_twice_or_guess_for_ever() {
     let server = TestServer::start().await;
     let mut member = server.owner().await;
-    let proof = member.device.prove(
-        Purpose::Auth,
-        token::auth_subject(&member.token.token),
-        &member.peer,
-    );
-    member
-        .control
-        .send(&Auth {
-            token: member.token.token.clone(),
-            proof,
-        })
-        .await;
+    let proof = member.device.prove(Purpose::Auth, token::auth_subject(&member.token.token), &member.peer);
+    member.control.send(&Auth { token: member.token.token.clone(), proof }).await;
     assert_eq!(member.peer.closed().await, CloseCode::Protocol);
 
     member = server.again(member).await;
@@ -409,10 +330,7 @@ async fn a_session_does_not_authenticate_twice_or_guess_for_ever() {
 
     member = server.again(member).await;
     for _ in 0..3 {
-        let answer = member
-            .peer
-            .refresh(&mut member.control, &member.token, &Device::new())
-            .await;
+        let answer = member.peer.refresh(&mut member.control, &member.token, &Device::new()).await;
         assert_eq!(answer, Err(unauthenticated()));
     }
     assert_eq!(member.peer.closed().await, CloseCode::AuthFailed);

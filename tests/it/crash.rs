@@ -48,13 +48,11 @@ async fn kills_under_load_lose_double_and_reorder_nothing() {
     let mut server = ServerProcess::start_with(FAST);
     let (room, peers) = join_all(&server, &folder).await;
     let mut peers = peers.into_iter();
-    let authors: Vec<Author> = (0..AUTHORS)
-        .map(|number| Author::start(number, peers.next().unwrap(), room))
-        .collect();
+    let authors: Vec<Author> =
+        (0..AUTHORS).map(|number| Author::start(number, peers.next().unwrap(), room)).collect();
     let habits = [Habit::Marking, Habit::Marking, Habit::Silent];
-    let mut readers: Vec<Reader> = habits
-        .map(|habit| Reader::start(peers.next().unwrap(), room, habit))
-        .into();
+    let mut readers: Vec<Reader> =
+        habits.map(|habit| Reader::start(peers.next().unwrap(), room, habit)).into();
 
     for cycle in 0..cycles {
         let goal = acked(&authors) + 1 + dice.below(ACKS_MAX);
@@ -111,10 +109,7 @@ async fn kills_under_load_lose_double_and_reorder_nothing() {
          they were sent again"
     );
     // Otherwise no kill fell between a commit and its acknowledgement, and the half of this test was asleep.
-    assert!(
-        repeated > 0 || cycles < CYCLES,
-        "no retry met its own first attempt"
-    );
+    assert!(repeated > 0 || cycles < CYCLES, "no retry met its own first attempt");
 }
 
 /// The lobby, and a joined and connected client for each author and reader and one more.
@@ -123,10 +118,7 @@ async fn join_all(server: &ServerProcess, folder: &TempDir) -> (RoomId, Vec<Peer
     let mut link = server.link().to_owned();
     for number in 0..AUTHORS + 4 {
         let peer = Peer::open(folder.path().join(number.to_string())).await;
-        peer.client
-            .join(&link, &format!("p{number}"), "test")
-            .await
-            .unwrap();
+        peer.client.join(&link, &format!("p{number}"), "test").await.unwrap();
         peer.client.start().await.unwrap();
         if number == 0 {
             let invite = NewInvite {
@@ -161,16 +153,13 @@ async fn wait_for(what: &str, happened: impl Fn() -> bool) {
 /// What SQLite says about the file that was killed so often.
 fn integrity(server: &ServerProcess) -> String {
     let db = rusqlite::Connection::open(server.database()).unwrap();
-    db.query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap()
+    db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap()
 }
 
 /// A number from the environment.
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|error| panic!("{variable}={text}: {error}")),
+        Ok(text) => text.parse().unwrap_or_else(|error| panic!("{variable}={text}: {error}")),
         Err(_) => default,
     }
 }

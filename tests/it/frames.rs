@@ -36,10 +36,7 @@ const PAYLOADS: &[(&str, &[u8])] = &[
     ("4 billion items in five bytes", &[0x9a, 0xff, 0xff, 0xff, 0xff]),
     ("4 billion pairs in five bytes", &[0xba, 0xff, 0xff, 0xff, 0xff]),
     ("4 billion bytes in five bytes", &[0x5a, 0xff, 0xff, 0xff, 0xff]),
-    (
-        "nested nine deep",
-        &[0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x80],
-    ),
+    ("nested nine deep", &[0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0x80]),
     ("nested two thousand deep", &[0x81; 2_000]),
     ("a tag", &[0xc0, 0xa0]),
     ("a float", &[0xf9, 0x00, 0x00]),
@@ -66,40 +63,15 @@ fn breaches(ty: FrameType) -> Vec<Breach> {
         |(name, payload): &(&str, &[u8])| breach(name, seal(ty, payload).to_vec(), false, ResetCode::BadCbor);
     let cut = |at: usize| {
         let frame = seal(ty, &[0xa1, 0x01, 0x80]);
-        breach(
-            &format!("an end after {at} bytes"),
-            frame[..at].to_vec(),
-            true,
-            ResetCode::BadCbor,
-        )
+        breach(&format!("an end after {at} bytes"), frame[..at].to_vec(), true, ResetCode::BadCbor)
     };
     let mut all: Vec<_> = PAYLOADS.iter().map(payload).chain((1..5).map(cut)).collect();
     all.extend([
         breach("65537 bytes announced", head(65_537), false, ResetCode::TooLarge),
-        breach(
-            "2^32 - 1 bytes announced",
-            head(u64::from(u32::MAX)),
-            false,
-            ResetCode::TooLarge,
-        ),
-        breach(
-            "2^62 - 1 bytes announced",
-            head(varint::MAX),
-            false,
-            ResetCode::TooLarge,
-        ),
-        breach(
-            "an end inside the largest frame",
-            head(65_536),
-            true,
-            ResetCode::BadCbor,
-        ),
-        breach(
-            "a type in two bytes",
-            vec![0x40, ty.0.min(0x3f) as u8],
-            false,
-            ResetCode::BadCbor,
-        ),
+        breach("2^32 - 1 bytes announced", head(u64::from(u32::MAX)), false, ResetCode::TooLarge),
+        breach("2^62 - 1 bytes announced", head(varint::MAX), false, ResetCode::TooLarge),
+        breach("an end inside the largest frame", head(65_536), true, ResetCode::BadCbor),
+        breach("a type in two bytes", vec![0x40, ty.0.min(0x3f) as u8], false, ResetCode::BadCbor),
         breach(
             "a length in two bytes",
             [&head(0)[..head(0).len() - 1], &[0x40, 0x01]].concat(),
@@ -134,9 +106,8 @@ fn misplaced(belongs: &[u64]) -> Vec<Breach> {
     known.map(breach).collect()
 }
 
-const QUESTIONS: &[u64] = &[
-    0x80, 0x84, 0x88, 0x8c, 0x90, 0x94, 0x98, 0x9a, 0x9c, 0x9e, 0xa0, 0xa2, 0xa6, 0xaa, 0xae, 0xb0, 0xb4,
-];
+const QUESTIONS: &[u64] =
+    &[0x80, 0x84, 0x88, 0x8c, 0x90, 0x94, 0x98, 0x9a, 0x9c, 0x9e, 0xa0, 0xa2, 0xa6, 0xaa, 0xae, 0xb0, 0xb4];
 const GREETINGS: &[u64] = &[0x00, 0x02, 0x0a, 0x0c];
 
 async fn commit(stream: &mut RawStream, breach: &Breach) {
@@ -154,17 +125,10 @@ async fn check(server: &TestServer, mut member: Member, ty: BidiType, breaches: 
             let mut stream = member.peer.open(ty.number()).await;
             commit(&mut stream, breach).await;
             let name = &breach.name;
-            assert_eq!(
-                stream.read.broken().await,
-                Ended::Reset(breach.reset),
-                "{ty:?}: {name}"
-            );
+            assert_eq!(stream.read.broken().await, Ended::Reset(breach.reset), "{ty:?}: {name}");
             let stopped = stream.stopped().await;
             // A stream that the peer had ended cannot be stopped.
-            assert!(
-                breach.ends || stopped == Some(breach.reset),
-                "{ty:?}: {name}: {stopped:?}"
-            );
+            assert!(breach.ends || stopped == Some(breach.reset), "{ty:?}: {name}: {stopped:?}");
         }
         member.is_served().await;
     }
@@ -192,22 +156,12 @@ async fn a_breach_on_control_ends_the_connection() {
         let stranger = server.dial().await;
         let mut control = stranger.greet().await;
         commit(&mut control, &breach).await;
-        assert_eq!(
-            stranger.closed().await,
-            CloseCode::Protocol,
-            "a stranger: {}",
-            breach.name
-        );
+        assert_eq!(stranger.closed().await, CloseCode::Protocol, "a stranger: {}", breach.name);
     }
     for breach in [breaches(Refresh::TYPE), misplaced(&[Refresh::TYPE.0])].concat_all() {
         hostile = server.again(hostile).await;
         commit(&mut hostile.control, &breach).await;
-        assert_eq!(
-            hostile.peer.closed().await,
-            CloseCode::Protocol,
-            "a member: {}",
-            breach.name
-        );
+        assert_eq!(hostile.peer.closed().await, CloseCode::Protocol, "a member: {}", breach.name);
     }
     owner.is_served().await;
 }
@@ -243,9 +197,7 @@ async fn the_hostile_vectors_end_as_they_say() {
                     }
                 },
             };
-            let reset = vector
-                .reset
-                .map(|code| ResetCode::from_number(code.into()).unwrap());
+            let reset = vector.reset.map(|code| ResetCode::from_number(code.into()).unwrap());
             assert_eq!(ended, reset.map(Ended::Reset), "{}", vector.name);
         }
         hostile.is_served().await;
@@ -267,13 +219,7 @@ async fn every_question_refuses_noise() {
         ends: false,
         reset: ResetCode::BadCbor,
     };
-    check(
-        &server,
-        hostile,
-        BidiType::Request,
-        QUESTIONS.iter().map(noise).collect(),
-    )
-    .await;
+    check(&server, hostile, BidiType::Request, QUESTIONS.iter().map(noise).collect()).await;
 }
 
 #[tokio::test]
@@ -281,9 +227,7 @@ async fn frames_that_may_be_skipped_are_skipped() {
     let server = TestServer::start().await;
     let peer = server.dial().await;
     let mut control = peer.open(BidiType::Control.number()).await;
-    let grease: Vec<u8> = (0..20)
-        .flat_map(|n| seal(FrameType(grease_frame(n)), &[0xff; 70]))
-        .collect();
+    let grease: Vec<u8> = (0..20).flat_map(|n| seal(FrameType(grease_frame(n)), &[0xff; 70])).collect();
     // Also before Hello: they mean nothing.
     control.write(&grease).await;
     control.send(&our_hello()).await;
@@ -300,12 +244,7 @@ async fn frames_that_may_be_skipped_are_skipped() {
     assert!(author.published().await.is_ok());
     let mut request = member.peer.open(BidiType::Request.number()).await;
     request.write(&grease).await;
-    request
-        .send(&Subscribe {
-            rooms: List::default(),
-            priority: None,
-        })
-        .await;
+    request.send(&Subscribe { rooms: List::default(), priority: None }).await;
     let _: Subscribed = request.read.expect().await;
     member.is_served().await;
 }
@@ -319,11 +258,7 @@ async fn streams_nobody_knows_are_reset_and_not_held_against_the_peer() {
     for ty in unknown.chain(reserved) {
         let mut stream = member.peer.open(ty).await;
         stream.write(b"whatever it may be").await;
-        assert_eq!(
-            stream.read.broken().await,
-            Ended::Reset(ResetCode::UnknownStream),
-            "{ty:#x}"
-        );
+        assert_eq!(stream.read.broken().await, Ended::Reset(ResetCode::UnknownStream), "{ty:#x}");
         assert_eq!(stream.stopped().await, Some(ResetCode::UnknownStream), "{ty:#x}");
     }
     member.is_served().await;
@@ -352,20 +287,12 @@ async fn begins(server: &TestServer, ty: u64, bytes: &[u8]) -> CloseCode {
 async fn control_comes_first_and_hello_first_on_it() {
     let server = TestServer::start().await;
     for ty in [BidiType::Publish, BidiType::Request, BidiType::Upload].map(BidiType::number) {
-        assert_eq!(
-            begins(&server, ty, &[]).await,
-            CloseCode::Protocol,
-            "first {ty:#x}"
-        );
+        assert_eq!(begins(&server, ty, &[]).await, CloseCode::Protocol, "first {ty:#x}");
     }
     assert_eq!(begins(&server, grease(3), &[]).await, CloseCode::Protocol);
     for ty in [0x02, 0x0a, 0x0c, 0x3e, 0x80] {
         let frame = seal(FrameType(ty), &[0xa0]);
-        assert_eq!(
-            begins(&server, 0, &frame).await,
-            CloseCode::Protocol,
-            "before hello: {ty:#x}"
-        );
+        assert_eq!(begins(&server, 0, &frame).await, CloseCode::Protocol, "before hello: {ty:#x}");
     }
     // An end instead of a beginning.
     let peer = server.dial().await;
@@ -402,13 +329,7 @@ async fn questions_before_authentication_wait_for_it() {
     let peer = server.dial().await;
     let mut control = peer.greet().await;
     let mut early = peer.open(BidiType::Request.number()).await;
-    early
-        .send(&ListRooms {
-            mine: true,
-            after: None,
-            name: None,
-        })
-        .await;
+    early.send(&ListRooms { mine: true, after: None, name: None }).await;
     early.finish();
     // Whatever CONTROL answers next was asked after the question.
     control.send(&our_hello()).await;
@@ -449,21 +370,10 @@ async fn more_faults_than_are_forgiven_end_the_connection() {
 async fn datagrams_of_any_kind_are_survived() {
     let server = TestServer::start_v6().await;
     let member = server.owner().await;
-    let noise = [
-        &[][..],
-        &[0xff; 1],
-        &[0x40, 0x71, 0x00],
-        &[0x40, 0x71, 0xff],
-        &[0; 1_100],
-        &[0x81; 1_000],
-    ];
+    let noise = [&[][..], &[0xff; 1], &[0x40, 0x71, 0x00], &[0x40, 0x71, 0xff], &[0; 1_100], &[0x81; 1_000]];
     for bytes in noise {
         for _ in 0..50 {
-            member
-                .peer
-                .connection
-                .send_datagram(bytes.to_vec().into())
-                .unwrap();
+            member.peer.connection.send_datagram(bytes.to_vec().into()).unwrap();
         }
     }
     member.is_served().await;

@@ -42,25 +42,14 @@ async fn crowded() -> TestServer {
 async fn each_way_an_invite_fails_has_its_answer() {
     let server = TestServer::start().await;
     let owner = server.owner().await;
-    assert_eq!(
-        refusal(&server, &server.invite().secret).await,
-        Code::USED,
-        "the owner's"
-    );
+    assert_eq!(refusal(&server, &server.invite().secret).await, Code::USED, "the owner's");
     assert_eq!(refusal(&server, &random()).await, Code::NOT_FOUND, "a guess");
 
     let (number, revoked) = make(&owner, invite(5)).await;
     let _: Done = owner.peer.ask(&RevokeInvite { invite: number }).await.unwrap();
     assert_eq!(refusal(&server, &revoked).await, Code::USED, "one taken back");
 
-    let (_, short) = make(
-        &owner,
-        CreateInvite {
-            life_ms: 60_000,
-            ..invite(1)
-        },
-    )
-    .await;
+    let (_, short) = make(&owner, CreateInvite { life_ms: 60_000, ..invite(1) }).await;
     server.clock.advance(60_000);
     assert_eq!(refusal(&server, &short).await, Code::EXPIRED);
 
@@ -79,10 +68,7 @@ async fn a_taken_nickname_costs_nothing() {
     let (peer, device) = (server.dial().await, Device::new());
     let mut control = peer.greet().await;
     for taken in ["owner", "OWNER"] {
-        let refusal = peer
-            .redeem(&mut control, &secret, &device, taken)
-            .await
-            .unwrap_err();
+        let refusal = peer.redeem(&mut control, &secret, &device, taken).await.unwrap_err();
         assert_eq!(refusal.code, Code::CONFLICT, "{taken}");
     }
     let token = peer.redeem(&mut control, &secret, &device, "ada").await.unwrap();
@@ -124,11 +110,7 @@ async fn of_fifty_who_redeem_one_invite_at_once_one_wins() {
         });
         let (won, lost): (Vec<_>, Vec<_>) = join_all(race).await.into_iter().partition(Result::is_ok);
         assert_eq!(won.len() as u64, uses);
-        assert!(
-            lost.iter()
-                .all(|lost| lost.as_ref().unwrap_err().code == Code::USED),
-            "{lost:?}"
-        );
+        assert!(lost.iter().all(|lost| lost.as_ref().unwrap_err().code == Code::USED), "{lost:?}");
     }
 }
 
@@ -140,11 +122,7 @@ async fn of_fifty_who_want_one_nickname_one_gets_it_and_the_uses_are_left() {
     let race = (0..50).map(|_| attempt_as(&server, secret, "ada"));
     let (won, lost): (Vec<_>, Vec<_>) = join_all(race).await.into_iter().partition(Result::is_ok);
     assert_eq!(won.len(), 1);
-    assert!(
-        lost.iter()
-            .all(|lost| lost.as_ref().unwrap_err().code == Code::CONFLICT),
-        "{lost:?}"
-    );
+    assert!(lost.iter().all(|lost| lost.as_ref().unwrap_err().code == Code::CONFLICT), "{lost:?}");
     attempt(&server, &secret, &Device::new(), "bob").await.unwrap();
 }
 
@@ -157,23 +135,12 @@ async fn attempt_as(server: &TestServer, secret: [u8; 16], nickname: &str) -> Re
 async fn a_repeated_redeem_is_one_account() {
     let server = crowded().await;
     let owner = server.owner().await;
-    let (number, secret) = make(
-        &owner,
-        CreateInvite {
-            life_ms: 60_000,
-            ..invite(1)
-        },
-    )
-    .await;
+    let (number, secret) = make(&owner, CreateInvite { life_ms: 60_000, ..invite(1) }).await;
     let device = Device::new();
     let all = join_all((0..20).map(|_| attempt(&server, &secret, &device, "ada"))).await;
     let first = all[0].as_ref().unwrap();
     let accounts: Vec<_> = all.iter().map(|token| token.as_ref().unwrap()).collect();
-    assert!(
-        accounts
-            .iter()
-            .all(|token| (token.user, token.device) == (first.user, first.device))
-    );
+    assert!(accounts.iter().all(|token| (token.user, token.device) == (first.user, first.device)));
 
     // Also when the invite has ended meanwhile, and under another name, which it does not get.
     let _: Done = owner.peer.ask(&RevokeInvite { invite: number }).await.unwrap();
@@ -197,19 +164,9 @@ async fn a_device_of_ones_own_is_the_same_account() {
     // Whoever is no admin invites their own devices alone.
     let refused: Result<InviteAnswer, Refusal> = member.peer.ask(&invite(1)).await;
     assert_eq!(refused.unwrap_err().code, Code::FORBIDDEN);
-    let (_, secret) = make(
-        &member,
-        CreateInvite {
-            own_device: Some(true),
-            ..invite(7)
-        },
-    )
-    .await;
+    let (_, secret) = make(&member, CreateInvite { own_device: Some(true), ..invite(7) }).await;
     let phone = server.redeem(&secret, "owner").await;
-    assert_eq!(
-        (phone.me.user, phone.me.nickname.as_str()),
-        (member.me.user, "ada")
-    );
+    assert_eq!((phone.me.user, phone.me.nickname.as_str()), (member.me.user, "ada"));
     assert_ne!(phone.me.device, member.me.device);
     assert_eq!(refusal(&server, &secret).await, Code::USED, "seven uses were one");
     member.is_served().await;
@@ -221,21 +178,10 @@ async fn an_invite_to_a_room_leads_into_it() {
     let server = TestServer::start().await;
     let owner = server.owner().await;
     let room = RoomId::from_bytes(random());
-    let create = CreateRoom {
-        room,
-        name: "hidden".parse().unwrap(),
-        visibility: Visibility::PRIVATE,
-        topic: None,
-    };
+    let create =
+        CreateRoom { room, name: "hidden".parse().unwrap(), visibility: Visibility::PRIVATE, topic: None };
     let _: RoomAnswer = owner.peer.ask(&create).await.unwrap();
-    let (_, secret) = make(
-        &owner,
-        CreateInvite {
-            room: Some(room),
-            ..invite(1)
-        },
-    )
-    .await;
+    let (_, secret) = make(&owner, CreateInvite { room: Some(room), ..invite(1) }).await;
     let guest = server.redeem(&secret, "ada").await;
     assert!(guest.subscribe(&[room], None).await[0].is_ok());
     // Others do not see it.
@@ -252,34 +198,18 @@ async fn invites_are_within_bounds() {
         invite(0),
         invite(1_001),
         invite(u64::MAX),
-        CreateInvite {
-            life_ms: 0,
-            ..invite(1)
-        },
-        CreateInvite {
-            life_ms: u64::MAX,
-            ..invite(1)
-        },
+        CreateInvite { life_ms: 0, ..invite(1) },
+        CreateInvite { life_ms: u64::MAX, ..invite(1) },
     ] {
         let answer: Result<InviteAnswer, Refusal> = owner.peer.ask(&wrong).await;
         assert_eq!(answer.unwrap_err().code, Code::BAD_REQUEST, "{wrong:?}");
     }
     let (unknown, impossible) = (RoomId::from_bytes(random()), ServerRole(u64::MAX));
-    let answer: Result<InviteAnswer, Refusal> = owner
-        .peer
-        .ask(&CreateInvite {
-            room: Some(unknown),
-            ..invite(1)
-        })
-        .await;
+    let answer: Result<InviteAnswer, Refusal> =
+        owner.peer.ask(&CreateInvite { room: Some(unknown), ..invite(1) }).await;
     assert_eq!(answer.unwrap_err().code, Code::NOT_FOUND);
-    let answer: Result<InviteAnswer, Refusal> = owner
-        .peer
-        .ask(&CreateInvite {
-            role: Some(impossible),
-            ..invite(1)
-        })
-        .await;
+    let answer: Result<InviteAnswer, Refusal> =
+        owner.peer.ask(&CreateInvite { role: Some(impossible), ..invite(1) }).await;
     assert_eq!(answer.unwrap_err().code, Code::FORBIDDEN);
 }
 
@@ -293,9 +223,7 @@ async fn guessing_ends_soon() {
         let peer = server.dial().await;
         let mut control = peer.greet().await;
         for _ in 0..3 {
-            let answer = peer
-                .redeem(&mut control, &random(), &Device::new(), "thief")
-                .await;
+            let answer = peer.redeem(&mut control, &random(), &Device::new(), "thief").await;
             match answer.unwrap_err() {
                 wrong if wrong.code == Code::NOT_FOUND => guesses += 1,
                 refused => break 'guessing refused,

@@ -30,9 +30,7 @@ async fn publish(member: &Member, draft: &Draft) -> Result<Seq, Code> {
     let answer = author.published().await;
     author.finish();
     author.read.end().await;
-    answer
-        .map(|ack| ack.at.seq)
-        .map_err(|refused| refused.refusal.code)
+    answer.map(|ack| ack.at.seq).map_err(|refused| refused.refusal.code)
 }
 
 /// Burst and rate are 200 and 50 a second: 300 questions take two seconds, and all are answered.
@@ -51,18 +49,11 @@ async fn a_flood_of_questions_waits() {
         for _ in 0..20 {
             let asked = Instant::now();
             other.is_served().await;
-            assert!(
-                asked.elapsed() < Duration::from_secs(1),
-                "another's flood is mine"
-            );
+            assert!(asked.elapsed() < Duration::from_secs(1), "another's flood is mine");
         }
     };
     tokio::join!(flood, meanwhile);
-    assert!(
-        since.elapsed() > Duration::from_millis(1_800),
-        "{:?}",
-        since.elapsed()
-    );
+    assert!(since.elapsed() > Duration::from_millis(1_800), "{:?}", since.elapsed());
 }
 
 #[tokio::test]
@@ -70,11 +61,7 @@ async fn a_question_is_one() {
     let server = TestServer::start().await;
     let owner = server.owner().await;
     let mut stream = owner.peer.open(BidiType::Request.number()).await;
-    let ask = ListRooms {
-        mine: true,
-        after: None,
-        name: None,
-    };
+    let ask = ListRooms { mine: true, after: None, name: None };
     stream.write(&[ask.to_frame(), ask.to_frame()].concat()).await;
     stream.finish();
     let _: Rooms = stream.read.expect().await;
@@ -120,12 +107,7 @@ async fn a_room_too_many_is_refused_and_a_closed_one_makes_place() {
     for n in 0..=ROOMS_OPEN_MAX {
         let room = RoomId::from_bytes(random());
         let name = format!("room-{n}").parse().unwrap();
-        let create = CreateRoom {
-            room,
-            name,
-            visibility: Visibility::PUBLIC,
-            topic: None,
-        };
+        let create = CreateRoom { room, name, visibility: Visibility::PUBLIC, topic: None };
         let _: RoomAnswer = owner.peer.ask(&create).await.unwrap();
         rooms.push(room);
     }
@@ -144,10 +126,7 @@ async fn a_room_too_many_is_refused_and_a_closed_one_makes_place() {
     };
     stream.unsubscribe();
     // The server learns of it in its own time.
-    soon("the free place", async {
-        while owner.subscribe(&[*last], None).await.remove(0).is_err() {}
-    })
-    .await;
+    soon("the free place", async { while owner.subscribe(&[*last], None).await.remove(0).is_err() {} }).await;
 }
 
 #[tokio::test]
@@ -155,62 +134,28 @@ async fn what_cannot_be_said_is_refused_with_its_reason() {
     let server = TestServer::start().await;
     let owner = server.owner().await;
     let room = owner.lobby().await;
-    let with = |ext: Ext| Draft {
-        ext,
-        ..draft(room, "text")
-    };
+    let with = |ext: Ext| Draft { ext, ..draft(room, "text") };
     let none = Ext::default;
     let reserved = [
-        Ext {
-            if_epoch: Some(1),
-            ..none()
-        },
-        Ext {
-            thread_root: Some(Seq(1)),
-            ..none()
-        },
-        Ext {
-            expires_ms: Some(1),
-            ..none()
-        },
-        Ext {
-            epoch: Some(1),
-            ..none()
-        },
-        Ext {
-            previous_hash: Some(Blob::new(vec![0; 32]).unwrap()),
-            ..none()
-        },
+        Ext { if_epoch: Some(1), ..none() },
+        Ext { thread_root: Some(Seq(1)), ..none() },
+        Ext { expires_ms: Some(1), ..none() },
+        Ext { epoch: Some(1), ..none() },
+        Ext { previous_hash: Some(Blob::new(vec![0; 32]).unwrap()), ..none() },
     ];
     for ext in reserved {
         assert_eq!(publish(&owner, &with(ext)).await, Err(Code::UNSUPPORTED));
     }
-    for kind in [
-        Kind::CREATED,
-        Kind::MEMBER,
-        Kind::GROUP_FIRST,
-        Kind(1),
-        Kind(u64::MAX),
-    ] {
-        let draft = Draft {
-            kind,
-            ..draft(room, "text")
-        };
+    for kind in [Kind::CREATED, Kind::MEMBER, Kind::GROUP_FIRST, Kind(1), Kind(u64::MAX)] {
+        let draft = Draft { kind, ..draft(room, "text") };
         assert_eq!(publish(&owner, &draft).await, Err(Code::UNSUPPORTED), "{kind:?}");
     }
     for body in [&b""[..], b"\xff", b"cut \xe2\x82", b"\xed\xa0\x80", b"\xc0\x80"] {
-        assert_eq!(
-            publish(&owner, &draft(room, body)).await,
-            Err(Code::BAD_REQUEST),
-            "{body:?}"
-        );
+        assert_eq!(publish(&owner, &draft(room, body)).await, Err(Code::BAD_REQUEST), "{body:?}");
     }
     let nowhere = draft(RoomId::from_bytes(random()), "text");
     assert_eq!(publish(&owner, &nowhere).await, Err(Code::NOT_FOUND));
-    let stale = with(Ext {
-        if_head: Some(Seq(u64::MAX)),
-        ..none()
-    });
+    let stale = with(Ext { if_head: Some(Seq(u64::MAX)), ..none() });
     assert_eq!(publish(&owner, &stale).await, Err(Code::STALE_HEAD));
     // Of all that nothing stayed, and NUL and the like are text.
     let first = publish(&owner, &draft(room, "\0\u{202e}")).await.unwrap();
@@ -219,10 +164,7 @@ async fn what_cannot_be_said_is_refused_with_its_reason() {
     let mut author = owner.author().await;
     author.send(&draft(room, "")).await;
     author.send(&draft(room, "text")).await;
-    assert_eq!(
-        author.published().await.unwrap_err().refusal.code,
-        Code::BAD_REQUEST
-    );
+    assert_eq!(author.published().await.unwrap_err().refusal.code, Code::BAD_REQUEST);
     assert!(author.published().await.is_ok(), "the stream lives on");
 }
 
@@ -235,26 +177,15 @@ async fn a_body_has_16384_bytes_at_most() {
     let largest = draft(room, vec![b'x'; BODY_BYTES_MAX]);
     publish(&owner, &largest).await.unwrap();
     let payload = cbor::encode(&largest);
-    let at = payload
-        .windows(3)
-        .position(|head| head == [0x59, 0x40, 0x00])
-        .unwrap();
+    let at = payload.windows(3).position(|head| head == [0x59, 0x40, 0x00]).unwrap();
     let larger = [&payload[..at], &[0x59, 0x40, 0x01, b'x'], &payload[at + 3..]].concat();
     cbor::check(&larger).unwrap();
-    let many = Ext {
-        mentions: Some(List::new(vec![UserId::from_bytes([1; 16]); 32]).unwrap()),
-        ..Ext::default()
-    };
-    let many = Draft {
-        ext: many,
-        ..draft(room, "all of you")
-    };
+    let many =
+        Ext { mentions: Some(List::new(vec![UserId::from_bytes([1; 16]); 32]).unwrap()), ..Ext::default() };
+    let many = Draft { ext: many, ..draft(room, "all of you") };
     publish(&owner, &many).await.unwrap();
     let payload = cbor::encode(&many);
-    let at = payload
-        .windows(3)
-        .position(|head| head == [0x98, 0x20, 0x50])
-        .unwrap();
+    let at = payload.windows(3).position(|head| head == [0x98, 0x20, 0x50]).unwrap();
     let user = payload[at + 2..at + 19].to_vec();
     let more = [&payload[..at], &[0x98, 0x21], &user, &payload[at + 2..]].concat();
     cbor::check(&more).unwrap();
@@ -283,9 +214,7 @@ async fn a_fast_author_is_read_slowly() {
     let (send, read) = (&mut author.send, &mut author.read);
     let write = async {
         for draft in &drafts {
-            soon("room to write", send.write_all(&draft.to_frame()))
-                .await
-                .unwrap();
+            soon("room to write", send.write_all(&draft.to_frame())).await.unwrap();
         }
         since.elapsed()
     };
@@ -299,15 +228,9 @@ async fn a_fast_author_is_read_slowly() {
         (seqs, since.elapsed())
     };
     let (written, (seqs, heard)) = tokio::join!(write, hear);
-    assert!(
-        heard >= Duration::from_millis(2_800) && heard < Duration::from_secs(10),
-        "{heard:?}"
-    );
+    assert!(heard >= Duration::from_millis(2_800) && heard < Duration::from_secs(10), "{heard:?}");
     // 128 KiB may be under way, so a good half had to be taken before the last could be sent.
-    assert!(
-        written >= Duration::from_millis(500),
-        "the writer never waited: {written:?}"
-    );
+    assert!(written >= Duration::from_millis(500), "the writer never waited: {written:?}");
     assert!(seqs.windows(2).all(|pair| pair[1] == pair[0].next()), "{seqs:?}");
     owner.is_served().await;
 }
@@ -317,18 +240,12 @@ async fn a_client_that_takes_no_stream_is_told() {
     let server = TestServer::start().await;
     let owner = server.owner().await;
     let since = Instant::now();
-    let none = Grants {
-        uni_streams: 0,
-        ..Grants::default()
-    };
+    let none = Grants { uni_streams: 0, ..Grants::default() };
     let closed = server.again_granting(owner, none).await;
     assert_eq!(closed.peer.closed().await, CloseCode::Protocol);
     assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
 
-    let one = Grants {
-        uni_streams: 1,
-        ..Grants::default()
-    };
+    let one = Grants { uni_streams: 1, ..Grants::default() };
     let narrow = server.again_granting(closed, one).await;
     let (ty, _inbox) = narrow.peer.accept().await;
     assert_eq!(ty, UniType::Inbox);
@@ -336,9 +253,11 @@ async fn a_client_that_takes_no_stream_is_told() {
     let refused = narrow.subscribe(&[room], None).await.remove(0).unwrap_err();
     assert_eq!(refused.code, Code::STREAM_LIMIT);
     assert!(refused.retry_after_ms.is_some());
-    // The place was given back: the same answer, not "it is open".
-    let refused = narrow.subscribe(&[room], None).await.remove(0).unwrap_err();
-    assert_eq!(refused.code, Code::STREAM_LIMIT);
+    // The place was given back: the same answer, not "it is open". And all rooms together wait once.
+    let since = Instant::now();
+    let answers = narrow.subscribe(&[room; 8], None).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err().code == Code::STREAM_LIMIT));
+    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
     narrow.is_served().await;
 }
 
@@ -365,10 +284,7 @@ async fn read_to(reader: &mut RawReader, mut next: Seq, until: Seq) {
 async fn a_slow_reader_slows_nobody() {
     let server = hasty().await;
     let owner = server.owner().await;
-    let (slow, quick) = (
-        server.join(&owner, "slow").await,
-        server.join(&owner, "quick").await,
-    );
+    let (slow, quick) = (server.join(&owner, "slow").await, server.join(&owner, "quick").await);
     let room = owner.lobby().await;
     let (opened_slow, mut unread) = slow.read(room, None).await;
     let (opened, mut reader) = quick.read(room, None).await;
@@ -380,9 +296,7 @@ async fn a_slow_reader_slows_nobody() {
     let last = Seq(opened.head.0 + drafts.len() as u64);
     let write = async {
         for draft in &drafts {
-            soon("room to write", send.write_all(&draft.to_frame()))
-                .await
-                .unwrap();
+            soon("room to write", send.write_all(&draft.to_frame())).await.unwrap();
         }
     };
     let acks = async {
@@ -392,10 +306,28 @@ async fn a_slow_reader_slows_nobody() {
     };
     tokio::join!(write, acks, read_to(&mut reader, opened.start.seq.next(), last));
     slow.is_served().await;
-    assert_eq!(
-        publish(&slow, &draft(room, "I can still speak")).await,
-        Ok(last.next())
-    );
+    assert_eq!(publish(&slow, &draft(room, "I can still speak")).await, Ok(last.next()));
     // Whoever begins to read is given all of it.
     read_to(&mut unread, opened_slow.start.seq.next(), last.next()).await;
+}
+
+/// Two strangers may come as they are, two more must prove their address, and the fifth stays outside until one goes.
+#[tokio::test]
+async fn strangers_beyond_the_cap_wait_outside() {
+    let server = TestServer::start_with(|config| config.limits.unauthenticated_per_prefix_max = 4).await;
+    let owner = server.owner().await;
+    let mut strangers = Vec::new();
+    for _ in 0..4 {
+        strangers.push(server.dial().await);
+    }
+    let fifth = server.dial();
+    tokio::pin!(fifth);
+    tokio::select! {
+        biased;
+        _ = &mut fifth => panic!("five strangers are in"),
+        // Members do not count, and are served meanwhile.
+        () = async { for _ in 0..50 { owner.is_served().await } } => {}
+    }
+    drop(strangers.pop());
+    fifth.await.greet().await;
 }

@@ -1,19 +1,21 @@
 //! The real server and the real client in one process over loopback, and the rules of the tree.
 //!
 //! One binary for all of it: linking is most of what a test build costs. A module each world, named after it.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop where it stands"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 mod auth_raw;
+mod binaries;
+mod bounds_raw;
+mod command_line;
+mod crash;
 mod devices_raw;
 mod frames;
 mod harness;
 mod invites_raw;
 mod limits_raw;
-mod stop;
-mod binaries;
-mod crash;
 mod replay;
+mod room_invites_raw;
+mod secrets;
+mod startup;
+mod stop;
 mod tidy;

@@ -28,10 +28,7 @@ struct Text {
 impl Text {
     /// Its messages: every line that is not empty, without the `\n`.
     fn lines(&self) -> Vec<&[u8]> {
-        self.bytes
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .collect()
+        self.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect()
     }
 }
 
@@ -75,36 +72,21 @@ fn replay(author: &Cli, readers: &[Cli; 3], room: &str, text: &Text) {
         })
         .collect();
     let began = Instant::now();
-    let sent = author
-        .run_with(["send", room, "--each-line", "--json"], &text.bytes)
-        .done();
+    let sent = author.run_with(["send", room, "--each-line", "--json"], &text.bytes).done();
     let logs: Vec<Vec<Seen>> = reading.into_iter().map(|reader| reader.join().unwrap()).collect();
     let seconds = began.elapsed().as_secs_f64();
-    println!(
-        "{count} lines at three readers in {seconds:.1} s: {:.0} lines/s",
-        count as f64 / seconds
-    );
+    println!("{count} lines at three readers in {seconds:.1} s: {:.0} lines/s", count as f64 / seconds);
 
     let texts: Vec<&[u8]> = logs[0].iter().map(|seen| seen.text.as_bytes()).collect();
     for (number, (text, line)) in texts.iter().zip(&expected).enumerate() {
         assert_eq!(text, line, "message {number} is another than its line");
     }
     assert_eq!(texts.len(), count);
-    assert!(
-        logs[0].windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq),
-        "a hole"
-    );
+    assert!(logs[0].windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq), "a hole");
     assert!(logs.iter().all(|log| *log == logs[0]), "readers disagree");
     // The author was told the places that readers see.
-    let acked: Vec<u64> = sent
-        .objects()
-        .iter()
-        .map(|sent| sent["seq"].as_u64().unwrap())
-        .collect();
-    assert!(
-        acked.iter().eq(logs[0].iter().map(|seen| &seen.seq)),
-        "acknowledged elsewhere"
-    );
+    let acked: Vec<u64> = sent.objects().iter().map(|sent| sent["seq"].as_u64().unwrap()).collect();
+    assert!(acked.iter().eq(logs[0].iter().map(|seen| &seen.seq)), "acknowledged elsewhere");
 }
 
 /// Reads `count` messages and gives them. Is killed after `dies_after` of them, and goes on where it was.
@@ -141,18 +123,8 @@ fn tail(reader: &Cli, room: &str, since: &str) -> Process {
 }
 
 fn seen(object: &Value) -> Seen {
-    let word = |key: &str| {
-        object[key]
-            .as_str()
-            .unwrap_or_else(|| panic!("{key}: {object}"))
-            .to_owned()
-    };
-    Seen {
-        seq: object["seq"].as_u64().unwrap(),
-        cursor: word("cursor"),
-        id: word("id"),
-        text: word("text"),
-    }
+    let word = |key: &str| object[key].as_str().unwrap_or_else(|| panic!("{key}: {object}")).to_owned();
+    Seen { seq: object["seq"].as_u64().unwrap(), cursor: word("cursor"), id: word("id"), text: word("text") }
 }
 
 /// Our own lines, and all conversations there are.
@@ -165,10 +137,7 @@ fn texts() -> Vec<Text> {
         Ok(files) => paths.extend(files.map(|file| file.unwrap().path())),
         Err(error) => println!("without the conversations of {}: {error}", folder.display()),
     }
-    paths.retain(|path| {
-        path.extension()
-            .is_some_and(|ending| ending == "txt" || ending == "log")
-    });
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "txt" || ending == "log"));
     paths.sort_by_key(|path| path.extension().is_some_and(|ending| ending == "log"));
     paths
         .into_iter()

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use quinn::VarInt;
 use quipu_protocol::control::Goaway;
 use quipu_protocol::publish::Ack;
 use quipu_protocol::request::{Anchor, AnchorKind, History, Page};
@@ -23,14 +22,6 @@ async fn hasty() -> TestServer {
         config.limits.room_publish_per_second = 10_000;
     })
     .await
-}
-
-/// Says goodbye as the protocol wants it: once told, with what is in flight finished.
-fn leave(member: &Member) {
-    member
-        .peer
-        .connection
-        .close(VarInt::from_u32(CloseCode::None.number()), b"");
 }
 
 /// The rest of a ROOM stream that a stopping server ends in order; gives the last entry on it.
@@ -63,18 +54,8 @@ async fn history(member: &Member, room: RoomId) -> Vec<Entry> {
     loop {
         let from = all.last().map_or(Seq::ZERO, |entry| entry.seq);
         let mut stream = member.peer.open(BidiType::Request.number()).await;
-        let anchor = Anchor {
-            kind: AnchorKind::AFTER,
-            seq: from,
-            to: Seq::ZERO,
-        };
-        stream
-            .send(&History {
-                room,
-                anchor,
-                limit: 500,
-            })
-            .await;
+        let anchor = Anchor { kind: AnchorKind::AFTER, seq: from, to: Seq::ZERO };
+        stream.send(&History { room, anchor, limit: 500 }).await;
         stream.finish();
         let page: Page = stream.read.expect().await;
         while let Some(frame) = stream.read.next().await.unwrap() {
@@ -110,13 +91,10 @@ async fn everyone_is_told_and_what_was_acknowledged_is_there_after_the_restart()
         member.control.read.end().await;
     }
     let last = read_to_end(&mut log).await;
-    leave(&owner);
-    leave(&reader);
+    owner.peer.leave().await;
+    reader.peer.leave().await;
     let took = server.stop().await;
-    assert!(
-        took < Duration::from_secs(2),
-        "nobody was left, and yet it took {took:?}"
-    );
+    assert!(took < Duration::from_secs(2), "nobody was left, and yet it took {took:?}");
 
     let acked: Vec<MessageId> = acks.iter().map(|ack| ack.message).collect();
     let asked: Vec<MessageId> = drafts.iter().map(|draft| draft.message).collect();
@@ -137,19 +115,12 @@ async fn everyone_is_told_and_what_was_acknowledged_is_there_after_the_restart()
         let before = acks.iter().find(|ack| ack.message == draft.message);
         assert!(before.is_none_or(|before| again.duplicate && again.at == before.at));
     }
-    let texts: Vec<_> = history(&owner, room)
-        .await
-        .into_iter()
-        .filter_map(|entry| entry.message)
-        .collect();
+    let texts: Vec<_> = history(&owner, room).await.into_iter().filter_map(|entry| entry.message).collect();
     assert_eq!(texts, asked);
 
     // The reader goes on where its stream ended.
     let reader = server.again(reader).await;
-    let cursor = Cursor {
-        incarnation: opened.start.incarnation,
-        seq: last.unwrap_or(opened.head),
-    };
+    let cursor = Cursor { incarnation: opened.start.incarnation, seq: last.unwrap_or(opened.head) };
     let (opened, mut log) = reader.read(room, Some(cursor)).await;
     assert_eq!(opened.start, cursor);
     let next: Option<Entry> = (cursor.seq < opened.head).then_some(log.expect().await);
@@ -183,12 +154,41 @@ async fn a_server_ends_in_time_whatever_its_peers_do() {
     for peer in [&owner.peer, &deaf.peer, &stranger] {
         assert_eq!(peer.closed().await, CloseCode::Shutdown);
     }
-    assert!(matches!(
-        author.read.broken_or_end().await,
-        None | Some(Ended::Closed(CloseCode::Shutdown))
-    ));
+    assert!(matches!(author.read.broken_or_end().await, None | Some(Ended::Closed(CloseCode::Shutdown))));
     server.restart().await;
     server.again(owner).await.is_served().await;
+}
+
+/// A draft that waits for its rate is taken at once when the server stops: nobody's goodbye takes as long as their debts.
+#[tokio::test]
+async fn drafts_that_wait_for_their_rate_do_not_delay_the_end() {
+    let mut server = TestServer::start_with(|config| {
+        config.limits.publish_per_second = 1;
+        config.limits.publish_burst = 1;
+    })
+    .await;
+    let owner = server.owner().await;
+    let room = owner.lobby().await;
+    let mut authors = Vec::new();
+    for _ in 0..4 {
+        let mut author = owner.author().await;
+        for _ in 0..3 {
+            author.send(&draft(room, "patience")).await;
+        }
+        authors.push(author);
+    }
+    // The first of all passes, the other three streams owe a second, two and three.
+    let first = authors[0].published().await.unwrap();
+    owner.is_served().await;
+    server.ask_to_stop();
+    let mut acks = vec![first];
+    for author in &mut authors {
+        acks.extend(acks_to_end(author).await);
+    }
+    assert!(acks.len() >= 4, "{} answers", acks.len());
+    owner.peer.leave().await;
+    let took = server.stop().await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn a_restart_keeps_accounts_pin_and_port() {
     let owner = server.owner().await;
     let (address, pin) = (server.address, server.invite().pin);
     for _ in 0..3 {
-        leave(&owner);
+        owner.peer.leave().await;
         server.stop().await;
         server.restart().await;
         assert_eq!((server.address, server.invite().pin), (address, pin));

@@ -29,24 +29,12 @@ fn root() -> PathBuf {
 #[track_caller]
 fn check(rule: Rule, caught: &[(&str, &str)], passed: &[(&str, &str)]) {
     for (path, code) in caught {
-        assert!(
-            !rule(&Source::new(path, code)).is_empty(),
-            "asleep: {path} may say {code:?}"
-        );
+        assert!(!rule(&Source::new(path, code)).is_empty(), "asleep: {path} may say {code:?}");
     }
     for (path, code) in passed {
-        assert_eq!(
-            rule(&Source::new(path, code)),
-            Vec::<String>::new(),
-            "too eager: {path} says {code:?}"
-        );
+        assert_eq!(rule(&Source::new(path, code)), Vec::<String>::new(), "too eager: {path} says {code:?}");
     }
-    report(
-        source::read(&root(), &["src", "client", "protocol"])
-            .iter()
-            .flat_map(rule)
-            .collect(),
-    );
+    report(source::read(&root(), &["src", "client", "protocol"]).iter().flat_map(rule).collect());
 }
 
 /// Fails with all `faults`, one a line, if there are any.
@@ -67,9 +55,7 @@ fn the_tree_is_found() {
     let sources = source::read(&root(), &["src", "client", "protocol"]);
     for path in ["src/main.rs", "client/src/lib.rs", "protocol/src/lib.rs"] {
         assert!(
-            sources
-                .iter()
-                .any(|source| Path::new(&source.path) == Path::new(path)),
+            sources.iter().any(|source| Path::new(&source.path) == Path::new(path)),
             "{path} was not read"
         );
     }

@@ -83,10 +83,7 @@ async fn serve(incoming: quinn::Incoming, notes: Arc<Mutex<Notes>>) {
 async fn echo(connection: &Connection, mut send: SendStream, mut recv: RecvStream, notes: &Mutex<Notes>) {
     let mut message: Message = [0; MESSAGE_BYTES];
     while recv.read_exact(&mut message).await.is_ok() {
-        note_path(
-            &mut notes.lock().expect("no note panics"),
-            connection.remote_address(),
-        );
+        note_path(&mut notes.lock().expect("no note panics"), connection.remote_address());
         if send.write_all(&message).await.is_err() {
             return;
         }
@@ -116,9 +113,7 @@ pub(crate) async fn talk(
     let speak = async {
         for number in 0..count {
             sleep_until(due(number)).await;
-            send.write_all(&message(number))
-                .await
-                .map_err(std::io::Error::from)?;
+            send.write_all(&message(number)).await.map_err(std::io::Error::from)?;
         }
         send.finish().map_err(std::io::Error::from)
     };

@@ -38,14 +38,8 @@ fn loss_duplicates_flips_and_reordering_are_not_noticed() {
 fn bursts_of_loss_are_survived() {
     seeds::each(0..5, |seed| {
         world::run(seed, async |world| {
-            let bursts = Some(Bursts {
-                start: 0.02,
-                length: SECOND / 10..2 * SECOND,
-            });
-            world.net.set_model(LinkModel {
-                bursts,
-                ..LinkModel::clean()
-            });
+            let bursts = Some(Bursts { start: 0.02, length: SECOND / 10..2 * SECOND });
+            world.net.set_model(LinkModel { bursts, ..LinkModel::clean() });
             converse(world).await;
         });
     });
@@ -55,15 +49,8 @@ fn bursts_of_loss_are_survived() {
 fn a_slow_lossy_link_is_survived() {
     seeds::each(0..5, |seed| {
         world::run(seed, async |world| {
-            let rate = Some(Rate {
-                bits_per_second: 256_000,
-                queue: Duration::from_millis(300),
-            });
-            world.net.set_model(LinkModel {
-                loss: 0.2,
-                rate,
-                ..LinkModel::clean()
-            });
+            let rate = Some(Rate { bits_per_second: 256_000, queue: Duration::from_millis(300) });
+            world.net.set_model(LinkModel { loss: 0.2, rate, ..LinkModel::clean() });
             converse(world).await;
         });
     });
@@ -73,16 +60,11 @@ fn a_slow_lossy_link_is_survived() {
 fn a_blackout_below_the_idle_limit_costs_little_more_than_itself() {
     for blackout in [5, 20, 29].map(Duration::from_secs) {
         world::run(1, async |world| {
-            world
-                .net
-                .cut_during(client_addr(), 30 * SECOND..30 * SECOND + blackout);
+            world.net.cut_during(client_addr(), 30 * SECOND..30 * SECOND + blackout);
             let worst = worst(&converse(world).await);
             // Messages said at its very beginning wait for all of it.
             let allowed = blackout - SECOND..blackout + 3 * SECOND;
-            assert!(
-                allowed.contains(&worst),
-                "{blackout:?} of blackout became {worst:?}"
-            );
+            assert!(allowed.contains(&worst), "{blackout:?} of blackout became {worst:?}");
         });
     }
 }
@@ -124,9 +106,7 @@ fn a_nat_that_forgets_every_five_seconds_is_survived() {
             let forget = async {
                 for port in 1..=20 {
                     sleep(5 * SECOND).await;
-                    world
-                        .net
-                        .rebind_nat(client_addr(), SocketAddr::from(([192, 0, 2, 1], port)));
+                    world.net.rebind_nat(client_addr(), SocketAddr::from(([192, 0, 2, 1], port)));
                 }
             };
             let (talk, ()) = tokio::join!(talk(&connection, MESSAGES, SECOND), forget);
@@ -152,10 +132,7 @@ fn a_client_moves_to_another_socket_when_its_link_dies() {
             };
             let (talk, ()) = tokio::join!(talk(&connection, MESSAGES, SECOND), walk);
             let worst = worst(&talk.unwrap());
-            assert!(
-                worst < 3 * SECOND,
-                "seed {seed}: two seconds without a link became {worst:?}"
-            );
+            assert!(worst < 3 * SECOND, "seed {seed}: two seconds without a link became {worst:?}");
             assert_eq!(server.notes().paths, [client_addr(), elsewhere]);
         });
     });
@@ -168,10 +145,7 @@ fn a_restarted_server_that_kept_its_reset_key_tells_its_old_clients() {
             world.net.set_model(LinkModel::rough());
             let noticed_after =
                 restart_server_under_conversation(world, RESET_KEY, ConnectionError::Reset).await;
-            assert!(
-                noticed_after < 10 * SECOND,
-                "seed {seed}: noticed only after {noticed_after:?}"
-            );
+            assert!(noticed_after < 10 * SECOND, "seed {seed}: noticed only after {noticed_after:?}");
         });
     });
 }
@@ -181,10 +155,7 @@ fn a_restarted_server_that_lost_its_reset_key_leaves_clients_waiting() {
     world::run(1, async |world| {
         let noticed_after =
             restart_server_under_conversation(world, [8; 64], ConnectionError::TimedOut).await;
-        assert!(
-            noticed_after >= IDLE_MAX - SECOND,
-            "noticed after {noticed_after:?}"
-        );
+        assert!(noticed_after >= IDLE_MAX - SECOND, "noticed after {noticed_after:?}");
     });
 }
 
@@ -192,15 +163,9 @@ fn a_restarted_server_that_lost_its_reset_key_leaves_clients_waiting() {
 fn both_sides_let_go_when_one_direction_is_dead() {
     world::run(1, async |world| {
         let (server, _client, connection) = connect(world).await;
-        world.net.cut(Cut::OneWay {
-            from: server_addr(),
-            to: client_addr(),
-        });
+        world.net.cut(Cut::OneWay { from: server_addr(), to: client_addr() });
         let cut_at = Instant::now();
-        assert_eq!(
-            talk(&connection, MESSAGES, SECOND).await,
-            Err(ConnectionError::TimedOut)
-        );
+        assert_eq!(talk(&connection, MESSAGES, SECOND).await, Err(ConnectionError::TimedOut));
         assert!(cut_at.elapsed() <= IDLE_MAX + 5 * SECOND);
         // The server heard the client until it gave up, and may wait as long again.
         sleep(IDLE_MAX + 5 * SECOND).await;
@@ -213,17 +178,10 @@ fn a_shrinking_mtu_stalls_no_more_than_three_seconds() {
     world::run(1, async |world| {
         let (_server, _client, connection) = connect(world).await;
         for mtu_bytes in [1472, 1280, 1200] {
-            world.net.set_model(LinkModel {
-                mtu_bytes,
-                ..LinkModel::clean()
-            });
+            world.net.set_model(LinkModel { mtu_bytes, ..LinkModel::clean() });
             // All at once, so that packets are as large as quinn dares.
             let delays = talk(&connection, 500, Duration::ZERO).await.unwrap();
-            assert!(
-                worst(&delays) < 3 * SECOND,
-                "at {mtu_bytes} bytes: {:?}",
-                worst(&delays)
-            );
+            assert!(worst(&delays) < 3 * SECOND, "at {mtu_bytes} bytes: {:?}", worst(&delays));
         }
     });
 }
@@ -238,9 +196,7 @@ fn a_partition_lasts_until_healed_and_spares_others() {
         assert!(worst(&talk(&elsewhere, 10, SECOND).await.unwrap()) < SECOND);
 
         let mut conversation = Box::pin(talk(&connection, 1, SECOND));
-        timeout(10 * SECOND, &mut conversation)
-            .await
-            .expect_err("nothing crosses a partition");
+        timeout(10 * SECOND, &mut conversation).await.expect_err("nothing crosses a partition");
         world.net.heal(Cut::Between(client_addr(), server_addr()));
         conversation.await.unwrap();
     });
@@ -250,19 +206,10 @@ fn a_partition_lasts_until_healed_and_spares_others() {
 fn one_bad_link_leaves_the_others_clean() {
     world::run(1, async |world| {
         let (_server, _client, connection) = connect(world).await;
-        world.net.set_model_of(
-            client_addr(),
-            LinkModel {
-                delay: SECOND..SECOND,
-                ..LinkModel::clean()
-            },
-        );
+        world.net.set_model_of(client_addr(), LinkModel { delay: SECOND..SECOND, ..LinkModel::clean() });
         let other = world.client(SocketAddr::from(([10, 0, 0, 3], 1)), transport());
         let elsewhere = other.connect(server_addr(), SERVER_NAME).unwrap().await.unwrap();
-        assert_eq!(
-            worst(&talk(&elsewhere, 1, SECOND).await.unwrap()),
-            Duration::from_millis(40)
-        );
+        assert_eq!(worst(&talk(&elsewhere, 1, SECOND).await.unwrap()), Duration::from_millis(40));
         assert_eq!(worst(&talk(&connection, 1, SECOND).await.unwrap()), 2 * SECOND);
     });
 }
@@ -283,11 +230,7 @@ fn a_dual_stack_server_is_reached_over_ipv4() {
 fn the_same_seed_gives_the_same_packets() {
     seeds::each(0..5, |seed| {
         let trace = world::run_twice(seed, everything_at_once);
-        assert!(
-            trace.lines().len() > 200,
-            "seed {seed}: only {} packets",
-            trace.lines().len()
-        );
+        assert!(trace.lines().len() > 200, "seed {seed}: only {} packets", trace.lines().len());
     });
 }
 
@@ -315,27 +258,17 @@ fn a_scenario_that_chance_decides_is_caught() {
 
 /// A conversation over a rough network with a blackout, NAT rebindings, a move and a restart: all that has to replay.
 async fn everything_at_once(world: &World) {
-    let rates = Some(Rate {
-        bits_per_second: 256_000,
-        queue: Duration::from_millis(300),
-    });
-    world.net.set_model(LinkModel {
-        rate: rates,
-        ..LinkModel::rough()
-    });
+    let rates = Some(Rate { bits_per_second: 256_000, queue: Duration::from_millis(300) });
+    world.net.set_model(LinkModel { rate: rates, ..LinkModel::rough() });
     let (_server, client, connection) = connect(world).await;
     world.net.cut_during(client_addr(), 10 * SECOND..20 * SECOND);
     let mut rng = world.rng();
     let trouble = async {
         for port in 1..=3 {
             sleep(rng.duration(&(5 * SECOND..10 * SECOND))).await;
-            world
-                .net
-                .rebind_nat(client_addr(), SocketAddr::from(([192, 0, 2, 1], port)));
+            world.net.rebind_nat(client_addr(), SocketAddr::from(([192, 0, 2, 1], port)));
         }
-        client
-            .rebind_abstract(world.net.bind(SocketAddr::from(([10, 0, 0, 3], 1))))
-            .unwrap();
+        client.rebind_abstract(world.net.bind(SocketAddr::from(([10, 0, 0, 3], 1)))).unwrap();
     };
     let (talk, ()) = tokio::join!(talk(&connection, 60, SECOND), trouble);
     talk.unwrap();

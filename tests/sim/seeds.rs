@@ -56,10 +56,7 @@ fn test_name() -> String {
     let thread = thread::current();
     match thread.name() {
         Some(name) if name != "main" => name.to_owned(),
-        _ => env::args()
-            .skip_while(|arg| arg != "--exact")
-            .nth(1)
-            .unwrap_or_default(),
+        _ => env::args().skip_while(|arg| arg != "--exact").nth(1).unwrap_or_default(),
     }
 }
 

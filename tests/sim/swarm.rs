@@ -4,11 +4,11 @@
 //!   seed ──▶ Plan: which faults, how bad ──▶ everybody lives their day at once ──▶ settle: calm, wait, check
 //! ```
 //!
-//! A fault that is always there hides what only happens without it, so each is left out in half of the seeds.
+//! `plan` says what a seed has in store.
 
 use std::{
-    fmt,
     net::SocketAddr,
+    ops::Range,
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
@@ -19,11 +19,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     chat::{
+        check,
         host::Host,
-        person::Person,
+        person::{Person, Witness},
         town::{Town, home},
     },
-    net::{Cut, LinkModel, Network},
+    net::{Cut, Network},
+    plan::{Plan, Tally},
     rng::Rng,
     seeds,
     world::{self, World},
@@ -61,22 +63,32 @@ fn seeds_180_to_239_keep_every_promise() {
 #[test]
 fn a_day_replays_to_the_packet() {
     for seed in seeds::seeds(1_000..1_004) {
-        world::run_twice(seed, async |world| day(seed, world).await);
+        world::run_twice(seed, async |world| {
+            day(seed, world).await;
+        });
     }
 }
 
-fn swarm(usual: std::ops::Range<u64>) {
-    seeds::each(usual, |seed| world::run(seed, async |world| day(seed, world).await));
+fn swarm(usual: Range<u64>) {
+    let mut tally = Tally::default();
+    seeds::each(usual.clone(), |seed| {
+        tally.add(&world::run(seed, async |world| day(seed, world).await));
+    });
+    eprintln!("{tally:?}");
+    if seeds::seeds(usual.clone()) == usual {
+        tally.everything_happened();
+    }
 }
 
 /// One seed, from the founding of the town to the last check.
-async fn day(seed: u64, world: &World) {
+async fn day(seed: u64, world: &World) -> Tally {
     let mut rng = world.rng();
     let plan = Plan::draw(&mut rng);
     let mut town = Town::found(world, PEOPLE, |host| host.set_disk_time(plan.disk_time)).await;
     let _teller = town.chronicle.told_on_panic();
     town.chronicle.note("seed", format_args!("{seed}: {plan}"));
     world.net.set_model(plan.model.clone());
+    let witnesses = town.witnesses();
     let Town { host, people, rooms, net, .. } = &mut town;
     let nat_ports = AtomicU16::new(0);
     let lives = people.iter_mut().enumerate().map(|(number, person)| {
@@ -84,71 +96,18 @@ async fn day(seed: u64, world: &World) {
         surroundings.live(person, rng.fork())
     });
     let lives: Vec<_> = lives.collect();
-    tokio::join!(join_all(lives), misfortunes(host, &plan, rng.fork()));
-    town.nothing_was_taken_back();
+    tokio::join!(join_all(lives), misfortunes(host, (&witnesses, *rooms), &plan, rng.fork()));
     town.settle().await;
-}
-
-/// Which faults a seed has.
-struct Plan {
-    model: LinkModel,
-    disk_time: Duration,
-    rebindings: bool,
-    moves: bool,
-    blackouts: bool,
-    restarts: bool,
-    crashes: bool,
-    stops: bool,
-}
-
-impl Plan {
-    fn draw(rng: &mut Rng) -> Self {
-        let millis = Duration::from_millis;
-        let mut model = LinkModel::clean();
-        if rng.happens(0.7) {
-            model.loss = rng.unit() * 0.25;
-        }
-        if rng.happens(0.5) {
-            model.duplicate = rng.unit() * 0.05;
-        }
-        if rng.happens(0.5) {
-            model.delay = millis(10)..millis(20) + rng.duration(&(millis(0)..millis(150)));
-        }
-        if rng.happens(0.5) {
-            model.flip = rng.unit() * 0.02;
-        }
-        Self {
-            model,
-            disk_time: rng.duration(&(millis(0)..millis(60))),
-            rebindings: rng.happens(0.5),
-            moves: rng.happens(0.5),
-            blackouts: rng.happens(0.5),
-            restarts: rng.happens(0.5),
-            crashes: rng.happens(0.5),
-            stops: rng.happens(0.3),
-        }
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LinkModel { loss, duplicate, flip, delay, .. } = &self.model;
-        write!(f, "loss {loss:.2}, duplicates {duplicate:.2}, flips {flip:.3}, delay {delay:?}")?;
-        write!(f, ", disk {:?}", self.disk_time)?;
-        let faults = [
-            (self.rebindings, "rebindings"),
-            (self.moves, "moves"),
-            (self.blackouts, "blackouts"),
-            (self.restarts, "clients restart"),
-            (self.crashes, "server crashes"),
-            (self.stops, "server stops"),
-        ];
-        faults.iter().filter(|(there, _)| *there).try_for_each(|(_, name)| write!(f, ", {name}"))
-    }
+    Tally::of(&town)
 }
 
 /// The server's part of the day.
-async fn misfortunes(host: &mut Host, plan: &Plan, mut rng: Rng) {
+async fn misfortunes(
+    host: &mut Host,
+    (witnesses, rooms): (&[Witness], [RoomId; 2]),
+    plan: &Plan,
+    mut rng: Rng,
+) {
     let seconds = Duration::from_secs;
     let end = Instant::now() + TROUBLE;
     if !plan.crashes && !plan.stops {
@@ -162,12 +121,26 @@ async fn misfortunes(host: &mut Host, plan: &Plan, mut rng: Rng) {
         sleep_until(next).await;
         // Either kind when both are there.
         if plan.crashes && (!plan.stops || rng.happens(0.5)) {
+            if rng.happens(0.5) {
+                committed(host, rooms).await;
+            }
             host.crash();
         } else {
             host.stop().await;
         }
+        check::nothing_was_taken_back(&host.disk, witnesses);
         sleep(rng.duration(&(seconds(0)..seconds(8)))).await;
         host.start().await;
+    }
+}
+
+/// Waits, not for ever, for the moment in which something is durable and nobody was told yet.
+async fn committed(host: &Host, rooms: [RoomId; 2]) {
+    let heads = || rooms.map(|room| host.disk.head(room));
+    let before = heads();
+    let mut looks = 0..2_000;
+    while heads() == before && looks.next().is_some() {
+        sleep(Duration::from_millis(1)).await;
     }
 }
 

@@ -45,11 +45,9 @@ pub(crate) fn run<T>(seed: u64, scenario: impl AsyncFnOnce(&World) -> T) -> T {
         .expect("a runtime without I/O needs nothing that could be missing");
     runtime.block_on(async {
         let world = World::new(seed);
-        tokio::time::timeout(VIRTUAL_TIME_MAX, scenario(&world))
-            .await
-            .unwrap_or_else(|_| {
-                panic!("seed {seed} hangs: no end after {VIRTUAL_TIME_MAX:?} of virtual time")
-            })
+        tokio::time::timeout(VIRTUAL_TIME_MAX, scenario(&world)).await.unwrap_or_else(|_| {
+            panic!("seed {seed} hangs: no end after {VIRTUAL_TIME_MAX:?} of virtual time")
+        })
     })
 }
 
@@ -68,11 +66,7 @@ pub(crate) fn run_twice(seed: u64, scenario: impl AsyncFn(&World)) -> Trace {
     if let Some(difference) = first.first_difference(&second) {
         panic!("seed {seed} does not replay: {difference}");
     }
-    assert_eq!(
-        first.hash(),
-        second.hash(),
-        "seed {seed}: equal lines, other hash"
-    );
+    assert_eq!(first.hash(), second.hash(), "seed {seed}: equal lines, other hash");
     first
 }
 

@@ -299,10 +299,7 @@ mod tests {
     #[test]
     fn the_manual_names_every_command_and_every_option() {
         fn check(command: &clap::Command, path: &str) {
-            assert!(
-                MANUAL.contains(&format!("`{path}")),
-                "docs/CLI.md does not explain `{path}`"
-            );
+            assert!(MANUAL.contains(&format!("`{path}")), "docs/CLI.md does not explain `{path}`");
             for option in command.get_arguments().filter_map(clap::Arg::get_long) {
                 if !["help", "version"].contains(&option) {
                     assert!(
@@ -311,10 +308,7 @@ mod tests {
                     );
                 }
             }
-            for inner in command
-                .get_subcommands()
-                .filter(|inner| inner.get_name() != "help")
-            {
+            for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
                 check(inner, &format!("{path} {}", inner.get_name()));
             }
         }
@@ -343,11 +337,7 @@ mod tests {
             "quipu doctor - --json",
             "quipu completions bash",
         ] {
-            assert!(
-                parse(good).is_ok(),
-                "{good}: {:?}",
-                parse(good).err().map(|error| error.to_string())
-            );
+            assert!(parse(good).is_ok(), "{good}: {:?}", parse(good).err().map(|error| error.to_string()));
         }
     }
 
@@ -370,11 +360,7 @@ mod tests {
             "quipu devices revoke 12",
             "quipu whoami --profile ../x",
         ] {
-            assert_eq!(
-                parse(bad).map(|_| ()).map_err(|error| error.exit_code()),
-                Err(2),
-                "{bad}"
-            );
+            assert_eq!(parse(bad).map(|_| ()).map_err(|error| error.exit_code()), Err(2), "{bad}");
         }
     }
 }

@@ -35,9 +35,7 @@ use super::{interrupted, record, rooms, stoppable};
 /// Talks until standard input ends, `/quit`, or Ctrl-C.
 pub(crate) async fn run(context: &Context, out: &mut Out, args: OneRoom) -> Result<(), Failure> {
     if out.is_json() {
-        return Err(Failure::Usage(
-            "chat is for people; programs use send and tail --json".into(),
-        ));
+        return Err(Failure::Usage("chat is for people; programs use send and tail --json".into()));
     }
     stoppable(Chat::begin(context, &args)).await?.run(out).await
 }
@@ -78,10 +76,7 @@ impl<'a> Chat<'a> {
         client.wait_online(context.timeout).await?;
         let earlier = client.unsent().await?;
         if earlier > 0 {
-            note(format!(
-                "-- {} from earlier in the outbox",
-                count(earlier, "message")
-            ));
+            note(format!("-- {} from earlier in the outbox", count(earlier, "message")));
         }
         let info = enter(&client, describe(&client, &args.room).await?).await?;
         rooms::inbox(&client).await;
@@ -96,11 +91,7 @@ impl<'a> Chat<'a> {
             .as_ref()
             .map(|topic| format!(": {}", render::line(topic.as_str())))
             .unwrap_or_default();
-        note(format!(
-            "-- {}{topic} ({}); /help for help",
-            room.label,
-            count(info.members, "member")
-        ));
+        note(format!("-- {}{topic} ({}); /help for help", room.label, count(info.members, "member")));
         let mut follow = Follow::default();
         follow.open(&client, room.id, origin(marker, info.head)).await?;
         Ok(Self {
@@ -176,17 +167,11 @@ impl<'a> Chat<'a> {
         match self.session.client.send(self.room.id, Draft::text(text)).await {
             Ok(id) => self.waiting.add(id, excerpt),
             Err(error) => {
-                return out.remark(format!(
-                    "-- not sent ({}): {excerpt}",
-                    render::line(&error.message)
-                ));
+                return out.remark(format!("-- not sent ({}): {excerpt}", render::line(&error.message)));
             }
         }
         if self.told_offline {
-            out.remark(format!(
-                "-- {} until there is a connection",
-                count(self.waiting.len(), "message")
-            ))?;
+            out.remark(format!("-- {} until there is a connection", count(self.waiting.len(), "message")))?;
         }
         Ok(())
     }
@@ -196,10 +181,9 @@ impl<'a> Chat<'a> {
             return out.remark("-- not connected");
         }
         let text = match self.session.client.members(self.room.id).await {
-            Ok(members) => {
-                let joined = members
-                    .iter()
-                    .filter(|member| member.membership == MembershipState::JOINED);
+            Ok(mut members) => {
+                members.sort_by_key(|member| member.nickname.folded());
+                let joined = members.iter().filter(|member| member.membership == MembershipState::JOINED);
                 let names = joined.map(|member| match member.online {
                     true => member.nickname.to_string(),
                     false => format!("({})", member.nickname),
@@ -232,10 +216,9 @@ impl<'a> Chat<'a> {
     async fn show(&mut self, event: Event, out: &mut Out) -> Result<(), Failure> {
         match event {
             Event::Entry { entry, .. } => self.entry(&entry, out),
-            Event::Gap { from, to, .. } => out.remark(format!(
-                "-- entries {from} to {to}: quipu history {}",
-                self.room.label
-            )),
+            Event::Gap { from, to, .. } => {
+                out.remark(format!("-- entries {from} to {to}: quipu history {}", self.room.label))
+            }
             Event::Sent { id, room, at, .. } => {
                 if self.waiting.remove(id).is_some() && room == self.room.id {
                     self.sent_to = self.sent_to.max(at.seq);
@@ -243,16 +226,10 @@ impl<'a> Chat<'a> {
                 Ok(())
             }
             Event::Refused { id, refusal, .. } => {
-                let what = self
-                    .waiting
-                    .remove(id)
-                    .unwrap_or_else(|| "a message from earlier".into());
+                let what = self.waiting.remove(id).unwrap_or_else(|| "a message from earlier".into());
                 // It would stay in the outbox for a retry that a line mode cannot offer.
                 let _ = self.session.client.cancel_send(id).await;
-                out.remark(format!(
-                    "-- not delivered ({}): {what}",
-                    render::line(&refusal.to_string())
-                ))
+                out.remark(format!("-- not delivered ({}): {what}", render::line(&refusal.to_string())))
             }
             Event::State(state) => self.state(state, out),
             Event::RoomEnded { reason, refusal, .. } => Err(match refusal {
@@ -281,10 +258,7 @@ impl<'a> Chat<'a> {
             out.remark("-- unread from here")?;
         }
         let minute = self.context.time.minute(entry.at_ms);
-        out.text(&format!(
-            "{minute} {}",
-            entry::text(entry, &self.names, Lines::Many)
-        ))
+        out.text(&format!("{minute} {}", entry::text(entry, &self.names, Lines::Many)))
     }
 
     fn state(&mut self, state: ConnState, out: &mut Out) -> Result<(), Failure> {
@@ -292,10 +266,7 @@ impl<'a> Chat<'a> {
             ConnState::Stopped { why } => Err(why.into()),
             ConnState::Waiting { why, .. } if !self.told_offline => {
                 self.told_offline = true;
-                out.remark(format!(
-                    "-- not connected ({}); trying again",
-                    render::line(&why.message)
-                ))
+                out.remark(format!("-- not connected ({}); trying again", render::line(&why.message)))
             }
             ConnState::Online { .. } if self.told_offline => {
                 self.told_offline = false;
@@ -318,10 +289,7 @@ impl<'a> Chat<'a> {
                 Err(error) => {
                     let what = self.waiting.remove(id).unwrap_or_default();
                     let _ = self.session.client.cancel_send(id).await;
-                    out.remark(format!(
-                        "-- not delivered ({}): {what}",
-                        render::line(&error.message)
-                    ))?;
+                    out.remark(format!("-- not delivered ({}): {what}", render::line(&error.message)))?;
                 }
             }
         }
@@ -346,10 +314,7 @@ impl<'a> Chat<'a> {
             note("-- waiting for a connection; Ctrl-C leaves the rest in the outbox");
         }
         let give_up = Instant::now() + self.context.timeout;
-        self.leaving.get_or_insert(Leaving {
-            give_up,
-            interrupted: by_signal,
-        });
+        self.leaving.get_or_insert(Leaving { give_up, interrupted: by_signal });
     }
 
     /// Over, when it is to be and everything said was seen in the log.
@@ -368,15 +333,10 @@ impl<'a> Chat<'a> {
     fn farewell(&self) -> Result<(), Failure> {
         if !self.waiting.is_empty() {
             let why = trouble(&self.session.client.state());
-            return Err(Failure::Queued {
-                count: self.waiting.len(),
-                why,
-            });
+            return Err(Failure::Queued { count: self.waiting.len(), why });
         }
         match self.leaving {
-            Some(Leaving {
-                interrupted: true, ..
-            }) => Err(Failure::Interrupted),
+            Some(Leaving { interrupted: true, .. }) => Err(Failure::Interrupted),
             _ => Ok(()),
         }
     }
@@ -400,10 +360,7 @@ fn origin(marker: Option<Seq>, head: Cursor) -> OpenFrom {
     if head.seq.0 - start > UNREAD_ENTRIES_MAX {
         return OpenFrom::Latest(UNREAD_ENTRIES_MAX);
     }
-    OpenFrom::Cursor(Cursor {
-        seq: Seq(start),
-        ..head
-    })
+    OpenFrom::Cursor(Cursor { seq: Seq(start), ..head })
 }
 
 async fn next_line(lines: &mut Option<mpsc::Receiver<Line>>) -> Option<Line> {
@@ -441,10 +398,7 @@ mod tests {
 
     #[test]
     fn a_conversation_begins_at_what_is_unread() {
-        let head = |seq| Cursor {
-            incarnation: Incarnation(7),
-            seq: Seq(seq),
-        };
+        let head = |seq| Cursor { incarnation: Incarnation(7), seq: Seq(seq) };
         let from = |seq| OpenFrom::Cursor(head(seq));
         assert_eq!(origin(None, head(0)), from(0));
         assert_eq!(origin(None, head(100)), from(80));

@@ -17,9 +17,7 @@ impl TimeView {
     /// is a second thread.
     pub(crate) fn new(utc: bool) -> Self {
         let local = || UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC);
-        Self {
-            offset: if utc { UtcOffset::UTC } else { local() },
-        }
+        Self { offset: if utc { UtcOffset::UTC } else { local() } }
     }
 
     /// `09:15`.
@@ -48,31 +46,22 @@ impl TimeView {
 pub(crate) fn rfc3339(at_ms: u64) -> String {
     let at = utc(at_ms);
     let (date, time) = (at.date(), at.time());
-    format!(
-        "{date}T{:02}:{:02}:{:02}.{:03}Z",
-        time.hour(),
-        time.minute(),
-        time.second(),
-        time.millisecond()
-    )
+    format!("{date}T{:02}:{:02}:{:02}.{:03}Z", time.hour(), time.minute(), time.second(), time.millisecond())
 }
 
 /// How far away a moment is: `in 2 days`, `3 hours ago`.
 pub(crate) fn distance(at_ms: u64, now_ms: u64) -> String {
     let seconds = (at_ms.abs_diff(now_ms) + 500) / 1_000;
     let rounded = |unit_seconds: u64| (seconds + unit_seconds / 2) / unit_seconds;
-    let (number, unit) = match seconds {
-        0..120 => (seconds, "second"),
-        120..7_200 => (rounded(60), "minute"),
-        7_200..172_800 => (rounded(3_600), "hour"),
+    // Rounded before the unit is chosen: an invite made for two days a moment ago is good for two days.
+    let (number, unit) = match (rounded(60), rounded(3_600)) {
+        _ if seconds < 120 => (seconds, "second"),
+        (minutes @ 0..120, _) => (minutes, "minute"),
+        (_, hours @ 0..48) => (hours, "hour"),
         _ => (rounded(86_400), "day"),
     };
     let text = super::render::count(number, unit);
-    if at_ms >= now_ms {
-        format!("in {text}")
-    } else {
-        format!("{text} ago")
-    }
+    if at_ms >= now_ms { format!("in {text}") } else { format!("{text} ago") }
 }
 
 /// A moment, or the last one that can be written when a peer's number is absurd. A day of room is left for offsets.
@@ -97,9 +86,7 @@ mod tests {
 
     #[test]
     fn an_absurd_time_from_a_peer_is_no_panic() {
-        let view = TimeView {
-            offset: UtcOffset::from_hms(23, 0, 0).unwrap(),
-        };
+        let view = TimeView { offset: UtcOffset::from_hms(23, 0, 0).unwrap() };
         assert_eq!(rfc3339(u64::MAX), "9999-12-31T00:00:00.000Z");
         assert_eq!(view.day(u64::MAX), "9999-12-31");
     }
@@ -107,8 +94,10 @@ mod tests {
     #[test]
     fn distances_are_rounded() {
         assert_eq!(distance(172_800_000, 0), "in 2 days");
-        assert_eq!(distance(172_799_100, 600), "in 48 hours");
-        assert_eq!(distance(0, 7_199_000), "120 minutes ago");
+        assert_eq!(distance(172_799_100, 600), "in 2 days");
+        assert_eq!(distance(7 * 86_400_000, 900), "in 7 days");
+        assert_eq!(distance(170_000_000, 0), "in 47 hours");
+        assert_eq!(distance(0, 7_199_000), "2 hours ago");
         assert_eq!(distance(1_000, 0), "in 1 second");
     }
 }

@@ -84,9 +84,7 @@ impl Context {
     /// Opens the profile and connects in the background: whatever needs the server waits for it.
     pub(crate) async fn start(&self) -> Result<Session, Failure> {
         let client = self.open().await?;
-        let Account {
-            user: me, nickname, ..
-        } = account(&client).await?;
+        let Account { user: me, nickname, .. } = account(&client).await?;
         client.start().await?;
         Ok(Session { client, me, nickname })
     }
@@ -100,10 +98,7 @@ impl Context {
     }
 
     fn config(&self) -> Config {
-        Config {
-            patience: self.timeout,
-            ..Config::new(&self.folder)
-        }
+        Config { patience: self.timeout, ..Config::new(&self.folder) }
     }
 }
 

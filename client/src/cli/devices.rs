@@ -23,18 +23,10 @@ pub(crate) async fn whoami(context: &Context, out: &mut Out) -> Result<(), Failu
         ("server", authority(&account)),
         ("fingerprint", render::fingerprint(&account.pin)),
         ("user", account.user.to_string()),
-        (
-            "device",
-            format!(
-                "{} ({})",
-                account.device,
-                render::line(account.device_name.as_str())
-            ),
-        ),
+        ("device", format!("{} ({})", account.device, render::line(account.device_name.as_str()))),
         ("profile", context.profile.clone()),
     ];
-    rows.into_iter()
-        .try_for_each(|(name, value)| out.text(&format!("{name:<12} {value}")))
+    rows.into_iter().try_for_each(|(name, value)| out.text(&format!("{name:<12} {value}")))
 }
 
 /// Lists this account's devices, or shuts one out.
@@ -54,9 +46,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: Devices) -> Resu
                 Err(error) if this && error.code == ErrorCode::Revoked => {}
                 result => result?,
             }
-            rooms::done(out, "device-revoked", device.to_string(), || {
-                format!("device {device} is shut out")
-            })
+            rooms::done(out, "device-revoked", device.to_string(), || format!("device {device} is shut out"))
         }
     }
 }
@@ -66,10 +56,8 @@ async fn list(context: &Context, out: &mut Out) -> Result<(), Failure> {
     let this = account(&session.client).await?.device;
     let mut devices = session.client.devices().await?;
     devices.sort_by_key(|device| (device.revoked_ms.is_some(), device.created_ms));
-    let records: Vec<_> = devices
-        .iter()
-        .map(|device| record::device(device, device.device == this))
-        .collect();
+    let records: Vec<_> =
+        devices.iter().map(|device| record::device(device, device.device == this)).collect();
     let now_ms = now_ms();
     out.rows(&records, |at| {
         let device = &devices[at];
@@ -79,10 +67,6 @@ async fn list(context: &Context, out: &mut Out) -> Result<(), Failure> {
             None if device.online => "online".into(),
             None => format!("seen {}", distance(device.seen_ms, now_ms)),
         };
-        vec![
-            device.device.to_string(),
-            state,
-            render::line(device.name.as_str()).into_owned(),
-        ]
+        vec![device.device.to_string(), state, render::line(device.name.as_str()).into_owned()]
     })
 }

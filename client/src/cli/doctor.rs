@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: Doctor) -> Resul
     }
     out.flush()?;
     match report.checks.iter().find(|check| check.verdict == Verdict::Bad) {
-        Some(check) => Err(Failure::Check { name: check.name }),
+        Some(check) => Err(Failure::Check { name: check.name, error: check.error }),
         None => Ok(()),
     }
 }

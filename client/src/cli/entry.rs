@@ -61,11 +61,7 @@ pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
     let author = who(entry.user);
     match Said::of(entry) {
         Said::Text(text) => {
-            let reply = entry
-                .ext
-                .reply_to
-                .map(|seq| format!(" (to {seq})"))
-                .unwrap_or_default();
+            let reply = entry.ext.reply_to.map(|seq| format!(" (to {seq})")).unwrap_or_default();
             let text = match lines {
                 Lines::One => render::line(text).into_owned(),
                 Lines::Many => render::block(text),
@@ -75,10 +71,7 @@ pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
         Said::Member(change) => format!("* {}", happened(&change, entry.user, &author)),
         Said::Created(_) => format!("* {author} made the room"),
         Said::Unsupported => {
-            format!(
-                "* {author}: an entry of kind {}, which this version cannot show",
-                entry.kind.0
-            )
+            format!("* {author}: an entry of kind {}, which this version cannot show", entry.kind.0)
         }
     }
 }
@@ -131,19 +124,12 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
         Said::Created(created) => record
             .with("visibility", Visibility(created.visibility).word())
             .maybe("topic", created.topic.as_ref().map(|topic| topic.as_str())),
-        Said::Unsupported => record
-            .with("kind", entry.kind.0)
-            .with("body_hex", hex(&entry.body)),
+        Said::Unsupported => record.with("kind", entry.kind.0).with("body_hex", hex(&entry.body)),
     };
     let mentions = entry.ext.mentions.as_ref().filter(|list| !list.is_empty());
-    let mentions = mentions.map(|list| {
-        list.iter()
-            .map(|user| user.to_string().into())
-            .collect::<Vec<Value>>()
-    });
-    record
-        .maybe("reply_to", entry.ext.reply_to.map(|seq| seq.0))
-        .maybe("mentions", mentions)
+    let mentions =
+        mentions.map(|list| list.iter().map(|user| user.to_string().into()).collect::<Vec<Value>>());
+    record.maybe("reply_to", entry.ext.reply_to.map(|seq| seq.0)).maybe("mentions", mentions)
 }
 
 fn change_word(change: Change) -> &'static str {
@@ -185,36 +171,17 @@ mod tests {
     }
 
     fn json(entry: &Entry) -> String {
-        let room = Room {
-            id: RoomId::from_bytes([9; 16]),
-            name: Some("lobby".into()),
-            label: "#lobby".into(),
-        };
-        let cursor = Cursor {
-            incarnation: Incarnation(7),
-            seq: entry.seq,
-        };
-        serde_json::to_string(&record(
-            &room,
-            cursor,
-            entry,
-            &names(),
-            UserId::from_bytes([8; 16]),
-        ))
-        .unwrap()
+        let room =
+            Room { id: RoomId::from_bytes([9; 16]), name: Some("lobby".into()), label: "#lobby".into() };
+        let cursor = Cursor { incarnation: Incarnation(7), seq: entry.seq };
+        serde_json::to_string(&record(&room, cursor, entry, &names(), UserId::from_bytes([8; 16]))).unwrap()
     }
 
     #[test]
     fn a_message_is_harmless_for_people_and_exact_for_programs() {
         let entry = entry(Kind::TEXT, "\u{feff}one\ntwo\u{1b}[2J");
-        assert_eq!(
-            text(&entry, &names(), Lines::One),
-            "maria: \\u{feff}one\\ntwo\\u{1b}[2J"
-        );
-        assert_eq!(
-            text(&entry, &names(), Lines::Many),
-            "maria: \\u{feff}one\n    two\\u{1b}[2J"
-        );
+        assert_eq!(text(&entry, &names(), Lines::One), "maria: \\u{feff}one\\ntwo\\u{1b}[2J");
+        assert_eq!(text(&entry, &names(), Lines::Many), "maria: \\u{feff}one\n    two\\u{1b}[2J");
         let expected = concat!(
             r#"{"v":1,"type":"message","room":"09090909090909090909090909090909","room_name":"lobby","#,
             r#""seq":42,"cursor":"7.42","at":"1970-01-01T00:00:01.000Z","at_ms":1000,"#,
@@ -232,24 +199,15 @@ mod tests {
         let maria = UserId::from_bytes([1; 16]);
         let ada = UserId::from_bytes([5; 16]);
         let line = |user, change| {
-            let change = MemberChange {
-                user,
-                change,
-                nickname: "ada".parse().unwrap(),
-                role: 10,
-            };
+            let change = MemberChange { user, change, nickname: "ada".parse().unwrap(), role: 10 };
             text(&entry(Kind::MEMBER, cbor::encode(&change)), &names(), Lines::One)
         };
         assert_eq!(line(ada, Change::JOINED), "* ada joined");
         assert_eq!(line(ada, Change::INVITED), "* maria invited ada");
         assert_eq!(line(ada, Change::REMOVED), "* maria removed ada");
         assert_eq!(line(maria, Change::REMOVED), "* ada left");
-        let body = MemberChange {
-            user: ada,
-            change: Change::JOINED,
-            nickname: "ada".parse().unwrap(),
-            role: 10,
-        };
+        let body =
+            MemberChange { user: ada, change: Change::JOINED, nickname: "ada".parse().unwrap(), role: 10 };
         let shown = json(&entry(Kind::MEMBER, cbor::encode(&body)));
         assert!(shown.contains(r#""type":"member-change""#), "{shown}");
         assert!(shown.ends_with(r#""change":"joined","whom":"05050505050505050505050505050505","whom_nickname":"ada","role":"member"}"#), "{shown}");
@@ -257,11 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_or_broken_is_shown_as_such() {
-        for entry in [
-            entry(Kind(99), [1, 2]),
-            entry(Kind::TEXT, [0xff, 0xfe]),
-            entry(Kind::MEMBER, [0x80]),
-        ] {
+        for entry in [entry(Kind(99), [1, 2]), entry(Kind::TEXT, [0xff, 0xfe]), entry(Kind::MEMBER, [0x80])] {
             assert_eq!(Said::of(&entry), Said::Unsupported);
             assert!(text(&entry, &names(), Lines::One).contains("cannot show"));
         }

@@ -63,6 +63,8 @@ pub(crate) enum Failure {
     Check {
         /// Which check.
         name: &'static str,
+        /// What kind of failure.
+        error: Option<ErrorCode>,
     },
     /// Ctrl-C or a signal to end.
     #[error("interrupted")]
@@ -75,10 +77,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// A failure of a file or stream.
     pub(crate) fn io(what: impl Into<String>, source: io::Error) -> Self {
-        Self::Io {
-            what: what.into(),
-            source,
-        }
+        Self::Io { what: what.into(), source }
     }
 
     /// What the process ends with.
@@ -90,7 +89,7 @@ impl Failure {
             Self::NotAllowed(_) => NOT_ALLOWED,
             Self::Queued { .. } => QUEUED,
             Self::Io { .. } => FAILED,
-            Self::Check { name } => of_check(name),
+            Self::Check { name, error } => of_check(name, *error),
             Self::Interrupted => INTERRUPTED,
             Self::OutputClosed => DONE,
         }
@@ -115,7 +114,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const NOT_FOUND: u8 = 3;
 const NOT_ALLOWED: u8 = 4;
-const UNREACHABLE: u8 = 5;
+pub(crate) const UNREACHABLE: u8 = 5;
 const WRONG_KEY: u8 = 6;
 const WRONG_VERSION: u8 = 7;
 const QUEUED: u8 = 8;
@@ -168,8 +167,12 @@ fn of_refusal(code: Code) -> u8 {
 }
 
 /// The exit code for a check of `doctor` that failed.
-fn of_check(name: &str) -> u8 {
+fn of_check(name: &str, error: Option<ErrorCode>) -> u8 {
     match name {
+        // Signing in that took too long says nothing about who may.
+        "auth" if matches!(error, Some(ErrorCode::Timeout | ErrorCode::Disconnected | ErrorCode::Busy)) => {
+            UNREACHABLE
+        }
         "resolve" | "handshake" => UNREACHABLE,
         "alpn" => WRONG_VERSION,
         "pin" => WRONG_KEY,
@@ -253,11 +256,7 @@ mod tests {
     ];
 
     fn failure(code: ErrorCode) -> Failure {
-        Failure::Client(Error {
-            code,
-            retry: Retry::Never,
-            message: "m".into(),
-        })
+        Failure::Client(Error { code, retry: Retry::Never, message: "m".into() })
     }
 
     #[test]
@@ -288,26 +287,12 @@ mod tests {
     #[test]
     fn what_is_not_the_librarys_doing_has_its_code_too() {
         assert_eq!(Failure::Usage(String::new()).exit_code(), 2);
-        assert_eq!(
-            Failure::Queued {
-                count: 1,
-                why: "offline".into()
-            }
-            .exit_code(),
-            8
-        );
+        assert_eq!(Failure::Queued { count: 1, why: "offline".into() }.exit_code(), 8);
         assert_eq!(Failure::Interrupted.exit_code(), 130);
         assert_eq!(Failure::OutputClosed.exit_code(), 0);
-        let checks = [
-            ("resolve", 5),
-            ("handshake", 5),
-            ("alpn", 7),
-            ("pin", 6),
-            ("auth", 4),
-            ("clock", 1),
-        ];
+        let checks = [("resolve", 5), ("handshake", 5), ("alpn", 7), ("pin", 6), ("auth", 4), ("clock", 1)];
         for (name, exit) in checks {
-            assert_eq!(Failure::Check { name }.exit_code(), exit, "{name}");
+            assert_eq!(Failure::Check { name, error: None }.exit_code(), exit, "{name}");
         }
     }
 
@@ -334,11 +319,7 @@ mod tests {
 
     #[test]
     fn what_a_server_says_reaches_the_terminal_harmless() {
-        let error = Error {
-            code: ErrorCode::Internal,
-            retry: Retry::Never,
-            message: "\u{1b}[2Jgone".into(),
-        };
+        let error = Error { code: ErrorCode::Internal, retry: Retry::Never, message: "\u{1b}[2Jgone".into() };
         assert_eq!(Failure::Client(error).to_string(), "\\u{1b}[2Jgone");
     }
 }

@@ -24,6 +24,8 @@ struct Followed {
     /// Events up to this number belong to an earlier opening.
     opened: u64,
     last: Option<Cursor>,
+    /// Up to here the profile knows that it was shown.
+    shown: Option<Cursor>,
 }
 
 impl Follow {
@@ -35,14 +37,7 @@ impl Follow {
         from: OpenFrom,
     ) -> Result<(), Failure> {
         let opened = client.open_room(room, from).await?;
-        self.rooms.insert(
-            room,
-            Followed {
-                from,
-                opened,
-                last: None,
-            },
-        );
+        self.rooms.insert(room, Followed { from, opened, last: None, shown: None });
         Ok(())
     }
 
@@ -59,9 +54,7 @@ impl Follow {
 
     /// Whether an event with this number is about a room as it is followed now.
     fn is_current(&self, number: u64, room: RoomId) -> bool {
-        self.rooms
-            .get(&room)
-            .is_some_and(|followed| followed.opened < number)
+        self.rooms.get(&room).is_some_and(|followed| followed.opened < number)
     }
 
     /// Notes that a room has come this far. False when the event is to be left out: it belongs to an earlier
@@ -92,6 +85,17 @@ impl Follow {
         self.rooms.is_empty()
     }
 
+    /// Says that everything up to here is on standard output, so that `--since resume` goes on behind it.
+    pub(crate) async fn shown(&mut self, client: &Client) -> Result<(), Failure> {
+        for (room, followed) in &mut self.rooms {
+            if let Some(last) = followed.last.filter(|last| followed.shown != Some(*last)) {
+                client.shown(*room, last).await?;
+                followed.shown = Some(last);
+            }
+        }
+        Ok(())
+    }
+
     /// Events were lost: starts every room over, behind what was shown.
     pub(crate) async fn recover(&mut self, client: &Client) -> Result<(), Failure> {
         for (room, followed) in &mut self.rooms {
@@ -115,17 +119,10 @@ mod tests {
     #[test]
     fn every_place_is_shown_once() {
         let room = RoomId::from_bytes([1; 16]);
-        let at = |incarnation, seq| Cursor {
-            incarnation: Incarnation(incarnation),
-            seq: Seq(seq),
-        };
+        let at = |incarnation, seq| Cursor { incarnation: Incarnation(incarnation), seq: Seq(seq) };
         let mut follow = Follow::default();
         assert!(!follow.note(9, room, at(1, 1)), "not followed");
-        let followed = Followed {
-            from: OpenFrom::Start,
-            opened: 3,
-            last: None,
-        };
+        let followed = Followed { from: OpenFrom::Start, opened: 3, last: None, shown: None };
         follow.rooms.insert(room, followed);
         assert!(!follow.note(3, room, at(1, 5)), "of an earlier opening");
         assert!(follow.note(4, room, at(1, 1)) && follow.note(5, room, at(1, 2)));

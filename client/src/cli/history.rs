@@ -12,26 +12,32 @@ use super::context::Context;
 use super::entry::{self, Lines};
 use super::exit::Failure;
 use super::out::{Out, note};
-use super::room::{Names, Room, find};
+use super::room::{Names, Room, find_to_read};
 
 /// Prints a part of a room's log.
 pub(crate) async fn run(context: &Context, out: &mut Out, args: History) -> Result<(), Failure> {
     let session = context.start().await?;
-    let room = find(&session.client, &args.room).await?;
+    let (room, offline) = find_to_read(&session.client, &args.room).await?;
+    let mut pages = Pages { client: &session.client, room: &room, offline };
     let read = match (args.before, args.after) {
-        (_, Some(after)) => forwards(&session.client, &room, Seq(after), args.limit).await?,
-        (before, None) => backwards(&session.client, &room, before.map(Seq), args.limit).await?,
+        (_, Some(after)) => forwards(&mut pages, Seq(after), args.limit).await?,
+        (before, None) => backwards(&mut pages, before.map(Seq), args.limit).await?,
     };
-    if read.from_cache {
-        note("not connected: this is what the profile has");
+    match (read.from_server, pages.offline) {
+        (_, false) => {}
+        (false, true) => note("not connected: this is what the profile has"),
+        (true, true) => note("the connection was lost: a part of this is what the profile has"),
+    }
+    for pair in read.entries.windows(2).filter(|_| pages.offline) {
+        let (from, to) = (pair[0].seq.0 + 1, pair[1].seq.0 - 1);
+        if from <= to {
+            note(format!("the profile does not have entries {from} to {to}"));
+        }
     }
     let mut names = session.names();
     entry::fetch_names(&mut names, &session.client, read.entries.iter()).await;
     for entry in &read.entries {
-        let cursor = Cursor {
-            incarnation: read.incarnation,
-            seq: entry.seq,
-        };
+        let cursor = Cursor { incarnation: read.incarnation, seq: entry.seq };
         out.put(&entry::record(&room, cursor, entry, &names, session.me), || {
             log_line(context, entry, &names)
         })?;
@@ -61,38 +67,48 @@ struct Read {
     entries: Vec<Entry>,
     incarnation: Incarnation,
     more: bool,
-    from_cache: bool,
+    /// Whether any of it comes from the server.
+    from_server: bool,
 }
 
 impl Read {
     fn of(page: Page, more: bool) -> Self {
-        let Page {
-            entries,
-            incarnation,
-            from_cache,
-            ..
-        } = page;
-        Self {
-            entries,
-            incarnation,
-            more,
-            from_cache,
-        }
+        let Page { entries, incarnation, from_cache, .. } = page;
+        let from_server = !from_cache;
+        Self { entries, incarnation, more, from_server }
     }
 }
 
-async fn forwards(client: &Client, room: &Room, after: Seq, limit: u64) -> Result<Read, Failure> {
-    let first = client
-        .history(room.id, Anchor::after(after), at_most(limit))
-        .await?;
+/// Where pages come from.
+struct Pages<'a> {
+    client: &'a Client,
+    room: &'a Room,
+    /// From the profile alone: once there was no connection, it is not waited for again.
+    offline: bool,
+}
+
+impl Pages<'_> {
+    async fn ask(&mut self, anchor: Anchor, limit: u64) -> Result<Page, Failure> {
+        let (room, limit) = (self.room.id, at_most(limit));
+        if self.offline {
+            let page = self.client.cached(room, &anchor, limit).await?;
+            let nothing = || Failure::NotFound(format!("the profile has nothing of {}", self.room.label));
+            return page.ok_or_else(nothing);
+        }
+        let page = self.client.history(room, anchor, limit).await?;
+        self.offline = page.from_cache;
+        Ok(page)
+    }
+}
+
+async fn forwards(pages: &mut Pages<'_>, after: Seq, limit: u64) -> Result<Read, Failure> {
+    let first = pages.ask(Anchor::after(after), limit).await?;
     let more = first.more_after;
     let mut read = Read::of(first, more);
     while let (true, Some(last), rest @ 1..) =
         (read.more, read.entries.last(), limit.saturating_sub(read.len()))
     {
-        let page = client
-            .history(room.id, Anchor::after(last.seq), at_most(rest))
-            .await?;
+        let page = pages.ask(Anchor::after(last.seq), rest).await?;
         // A page may be empty: everything up to the head is known, or retention overtook us.
         read.more = page.more_after && !page.entries.is_empty();
         read.entries.extend(page.entries);
@@ -100,17 +116,15 @@ async fn forwards(client: &Client, room: &Room, after: Seq, limit: u64) -> Resul
     Ok(read)
 }
 
-async fn backwards(client: &Client, room: &Room, before: Option<Seq>, limit: u64) -> Result<Read, Failure> {
+async fn backwards(pages: &mut Pages<'_>, before: Option<Seq>, limit: u64) -> Result<Read, Failure> {
     let anchor = before.map_or(Anchor::LATEST, Anchor::before);
-    let first = client.history(room.id, anchor, at_most(limit)).await?;
+    let first = pages.ask(anchor, limit).await?;
     let more = first.more_before;
     let mut read = Read::of(first, more);
     while let (true, Some(oldest), rest @ 1..) =
         (read.more, read.entries.first(), limit.saturating_sub(read.len()))
     {
-        let mut page = client
-            .history(room.id, Anchor::before(oldest.seq), at_most(rest))
-            .await?;
+        let mut page = pages.ask(Anchor::before(oldest.seq), rest).await?;
         read.more = page.more_before && !page.entries.is_empty();
         page.entries.append(&mut read.entries);
         read.entries = page.entries;

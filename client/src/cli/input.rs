@@ -134,19 +134,13 @@ pub(crate) enum TextError {
 /// Bytes as the text of a message. The order of the checks does not matter: both are the caller's mistake.
 pub(crate) fn text(bytes: Vec<u8>) -> Result<String, TextError> {
     if bytes.len() > BODY_BYTES_MAX {
-        return Err(TextError::TooLong {
-            len: bytes.len() as u64,
-        });
+        return Err(TextError::TooLong { len: bytes.len() as u64 });
     }
     String::from_utf8(bytes).map_err(|error| {
         let (good, bad) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
         let place = 1 + good.iter().rev().take_while(|byte| **byte != b'\n').count();
-        TextError::NotUtf8 {
-            line,
-            place,
-            byte: bad.first().copied().unwrap_or_default(),
-        }
+        TextError::NotUtf8 { line, place, byte: bad.first().copied().unwrap_or_default() }
     })
 }
 
@@ -200,10 +194,7 @@ mod tests {
     }
 
     fn texts(bytes: &[u8]) -> Vec<String> {
-        read_all(bytes)
-            .into_iter()
-            .map(|line| line.text().unwrap())
-            .collect()
+        read_all(bytes).into_iter().map(|line| line.text().unwrap()).collect()
     }
 
     #[test]
@@ -218,23 +209,16 @@ mod tests {
 
     #[test]
     fn a_line_may_be_as_long_as_a_message_and_no_longer() {
-        let long = [
-            vec![b'x'; BODY_BYTES_MAX],
-            b"\n".to_vec(),
-            vec![b'y'; BODY_BYTES_MAX + 1],
-            b"\nz".to_vec(),
-        ]
-        .concat();
+        let long =
+            [vec![b'x'; BODY_BYTES_MAX], b"\n".to_vec(), vec![b'y'; BODY_BYTES_MAX + 1], b"\nz".to_vec()]
+                .concat();
         // A small buffer, so that lines arrive in parts.
         let mut reader = BufReader::with_capacity(7, &long[..]);
         assert!(
             matches!(read_line(&mut reader).unwrap(), Some(Content::Bytes(line)) if line.len() == BODY_BYTES_MAX)
         );
         let error = read_line(&mut reader).unwrap().unwrap().text().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "16385 bytes are more than the 16384 a message may have"
-        );
+        assert_eq!(error.to_string(), "16385 bytes are more than the 16384 a message may have");
         assert!(matches!(read_line(&mut reader).unwrap(), Some(Content::Bytes(line)) if line == b"z"));
     }
 
@@ -243,14 +227,7 @@ mod tests {
         let error = text(b"gr\xf6\xdfe".to_vec()).unwrap_err();
         assert_eq!(error.to_string(), "not UTF-8: byte 3 is 0xf6");
         let error = text(b"one\ntwo\nx\xff".to_vec()).unwrap_err();
-        assert!(matches!(
-            error,
-            TextError::NotUtf8 {
-                line: 3,
-                place: 2,
-                byte: 0xff
-            }
-        ));
+        assert!(matches!(error, TextError::NotUtf8 { line: 3, place: 2, byte: 0xff }));
     }
 
     #[tokio::test]
@@ -274,10 +251,7 @@ mod tests {
         let mut lines = Source::File(file.path().into()).lines().unwrap();
         for number in 1..=1_000 {
             let line = lines.recv().await.unwrap();
-            assert_eq!(
-                (line.number, line.content.text().unwrap()),
-                (number, number.to_string())
-            );
+            assert_eq!((line.number, line.content.text().unwrap()), (number, number.to_string()));
         }
         assert!(lines.recv().await.is_none());
     }

@@ -28,16 +28,8 @@ async fn new(context: &Context, out: &mut Out, args: InviteNew) -> Result<(), Fa
         Some(room) => Some(find(&session.client, room).await?.id),
         None => None,
     };
-    let life = args
-        .expires
-        .unwrap_or(if args.device { DEVICE_LIFE } else { GUEST_LIFE });
-    let wish = NewInvite {
-        uses: args.uses,
-        life,
-        room,
-        role: args.role,
-        own_device: args.device,
-    };
+    let life = args.expires.unwrap_or(if args.device { DEVICE_LIFE } else { GUEST_LIFE });
+    let wish = NewInvite { uses: args.uses, life, room, role: args.role, own_device: args.device };
     let (invite, link) = session.client.create_invite(wish).await?;
     let expires_ms = u64::from(link.expires_s) * 1_000;
     let text = link.to_string();
@@ -45,16 +37,9 @@ async fn new(context: &Context, out: &mut Out, args: InviteNew) -> Result<(), Fa
     if out.is_json() {
         return Ok(());
     }
-    let whom = if args.device {
-        "another device of yours"
-    } else {
-        "newcomers"
-    };
+    let whom = if args.device { "another device of yours" } else { "newcomers" };
     let uses = render::count(args.uses, "use");
-    out.remark(format!(
-        "for {whom}: {uses}, expires {}",
-        distance(expires_ms, now_ms())
-    ))?;
+    out.remark(format!("for {whom}: {uses}, expires {}", distance(expires_ms, now_ms())))?;
     note(format!("take it back with: quipu invite revoke {invite}"));
     if args.qr {
         note(qr::draw_for_stderr(&text)?);
@@ -69,12 +54,7 @@ async fn list(context: &Context, out: &mut Out) -> Result<(), Failure> {
     let mut names = Names::default();
     if !out.is_json() {
         names
-            .fetch(
-                &session.client,
-                invites
-                    .iter()
-                    .flat_map(|invite| invite.redeemed_by.iter().copied()),
-            )
+            .fetch(&session.client, invites.iter().flat_map(|invite| invite.redeemed_by.iter().copied()))
             .await;
     }
     let records: Vec<_> = invites.iter().map(record::invite).collect();
@@ -89,26 +69,15 @@ async fn list(context: &Context, out: &mut Out) -> Result<(), Failure> {
             (.., true) => format!("expires {end}"),
         };
         let users: Vec<_> = invite.redeemed_by.iter().map(|user| names.label(*user)).collect();
-        let users = if users.is_empty() {
-            String::new()
-        } else {
-            format!("used by {}", users.join(", "))
-        };
-        vec![
-            invite.invite.to_string(),
-            format!("{} left", invite.uses_left),
-            state,
-            users,
-        ]
+        let users = if users.is_empty() { String::new() } else { format!("used by {}", users.join(", ")) };
+        vec![invite.invite.to_string(), format!("{} left", invite.uses_left), state, users]
     })
 }
 
 async fn revoke(context: &Context, out: &mut Out, invite: InviteId) -> Result<(), Failure> {
     let session = context.start().await?;
     session.client.revoke_invite(invite).await?;
-    rooms::done(out, "invite-revoked", invite.to_string(), || {
-        format!("invite {invite} is taken back")
-    })
+    rooms::done(out, "invite-revoked", invite.to_string(), || format!("invite {invite} is taken back"))
 }
 
 /// How long an invite for a newcomer may be redeemed.

@@ -23,12 +23,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: Join) -> Result<
 
     let client = context.open().await?;
     if let Some(account) = client.whoami().await? {
-        note(format!(
-            "profile {} is {} on {}",
-            context.profile,
-            account.nickname,
-            authority(&account)
-        ));
+        note(format!("profile {} is {} on {}", context.profile, account.nickname, authority(&account)));
     }
     let device_name = args.device_name.unwrap_or_else(machine_name);
     let account = redeem(&client, &link, args.nick, &device_name, args.yes, &mut person).await?;
@@ -76,26 +71,16 @@ async fn read_link(link: String, person: &mut Person) -> Result<String, Failure>
     if person.is_there {
         ask("Invite link: ");
     }
-    person
-        .line()
-        .await?
-        .ok_or_else(|| Failure::Usage("standard input has no invite link".into()))
+    person.line().await?.ok_or_else(|| Failure::Usage("standard input has no invite link".into()))
 }
 
 fn show(preview: &InvitePreview, now_ms: u64) {
     let expiry = distance(preview.expires_ms, now_ms);
     let expired = preview.expires_ms <= now_ms;
     note("This invite leads to");
-    note(format!(
-        "  server       {}, UDP port {}",
-        render::line(&preview.host),
-        preview.port
-    ));
+    note(format!("  server       {}, UDP port {}", render::line(&preview.host), preview.port));
     note(format!("  fingerprint  {}", preview.fingerprint));
-    note(format!(
-        "  {}      {expiry}",
-        if expired { "expired" } else { "expires" }
-    ));
+    note(format!("  {}      {expiry}", if expired { "expired" } else { "expires" }));
 }
 
 /// Whoever sits at the terminal, or nobody.
@@ -106,10 +91,7 @@ struct Person {
 
 impl Person {
     fn new() -> Self {
-        Self {
-            is_there: io::stdin().is_terminal() && io::stderr().is_terminal(),
-            lines: None,
-        }
+        Self { is_there: io::stdin().is_terminal() && io::stderr().is_terminal(), lines: None }
     }
 
     /// The next line of standard input; none when it ended.
@@ -123,10 +105,7 @@ impl Person {
         let Some(line) = lines.recv().await else {
             return Ok(None);
         };
-        let text = line
-            .content
-            .text()
-            .map_err(|error| Failure::Usage(format!("standard input: {error}")))?;
+        let text = line.content.text().map_err(|error| Failure::Usage(format!("standard input: {error}")))?;
         Ok(Some(text.trim().to_owned()))
     }
 
@@ -140,9 +119,7 @@ impl Person {
 
     async fn nickname(&mut self) -> Result<Nickname, Failure> {
         if !self.is_there {
-            return Err(Failure::Usage(
-                "say what people shall call you: --nick NAME".into(),
-            ));
+            return Err(Failure::Usage("say what people shall call you: --nick NAME".into()));
         }
         loop {
             ask("Your nickname (Enter alone: do not join): ");
@@ -175,14 +152,8 @@ fn machine_name() -> DeviceName {
         std::fs::read_to_string("/proc/sys/kernel/hostname").ok(),
         std::fs::read_to_string("/etc/hostname").ok(),
     ];
-    let names = candidates
-        .into_iter()
-        .flatten()
-        .filter_map(|name| name.trim().parse().ok());
-    names
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| "terminal".parse().expect("eight letters are a device name"))
+    let names = candidates.into_iter().flatten().filter_map(|name| name.trim().parse().ok());
+    names.into_iter().next().unwrap_or_else(|| "terminal".parse().expect("eight letters are a device name"))
 }
 
 #[cfg(test)]

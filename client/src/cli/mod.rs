@@ -155,10 +155,8 @@ fn log_as_asked() {
         return;
     };
     let coloured = io::stderr().is_terminal() && colours_allowed();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(coloured);
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(coloured);
     let _ = subscriber.try_init();
 }
 

@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Write};
 
 use super::exit::Failure;
 use super::record::Record;
+use super::render::is_unsafe;
 
 /// Where data goes. Written when [`Out::flush`] is called, or when the buffer is full.
 pub(crate) struct Out {
@@ -20,10 +21,7 @@ impl Out {
     }
 
     fn to(json: bool, sink: impl Write + Send + 'static) -> Self {
-        Self {
-            json,
-            sink: Box::new(sink),
-        }
+        Self { json, sink: Box::new(sink) }
     }
 
     /// Whether programs read this.
@@ -39,16 +37,12 @@ impl Out {
     /// An object for programs, on a line.
     pub(crate) fn record(&mut self, record: &Record) -> Result<(), Failure> {
         let line = serde_json::to_string(record).expect("a record has text keys and no floats");
-        self.text(&line)
+        self.text(&harmless(line))
     }
 
     /// The one or the other, as the caller of the program asked.
     pub(crate) fn put(&mut self, record: &Record, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        if self.json {
-            self.record(record)
-        } else {
-            self.text(&text())
-        }
+        if self.json { self.record(record) } else { self.text(&text()) }
     }
 
     /// Objects for programs, or the same as a table for people.
@@ -61,9 +55,7 @@ impl Out {
             return records.iter().try_for_each(|record| self.record(record));
         }
         let rows: Vec<_> = (0..records.len()).map(row).collect();
-        super::render::table(&rows)
-            .iter()
-            .try_for_each(|line| self.text(line))
+        super::render::table(&rows).iter().try_for_each(|line| self.text(line))
     }
 
     /// A line on standard error, in its place among those on standard output: together on a terminal they read in
@@ -78,6 +70,26 @@ impl Out {
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         written(self.sink.flush())
     }
+}
+
+/// The same JSON with everything escaped that acts on a terminal: a person looks at it as well, and a program reads
+/// the same text from it. Such characters stand in strings alone, where an escape may stand.
+fn harmless(json: String) -> String {
+    if !json.contains(is_unsafe) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for char in json.chars() {
+        if is_unsafe(char) {
+            for unit in char.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = std::fmt::Write::write_fmt(&mut out, format_args!("\\u{unit:04x}"));
+            }
+        } else {
+            out.push(char);
+        }
+    }
+    out
 }
 
 fn written(result: io::Result<()>) -> Result<(), Failure> {
@@ -111,6 +123,15 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn json_says_the_same_without_acting_on_a_terminal() {
+        let text = "a\u{1b}\u{7f}\u{9b}1m\u{202e}\u{200b}\u{e0041} größe 日本 🎉\n\"\\";
+        let json = harmless(serde_json::to_string(text).unwrap());
+        assert!(!json.contains(is_unsafe), "{json}");
+        assert!(json.contains("\\u009b") && json.contains("\\udb40\\udc41") && json.contains('🎉'));
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 
     #[test]

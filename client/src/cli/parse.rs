@@ -44,10 +44,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, ParseError> {
         let digits = rest.len() - rest.trim_start_matches(|char: char| char.is_ascii_digit()).len();
         let number: u64 = rest[..digits].parse().map_err(|_| ParseError::Duration)?;
         rest = &rest[digits..];
-        let letters = rest.len()
-            - rest
-                .trim_start_matches(|char: char| char.is_ascii_alphabetic())
-                .len();
+        let letters = rest.len() - rest.trim_start_matches(|char: char| char.is_ascii_alphabetic()).len();
         let unit_ms = unit_ms(&rest[..letters]).ok_or(ParseError::Duration)?;
         rest = &rest[letters..];
         total_ms = total_ms.saturating_add(number.saturating_mul(unit_ms));
@@ -161,15 +158,10 @@ pub(crate) fn profile(text: &str) -> Result<String, ParseError> {
 
 /// The role of a newcomer. `owner` is not given away by link.
 pub(crate) fn role(text: &str) -> Result<ServerRole, ParseError> {
-    [
-        ServerRole::GUEST,
-        ServerRole::BOT,
-        ServerRole::MEMBER,
-        ServerRole::ADMIN,
-    ]
-    .into_iter()
-    .find(|role| role.word() == text)
-    .ok_or(ParseError::Role)
+    [ServerRole::GUEST, ServerRole::BOT, ServerRole::MEMBER, ServerRole::ADMIN]
+        .into_iter()
+        .find(|role| role.word() == text)
+        .ok_or(ParseError::Role)
 }
 
 /// The caller's own name for a message, so that sending twice is sending once.
@@ -179,11 +171,7 @@ pub(crate) struct Key(String);
 impl FromStr for Key {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        if text.is_empty() {
-            Err(ParseError::EmptyId)
-        } else {
-            Ok(Self(text.into()))
-        }
+        if text.is_empty() { Err(ParseError::EmptyId) } else { Ok(Self(text.into())) }
     }
 }
 
@@ -215,41 +203,19 @@ mod tests {
 
     #[test]
     fn durations_need_their_unit() {
-        let good = [
-            ("90s", 90_000),
-            ("250ms", 250),
-            ("1h30m", 5_400_000),
-            ("2d", 172_800_000),
-            ("0s", 0),
-        ];
+        let good = [("90s", 90_000), ("250ms", 250), ("1h30m", 5_400_000), ("2d", 172_800_000), ("0s", 0)];
         for (text, ms) in good {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
-        for bad in [
-            "",
-            "10",
-            "h",
-            "1y",
-            "-1s",
-            "1 h",
-            "1.5h",
-            "99999999999999999999s",
-            "ten seconds",
-        ] {
+        for bad in ["", "10", "h", "1y", "-1s", "1 h", "1.5h", "99999999999999999999s", "ten seconds"] {
             assert_eq!(duration(bad), Err(ParseError::Duration), "{bad}");
         }
-        assert!(matches!(
-            duration("99999999999w"),
-            Err(ParseError::LongDuration(_))
-        ));
+        assert!(matches!(duration("99999999999w"), Err(ParseError::LongDuration(_))));
     }
 
     #[test]
     fn since_takes_five_forms() {
-        let cursor = Cursor {
-            incarnation: Incarnation(1),
-            seq: Seq(42),
-        };
+        let cursor = Cursor { incarnation: Incarnation(1), seq: Seq(42) };
         let good = [
             ("start", Since::Start),
             ("resume", Since::Resume),
@@ -275,10 +241,7 @@ mod tests {
         assert_eq!(hex.parse(), Ok(RoomRef::Id(hex.parse().unwrap())));
         assert_eq!(format!("#{hex}").parse(), Ok(name(hex)));
         for bad in ["", "#", "@", "Lobby", "a b", "@a b", "##a"] {
-            assert!(
-                matches!(bad.parse::<RoomRef>(), Err(ParseError::Room(_))),
-                "{bad}"
-            );
+            assert!(matches!(bad.parse::<RoomRef>(), Err(ParseError::Room(_))), "{bad}");
         }
     }
 

@@ -25,15 +25,9 @@ fn draw(text: &str, coloured: bool) -> Result<String, Failure> {
         let inside = |at: usize| at.checked_sub(QUIET_MODULES).filter(|at| *at < width);
         matches!((inside(x), inside(y)), (Some(x), Some(y)) if modules[y * width + x] == Color::Dark)
     };
-    let (begin, end) = if coloured {
-        (BLACK_ON_WHITE, RESET)
-    } else {
-        ("", "")
-    };
+    let (begin, end) = if coloured { (BLACK_ON_WHITE, RESET) } else { ("", "") };
     let line = |y: usize| {
-        let blocks: String = (0..side)
-            .map(|x| block(is_dark(x, y), is_dark(x, y + 1)))
-            .collect();
+        let blocks: String = (0..side).map(|x| block(is_dark(x, y), is_dark(x, y + 1))).collect();
         format!("{begin}{blocks}{end}")
     };
     Ok((0..side).step_by(2).map(line).collect::<Vec<_>>().join("\n"))
@@ -64,15 +58,8 @@ mod tests {
         let lines: Vec<_> = code.lines().collect();
         assert_eq!((lines.len(), lines[0].chars().count()), (23, 45));
         assert!(lines.iter().all(|line| line.chars().count() == 45));
-        assert!(
-            lines[0].trim().is_empty() && lines[1].trim().is_empty(),
-            "quiet zone"
-        );
-        assert!(
-            lines[2].starts_with("    █▀▀▀▀▀█ "),
-            "finder pattern: {}",
-            lines[2]
-        );
+        assert!(lines[0].trim().is_empty() && lines[1].trim().is_empty(), "quiet zone");
+        assert!(lines[2].starts_with("    █▀▀▀▀▀█ "), "finder pattern: {}", lines[2]);
     }
 
     #[test]

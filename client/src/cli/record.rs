@@ -25,9 +25,7 @@ impl Record {
     /// An object of this type, one of [`TYPES`].
     pub(crate) fn new(kind: &'static str) -> Self {
         debug_assert!(TYPES.contains(&kind), "{kind} is not in the manual");
-        Self {
-            fields: vec![("v", VERSION.into()), ("type", kind.into())],
-        }
+        Self { fields: vec![("v", VERSION.into()), ("type", kind.into())] }
     }
 
     /// The same with a field.
@@ -51,16 +49,12 @@ impl Record {
 
     /// The same with a room's id and name.
     fn of_room(self, room: &Room) -> Self {
-        self.with("room", room.id.to_string())
-            .maybe("room_name", room.name.clone())
+        self.with("room", room.id.to_string()).maybe("room_name", room.name.clone())
     }
 
     /// A line about a place in a room's log.
     pub(crate) fn at(kind: &'static str, room: &Room, cursor: Cursor) -> Self {
-        Self::new(kind)
-            .of_room(room)
-            .with("seq", cursor.seq.0)
-            .with("cursor", cursor.to_string())
+        Self::new(kind).of_room(room).with("seq", cursor.seq.0).with("cursor", cursor.to_string())
     }
 
     /// The same with a moment.
@@ -72,18 +66,14 @@ impl Record {
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.fields.len()))?;
-        self.fields
-            .iter()
-            .try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+        self.fields.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
         map.end()
     }
 }
 
 /// `gap`: entries that are not told one by one.
 pub(crate) fn gap(room: &Room, cursor: Cursor, from: Seq, to: Seq, reason: GapReason) -> Record {
-    let record = Record::at("gap", room, cursor)
-        .with("first", from.0)
-        .with("last", to.0);
+    let record = Record::at("gap", room, cursor).with("first", from.0).with("last", to.0);
     record.with("reason", gap_word(reason))
 }
 
@@ -99,9 +89,7 @@ pub(crate) fn gap_word(reason: GapReason) -> &'static str {
 
 /// `ended`: a room is followed no longer.
 pub(crate) fn ended(room: &Room, reason: Option<EndReason>, refusal: Option<&Refusal>) -> Record {
-    let record = Record::new("ended")
-        .of_room(room)
-        .maybe("reason", reason.map(end_word));
+    let record = Record::new("ended").of_room(room).maybe("reason", reason.map(end_word));
     record
         .maybe("code", refusal.map(|refusal| refusal.code.0))
         .maybe("text", refusal.map(ToString::to_string))
@@ -119,18 +107,13 @@ pub(crate) fn end_word(reason: EndReason) -> &'static str {
 
 /// `sent`: a message has its place in the log.
 pub(crate) fn sent(room: &Room, sent: &Sent, line: Option<u64>) -> Record {
-    let record = Record::at("sent", room, sent.at)
-        .moment(sent.at_ms)
-        .with("id", sent.id.to_string());
+    let record = Record::at("sent", room, sent.at).moment(sent.at_ms).with("id", sent.id.to_string());
     record.with("duplicate", sent.duplicate).maybe("line", line)
 }
 
 /// `queued`: a message is in the outbox.
 pub(crate) fn queued(room: &Room, id: MessageId, line: Option<u64>) -> Record {
-    Record::new("queued")
-        .of_room(room)
-        .with("id", id.to_string())
-        .maybe("line", line)
+    Record::new("queued").of_room(room).with("id", id.to_string()).maybe("line", line)
 }
 
 /// `room`: a room, and how it stands.
@@ -146,10 +129,7 @@ pub(crate) fn room(info: &RoomInfo, unread: Option<u64>, marker: Option<Seq>) ->
         .maybe("marker", marker.map(|seq| seq.0))
         .maybe("topic", info.topic.as_ref().map(|topic| topic.as_str()))
         .maybe("peer", info.peer.map(|peer| peer.to_string()))
-        .maybe(
-            "peer_nickname",
-            info.peer_nickname.as_ref().map(|name| name.as_str()),
-        )
+        .maybe("peer_nickname", info.peer_nickname.as_ref().map(|name| name.as_str()))
 }
 
 /// `room`, from a list.
@@ -184,14 +164,11 @@ pub(crate) fn account(account: &Account, profile: &str) -> Record {
 
 /// `device`: one of this account's devices.
 pub(crate) fn device(device: &DeviceInfo, this: bool) -> Record {
-    let record = Record::new("device")
-        .with("device", device.device.to_string())
-        .with("name", device.name.as_str());
+    let record =
+        Record::new("device").with("device", device.device.to_string()).with("name", device.name.as_str());
     let record = record.with("this", this).with("online", device.online);
     let record =
-        record
-            .time("created", "created_ms", device.created_ms)
-            .time("seen", "seen_ms", device.seen_ms);
+        record.time("created", "created_ms", device.created_ms).time("seen", "seen_ms", device.seen_ms);
     match device.revoked_ms {
         Some(at_ms) => record.time("revoked", "revoked_ms", at_ms),
         None => record,
@@ -200,11 +177,7 @@ pub(crate) fn device(device: &DeviceInfo, this: bool) -> Record {
 
 /// `invite`: an invite that was made earlier. Its link is kept nowhere.
 pub(crate) fn invite(invite: &InviteInfo) -> Record {
-    let users: Vec<Value> = invite
-        .redeemed_by
-        .iter()
-        .map(|user| user.to_string().into())
-        .collect();
+    let users: Vec<Value> = invite.redeemed_by.iter().map(|user| user.to_string().into()).collect();
     Record::new("invite")
         .with("invite", invite.invite.to_string())
         .with("uses_left", invite.uses_left)
@@ -217,20 +190,14 @@ pub(crate) fn invite(invite: &InviteInfo) -> Record {
 
 /// `invite-link`: an invite just made. This is the only time its link is seen.
 pub(crate) fn invite_link(invite: InviteId, link: &str, expires_ms: u64) -> Record {
-    let record = Record::new("invite-link")
-        .with("invite", invite.to_string())
-        .with("link", link);
+    let record = Record::new("invite-link").with("invite", invite.to_string()).with("link", link);
     record.time("expires", "expires_ms", expires_ms)
 }
 
 /// `check`: one step of connecting.
 pub(crate) fn check(check: &Check) -> Record {
-    let record = Record::new("check")
-        .with("name", check.name)
-        .with("verdict", verdict_word(check.verdict));
-    record
-        .with("detail", check.detail.as_str())
-        .maybe("value", check.value)
+    let record = Record::new("check").with("name", check.name).with("verdict", verdict_word(check.verdict));
+    record.with("detail", check.detail.as_str()).maybe("value", check.value)
 }
 
 /// How a step went, in a word.
@@ -296,20 +263,14 @@ mod tests {
     }
 
     fn cursor(seq: u64) -> Cursor {
-        Cursor {
-            incarnation: Incarnation(7),
-            seq: Seq(seq),
-        }
+        Cursor { incarnation: Incarnation(7), seq: Seq(seq) }
     }
 
     #[test]
     fn the_manual_lists_every_type() {
         let manual = include_str!("../../../docs/CLI.md");
         for kind in TYPES {
-            assert!(
-                manual.contains(&format!("| `{kind}` |")),
-                "docs/CLI.md has no row for {kind}"
-            );
+            assert!(manual.contains(&format!("| `{kind}` |")), "docs/CLI.md has no row for {kind}");
         }
     }
 
@@ -341,13 +302,7 @@ mod tests {
     #[test]
     fn what_was_sent_has_its_shape() {
         let id = MessageId::from_bytes([2; 16]);
-        let outcome = Sent {
-            id,
-            room: lobby().room,
-            at: cursor(9),
-            at_ms: 0,
-            duplicate: true,
-        };
+        let outcome = Sent { id, room: lobby().room, at: cursor(9), at_ms: 0, duplicate: true };
         assert_eq!(
             json(&sent(&Room::of(&lobby()), &outcome, Some(4))),
             format!(
@@ -358,12 +313,8 @@ mod tests {
 
     #[test]
     fn a_check_has_its_shape_and_exact_text() {
-        let step = Check {
-            name: "udp",
-            verdict: Verdict::Bad,
-            detail: "no\u{1b}".into(),
-            value: None,
-        };
+        let step =
+            Check { name: "udp", verdict: Verdict::Bad, detail: "no\u{1b}".into(), value: None, error: None };
         assert_eq!(
             json(&check(&step)),
             "{\"v\":1,\"type\":\"check\",\"name\":\"udp\",\"verdict\":\"bad\",\"detail\":\"no\\u001b\"}"

@@ -7,7 +7,7 @@
 //!
 //! Control characters (C0, DEL, C1), bidirectional controls and zero-width characters can move the cursor, change
 //! the window's title, or make one name look like another. They are shown as escapes, never dropped: what is
-//! hidden would be a lie too. JSON output does not come through here; it holds the exact text.
+//! hidden would be a lie too. JSON output does not come through here; it has escapes of its own for the same characters.
 //! Invariant: nothing returned here contains a character for which [`is_unsafe`] holds, except our own newlines.
 
 use std::borrow::Cow;
@@ -58,7 +58,7 @@ fn push(out: &mut String, char: char) {
 }
 
 /// Whether a character acts on the terminal or on other characters instead of being seen.
-fn is_unsafe(char: char) -> bool {
+pub(crate) fn is_unsafe(char: char) -> bool {
     char.is_control()
         || matches!(char,
             '\u{ad}' | '\u{61c}' | '\u{180e}' // Soft hyphen, Arabic letter mark, Mongolian vowel separator.
@@ -72,9 +72,7 @@ fn is_unsafe(char: char) -> bool {
 
 /// A pin as people compare it: its first 16 bytes in groups.
 pub(crate) fn fingerprint(pin: &[u8; 32]) -> String {
-    let groups = pin[..16]
-        .chunks(2)
-        .map(|pair| format!("{:02x}{:02x}", pair[0], pair[1]));
+    let groups = pin[..16].chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1]));
     groups.collect::<Vec<_>>().join(" ")
 }
 
@@ -95,10 +93,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let print = |row: &Vec<String>| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(print).collect()
@@ -138,10 +133,7 @@ mod tests {
     fn no_character_slips_through() {
         for char in ('\0'..=char::MAX).filter(|char| is_unsafe(*char)) {
             let text = char.to_string();
-            assert!(
-                !line(&text).contains(is_unsafe) && line(&text).len() >= 2,
-                "{char:?}"
-            );
+            assert!(!line(&text).contains(is_unsafe) && line(&text).len() >= 2, "{char:?}");
             let shown = block(&format!("a{char}b"));
             assert!(!shown.replace(['\n', '\t'], "").contains(is_unsafe), "{char:?}");
         }
@@ -149,10 +141,7 @@ mod tests {
 
     #[test]
     fn a_later_line_cannot_pass_for_ours() {
-        assert_eq!(
-            block("one\n09:15 maria: two\r\nthree\n\n"),
-            "one\n    09:15 maria: two\n    three"
-        );
+        assert_eq!(block("one\n09:15 maria: two\r\nthree\n\n"), "one\n    09:15 maria: two\n    three");
         assert_eq!(block("a\u{1b}\tb"), "a\\u{1b}\tb");
     }
 
@@ -164,10 +153,8 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [
-            vec!["a".into(), "bb".into(), "x".into()],
-            vec!["ccc".into(), String::new(), String::new()],
-        ];
+        let rows =
+            [vec!["a".into(), "bb".into(), "x".into()], vec!["ccc".into(), String::new(), String::new()]];
         assert_eq!(table(&rows), ["a    bb  x", "ccc"]);
     }
 }

@@ -29,20 +29,12 @@ impl Room {
             (None, Some(nickname)) if info.visibility == Visibility::DIRECT => format!("@{nickname}"),
             _ => short(&info.room.to_string()),
         };
-        Self {
-            id: info.room,
-            name: info.name.as_ref().map(ToString::to_string),
-            label,
-        }
+        Self { id: info.room, name: info.name.as_ref().map(ToString::to_string), label }
     }
 
     /// A room known by its id alone.
     pub(crate) fn unnamed(id: RoomId) -> Self {
-        Self {
-            id,
-            name: None,
-            label: short(&id.to_string()),
-        }
+        Self { id, name: None, label: short(&id.to_string()) }
     }
 }
 
@@ -56,19 +48,31 @@ pub(crate) async fn find(client: &Client, room: &RoomRef) -> Result<Room, Failur
     }
 }
 
+/// Finds a room to read, and whether there is no connection: then the profile may know it by its name.
+pub(crate) async fn find_to_read(client: &Client, room: &RoomRef) -> Result<(Room, bool), Failure> {
+    let failure = match find(client, room).await {
+        Ok(found) => return Ok((found, false)),
+        Err(failure) => failure,
+    };
+    let RoomRef::Name(name) = room else {
+        return Err(failure);
+    };
+    if failure.exit_code() != super::exit::UNREACHABLE {
+        return Err(failure);
+    }
+    let id = client.known_room(name).await?.ok_or(failure)?;
+    let room = Room { id, name: Some(name.to_string()), label: format!("#{name}") };
+    Ok((room, true))
+}
+
 /// Finds a room and everything about it.
 pub(crate) async fn describe(client: &Client, room: &RoomRef) -> Result<RoomInfo, Failure> {
     match room {
-        RoomRef::Name(name) => named(client.room_named(name).await, || {
-            format!("there is no room {room}")
-        }),
+        RoomRef::Name(name) => named(client.room_named(name).await, || format!("there is no room {room}")),
         RoomRef::Person(nickname) => Ok(client.direct(person(client, nickname).await?).await?),
         RoomRef::Id(id) => {
             let rooms = client.rooms(false).await?;
-            let found = rooms
-                .into_iter()
-                .map(|summary| summary.info)
-                .find(|info| info.room == *id);
+            let found = rooms.into_iter().map(|summary| summary.info).find(|info| info.room == *id);
             found.ok_or_else(|| Failure::NotFound(format!("there is no room {id}")))
         }
     }
@@ -105,10 +109,7 @@ impl Names {
 
     /// Asks for those that are not known. Names are an ornament, so a failure costs only that: ids are shown.
     pub(crate) async fn fetch(&mut self, client: &Client, users: impl IntoIterator<Item = UserId>) {
-        let unknown: HashSet<_> = users
-            .into_iter()
-            .filter(|user| !self.known.contains_key(user))
-            .collect();
+        let unknown: HashSet<_> = users.into_iter().filter(|user| !self.known.contains_key(user)).collect();
         let unknown: Vec<_> = unknown.into_iter().collect();
         for some in unknown.chunks(ROWS_MAX) {
             if !client.state().is_online() {
@@ -127,8 +128,7 @@ impl Names {
 
     /// What somebody is called, or the beginning of their id.
     pub(crate) fn label(&self, user: UserId) -> String {
-        self.get(user)
-            .map_or_else(|| short(&user.to_string()), ToOwned::to_owned)
+        self.get(user).map_or_else(|| short(&user.to_string()), ToOwned::to_owned)
     }
 }
 
@@ -151,10 +151,7 @@ mod tests {
             names.learn(UserId::from_bytes(number.to_be_bytes()), "ada".parse().unwrap());
         }
         assert_eq!(names.known.len(), 1);
-        assert_eq!(
-            names.label(UserId::from_bytes((KNOWN_MAX as u128).to_be_bytes())),
-            "ada"
-        );
+        assert_eq!(names.label(UserId::from_bytes((KNOWN_MAX as u128).to_be_bytes())), "ada");
         assert_eq!(names.label(UserId::from_bytes([0xab; 16])), "abababab…");
     }
 }

@@ -36,10 +36,7 @@ pub(crate) async fn inbox(client: &Client) {
     let ready = async {
         loop {
             let events = client.next_events(EVENTS_MAX, EVENTS_WAIT).await;
-            if events
-                .iter()
-                .any(|numbered| matches!(numbered.event, Event::InboxReady { .. }))
-            {
+            if events.iter().any(|numbered| matches!(numbered.event, Event::InboxReady { .. })) {
                 return;
             }
         }
@@ -61,10 +58,7 @@ fn row(summary: &RoomSummary) -> Vec<String> {
         standing(info).into(),
         render::count(info.members, "member"),
         unread,
-        info.topic
-            .as_ref()
-            .map(|topic| render::line(topic.as_str()).into_owned())
-            .unwrap_or_default(),
+        info.topic.as_ref().map(|topic| render::line(topic.as_str()).into_owned()).unwrap_or_default(),
     ]
 }
 
@@ -80,15 +74,8 @@ fn standing(info: &RoomInfo) -> &'static str {
 /// Makes a room.
 pub(crate) async fn create(context: &Context, out: &mut Out, args: Create) -> Result<(), Failure> {
     let session = context.start().await?;
-    let visibility = if args.private {
-        Visibility::PRIVATE
-    } else {
-        Visibility::PUBLIC
-    };
-    let info = session
-        .client
-        .create_room(args.name, visibility, args.topic)
-        .await?;
+    let visibility = if args.private { Visibility::PRIVATE } else { Visibility::PUBLIC };
+    let info = session.client.create_room(args.name, visibility, args.topic).await?;
     changed(out, &info, "made")
 }
 
@@ -122,9 +109,7 @@ pub(crate) async fn add(context: &Context, out: &mut Out, args: RoomAndPerson) -
     let room = Room::of(&describe(&session.client, &args.room).await?);
     let user = person(&session.client, &args.person).await?;
     session.client.invite_member(room.id, user).await?;
-    done(out, "added", user.to_string(), || {
-        format!("{} may enter {}", args.person, room.label)
-    })
+    done(out, "added", user.to_string(), || format!("{} may enter {}", args.person, room.label))
 }
 
 /// Sends somebody out.
@@ -133,9 +118,7 @@ pub(crate) async fn remove(context: &Context, out: &mut Out, args: RoomAndPerson
     let room = Room::of(&describe(&session.client, &args.room).await?);
     let user = person(&session.client, &args.person).await?;
     session.client.remove_member(room.id, user).await?;
-    done(out, "removed", user.to_string(), || {
-        format!("{} is out of {}", args.person, room.label)
-    })
+    done(out, "removed", user.to_string(), || format!("{} is out of {}", args.person, room.label))
 }
 
 /// Says that something was changed.
@@ -158,10 +141,7 @@ pub(crate) async fn members(context: &Context, out: &mut Out, args: OneRoom) -> 
     let room = super::room::find(&session.client, &args.room).await?;
     let mut members = session.client.members(room.id).await?;
     members.sort_by_key(|member| member.nickname.folded());
-    let records: Vec<_> = members
-        .iter()
-        .map(|member| record::member(&room, member))
-        .collect();
+    let records: Vec<_> = members.iter().map(|member| record::member(&room, member)).collect();
     out.rows(&records, |at| {
         let member = &members[at];
         let role = match member.membership {

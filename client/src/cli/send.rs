@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use quipu_client::protocol::limits::{BODY_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX};
-use quipu_client::protocol::{MessageId, Seq};
+use quipu_client::protocol::{Code, MessageId, Seq};
 use quipu_client::{Client, ConnState, Draft, Error, ErrorCode, Sent};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -57,6 +57,7 @@ impl Input {
             ));
         }
         let source = match &args.file {
+            Some(path) if path.as_os_str() == "-" => Some(Source::Stdin),
             Some(path) => Some(Source::File(path.clone())),
             None if dash || args.each_line => Some(Source::Stdin),
             None => None,
@@ -102,15 +103,10 @@ async fn one(context: &Context, out: &mut Out, args: Send, text: String) -> Resu
 
 async fn begin(context: &Context, args: &Send) -> Result<(Session, Room), Failure> {
     let session = context.start().await?;
-    let room = find(&session.client, &args.room)
-        .await
-        .map_err(|failure| match failure {
-            Failure::Client(error) => Failure::After {
-                before: "nothing was sent".into(),
-                error,
-            },
-            other => other,
-        })?;
+    let room = find(&session.client, &args.room).await.map_err(|failure| match failure {
+        Failure::Client(error) => Failure::After { before: "nothing was sent".into(), error },
+        other => other,
+    })?;
     Ok((session, room))
 }
 
@@ -120,12 +116,24 @@ async fn outcome(client: &Client, id: MessageId, patience: Duration) -> Result<S
         Ok(sent) => return Ok(sent),
         Err(error) => error,
     };
-    if !is_undecided(client, &error) {
-        // Nobody will retry it, and in the outbox it would stand in the way of the same id.
+    if is_refusal(&error) {
+        // Nobody will retry it, and in the outbox it would stand in the way of another text under the same id.
         let _ = client.cancel_send(id).await;
+    }
+    if !is_undecided(client, &error) {
         return Err(error.into());
     }
     Err(undecided(client, 1))
+}
+
+/// Whether the server said no for good. One that expired may have arrived: its id stays taken.
+fn is_refusal(error: &Error) -> bool {
+    use ErrorCode as E;
+    match error.code {
+        E::Forbidden | E::NotFound | E::Unauthenticated | E::Usage => true,
+        E::Refused(code) => code != Code::EXPIRED,
+        _ => false,
+    }
 }
 
 /// Whether a message may still be sent: nobody refused it, and it is in the outbox.
@@ -136,14 +144,10 @@ pub(crate) fn is_undecided(client: &Client, error: &Error) -> bool {
 /// How a command ends that leaves messages in the outbox.
 fn undecided(client: &Client, waiting: u64) -> Failure {
     match client.state() {
-        ConnState::Stopped { why } => Failure::After {
-            before: format!("{} kept in the outbox", count(waiting, "message")),
-            error: why,
-        },
-        state => Failure::Queued {
-            count: waiting,
-            why: trouble(&state),
-        },
+        ConnState::Stopped { why } => {
+            Failure::After { before: format!("{} kept in the outbox", count(waiting, "message")), error: why }
+        }
+        state => Failure::Queued { count: waiting, why: trouble(&state) },
     }
 }
 
@@ -162,10 +166,7 @@ async fn many(context: &Context, out: &mut Out, args: Send, source: Source) -> R
         tally: Tally::default(),
     };
     let result = stoppable(pipeline.run(lines, out)).await;
-    let tally = Tally {
-        queued: pipeline.tally.queued + pipeline.waiting.len() as u64,
-        ..pipeline.tally
-    };
+    let tally = Tally { queued: pipeline.tally.queued + pipeline.waiting.len() as u64, ..pipeline.tally };
     if !out.is_json() || result.is_err() || tally.skipped > 0 {
         note(tally.text(&pipeline.room.label));
     }
@@ -215,10 +216,7 @@ impl Pipeline {
         match (broken, self.tally.queued) {
             (Some(failure), _) => Err(failure),
             (None, 0) => Ok(()),
-            (None, count) => Err(Failure::Queued {
-                count,
-                why: "not waited for".into(),
-            }),
+            (None, count) => Err(Failure::Queued { count, why: "not waited for".into() }),
         }
     }
 
@@ -294,10 +292,7 @@ impl Pipeline {
 
     fn stopped(&self, numbers: &[u64], error: Error) -> Failure {
         let line = numbers.first().copied().unwrap_or_default();
-        Failure::After {
-            before: format!("stopped at line {line}"),
-            error,
-        }
+        Failure::After { before: format!("stopped at line {line}"), error }
     }
 }
 
@@ -312,11 +307,7 @@ async fn take(lines: &mut Option<mpsc::Receiver<Line>>, batch: &mut Vec<Line>, m
 /// Waits for the message in front, until the time is over.
 async fn settle(client: &Client, front: Option<(MessageId, u64)>, give_up: Instant) -> Result<Sent, Error> {
     match front {
-        Some((id, _)) => {
-            client
-                .wait_sent(id, give_up.saturating_duration_since(Instant::now()))
-                .await
-        }
+        Some((id, _)) => client.wait_sent(id, give_up.saturating_duration_since(Instant::now())).await,
         None => std::future::pending().await,
     }
 }
@@ -336,10 +327,8 @@ impl Tally {
             text += &format!(", {} in the outbox", self.queued);
         }
         if self.skipped > 0 {
-            text += &format!(
-                ", {} skipped: an empty message cannot be sent",
-                count(self.skipped, "empty line")
-            );
+            text +=
+                &format!(", {} skipped: an empty message cannot be sent", count(self.skipped, "empty line"));
         }
         text
     }
@@ -366,54 +355,28 @@ mod tests {
     #[test]
     fn standard_input_is_read_only_when_asked_for() {
         let text = |text: &str| Input::Text(text.into());
-        assert_eq!(
-            input("quipu send lobby hello world").unwrap(),
-            text("hello world")
-        );
+        assert_eq!(input("quipu send lobby hello world").unwrap(), text("hello world"));
         assert_eq!(input("quipu send lobby a - b").unwrap(), text("a - b"));
-        assert_eq!(
-            input("quipu send lobby -- --each-line").unwrap(),
-            text("--each-line")
-        );
+        assert_eq!(input("quipu send lobby -- --each-line").unwrap(), text("--each-line"));
         assert_eq!(input("quipu send lobby -").unwrap(), Input::Whole(Source::Stdin));
-        assert_eq!(
-            input("quipu send lobby --each-line").unwrap(),
-            Input::Lines(Source::Stdin)
-        );
-        assert_eq!(
-            input("quipu send lobby - --each-line").unwrap(),
-            Input::Lines(Source::Stdin)
-        );
-        assert_eq!(
-            input("quipu send lobby --file f").unwrap(),
-            Input::Whole(Source::File("f".into()))
-        );
+        assert_eq!(input("quipu send lobby --each-line").unwrap(), Input::Lines(Source::Stdin));
+        assert_eq!(input("quipu send lobby - --each-line").unwrap(), Input::Lines(Source::Stdin));
+        assert_eq!(input("quipu send lobby --file f").unwrap(), Input::Whole(Source::File("f".into())));
+        assert_eq!(input("quipu send lobby --file -").unwrap(), Input::Whole(Source::Stdin));
         assert_eq!(
             input("quipu send lobby --file f --each-line").unwrap(),
             Input::Lines(Source::File("f".into()))
         );
-        assert_eq!(
-            input("quipu send lobby hi --each-line").unwrap_err().exit_code(),
-            2
-        );
+        assert_eq!(input("quipu send lobby hi --each-line").unwrap_err().exit_code(), 2);
     }
 
     #[test]
     fn the_tally_says_what_was_left_out() {
-        let tally = Tally {
-            sent: 2,
-            queued: 0,
-            skipped: 1,
-        };
+        let tally = Tally { sent: 2, queued: 0, skipped: 1 };
         let expected = "2 messages acknowledged in #a, 1 empty line skipped: an empty message cannot be sent";
         assert_eq!(tally.text("#a"), expected);
         assert_eq!(
-            Tally {
-                sent: 1,
-                queued: 3,
-                skipped: 0
-            }
-            .text("#a"),
+            Tally { sent: 1, queued: 3, skipped: 0 }.text("#a"),
             "1 message acknowledged in #a, 3 in the outbox"
         );
     }

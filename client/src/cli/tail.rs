@@ -11,7 +11,8 @@ use quipu_client::protocol::limits::ROOMS_OPEN_MAX;
 use quipu_client::protocol::request::MembershipState;
 use quipu_client::protocol::room::{EndReason, GapReason};
 use quipu_client::protocol::{Cursor, Refusal, RoomId, Seq};
-use quipu_client::{Client, ConnState, Event, Numbered, OpenFrom, Security};
+use quipu_client::{Client, ConnState, Error, ErrorCode, Event, Numbered, OpenFrom, Retry, Security};
+use tokio::time::Instant;
 
 use super::args::Tail;
 use super::context::{Context, Session, now_ms};
@@ -28,9 +29,7 @@ use super::room::{Names, Room, find};
 /// Follows rooms until it is told to stop.
 pub(crate) async fn run(context: &Context, out: &mut Out, args: Tail) -> Result<(), Failure> {
     if matches!(args.since, Some(Since::After(_))) && args.rooms.len() != 1 {
-        return Err(Failure::Usage(
-            "a cursor belongs to one room: name that room".into(),
-        ));
+        return Err(Failure::Usage("a cursor belongs to one room: name that room".into()));
     }
     let session = context.start().await?;
     session.client.wait_online(context.timeout).await?;
@@ -42,10 +41,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: Tail) -> Result<
     }
     let result = tail.run(out).await;
     if tail.own_left_out > 0 && !out.is_json() {
-        note(format!(
-            "{} of your own left out; --own shows them",
-            count(tail.own_left_out, "message")
-        ));
+        note(format!("{} of your own left out; --own shows them", count(tail.own_left_out, "message")));
     }
     result
 }
@@ -58,14 +54,13 @@ async fn choose(client: &Client, args: &Tail) -> Result<Vec<Room>, Failure> {
     if args.rooms.is_empty() {
         let mine = client.rooms(true).await?.into_iter().map(|summary| summary.info);
         rooms.extend(
-            mine.filter(|info| info.membership == MembershipState::JOINED)
-                .map(|info| Room::of(&info)),
+            mine.filter(|info| info.membership == MembershipState::JOINED).map(|info| Room::of(&info)),
         );
     }
     match rooms.len() {
-        0 => Err(Failure::NotFound(
-            "you are in no room; quipu rooms --all lists those you could enter".into(),
-        )),
+        0 => {
+            Err(Failure::NotFound("you are in no room; quipu rooms --all lists those you could enter".into()))
+        }
         1..=ROOMS_OPEN_MAX => Ok(rooms),
         many => Err(Failure::Usage(format!(
             "{many} rooms are more than the {ROOMS_OPEN_MAX} that can be followed: name some"
@@ -99,6 +94,10 @@ struct Tailing<'a> {
     shown: u64,
     own_left_out: u64,
     told_offline: bool,
+    /// When there last was a connection.
+    online: Instant,
+    /// Why there was none.
+    trouble: Option<Error>,
 }
 
 /// Whether to go on.
@@ -122,15 +121,15 @@ impl<'a> Tailing<'a> {
             shown: 0,
             own_left_out: 0,
             told_offline: false,
+            online: Instant::now(),
+            trouble: None,
         }
     }
 
     async fn run(&mut self, out: &mut Out) -> Result<(), Failure> {
         loop {
             let events = self.session.client.next_events(EVENTS_MAX, self.pause()).await;
-            if events.is_empty() {
-                self.give_up_if_cut_off()?;
-            }
+            self.give_up_if_cut_off()?;
             let entries = events.iter().filter_map(|numbered| match &numbered.event {
                 Event::Entry { entry, .. } => Some(entry),
                 _ => None,
@@ -141,57 +140,54 @@ impl<'a> Tailing<'a> {
                     self.follow.recover(&self.session.client).await?;
                 }
                 if self.follow.takes(number, &event) && self.show(event, out)? == Next::Done {
-                    return out.flush();
+                    out.flush()?;
+                    return self.follow.shown(&self.session.client).await;
                 }
             }
             out.flush()?;
+            self.follow.shown(&self.session.client).await?;
         }
     }
 
     /// A drain must end, also when the server is gone; following may wait for it for ever.
     fn pause(&self) -> Duration {
-        if self.args.until_caught_up {
-            EVENTS_WAIT.min(self.context.timeout)
-        } else {
-            EVENTS_WAIT
-        }
+        if self.args.until_caught_up { EVENTS_WAIT.min(self.context.timeout) } else { EVENTS_WAIT }
     }
 
-    fn give_up_if_cut_off(&self) -> Result<(), Failure> {
+    /// Looked at every turn, because trying to connect again is an event, too.
+    fn give_up_if_cut_off(&mut self) -> Result<(), Failure> {
         match self.session.client.state() {
-            ConnState::Waiting { why, .. } if self.args.until_caught_up => Err(Failure::After {
-                before: "not caught up".into(),
-                error: why,
-            }),
-            _ => Ok(()),
+            ConnState::Online { .. } => self.online = Instant::now(),
+            ConnState::Stopped { why } => return Err(why.into()),
+            ConnState::Waiting { why, .. } => self.trouble = Some(why),
+            ConnState::Idle | ConnState::Connecting { .. } => {}
         }
+        if !self.args.until_caught_up || self.online.elapsed() < self.context.timeout {
+            return Ok(());
+        }
+        let before = "not caught up".into();
+        Err(match self.trouble.clone() {
+            Some(error) => Failure::After { before, error },
+            None => Failure::Client(Error {
+                code: ErrorCode::Unreachable,
+                retry: Retry::WhenOnline,
+                message: "not caught up: there is no connection".into(),
+            }),
+        })
     }
 
     fn show(&mut self, event: Event, out: &mut Out) -> Result<Next, Failure> {
         match event {
             Event::Entry { room, cursor, entry } => self.entry(room, cursor, &entry, out),
-            Event::Gap {
-                room,
-                cursor,
-                from,
-                to,
-                reason,
-            } => {
+            Event::Gap { room, cursor, from, to, reason } => {
                 self.gap(room, cursor, from, to, reason, out)?;
                 Ok(Next::Go)
             }
             Event::CaughtUp { room, cursor } => self.caught_up(room, cursor, out),
-            Event::RoomEnded {
-                room,
-                reason,
-                refusal,
-            } => self.ended(room, reason, refusal, out),
+            Event::RoomEnded { room, reason, refusal } => self.ended(room, reason, refusal, out),
             Event::State(state) => self.state(state),
             Event::Security(Security::PinMismatch { detail }) => {
-                note(format!(
-                    "the server's key does not match: {}",
-                    render::line(&detail)
-                ));
+                note(format!("the server's key does not match: {}", render::line(&detail)));
                 Ok(Next::Go)
             }
             Event::Notice { text } => {
@@ -210,23 +206,12 @@ impl<'a> Tailing<'a> {
         let Some(room) = self.rooms.get(&room) else {
             return Ok(Next::Go);
         };
-        out.put(
-            &entry::record(room, cursor, entry, &self.names, self.session.me),
-            || {
-                let prefix = if self.rooms.len() > 1 {
-                    format!("{} ", room.label)
-                } else {
-                    String::new()
-                };
-                format!("{prefix}{}", log_line(self.context, entry, &self.names))
-            },
-        )?;
+        out.put(&entry::record(room, cursor, entry, &self.names, self.session.me), || {
+            let prefix = if self.rooms.len() > 1 { format!("{} ", room.label) } else { String::new() };
+            format!("{prefix}{}", log_line(self.context, entry, &self.names))
+        })?;
         self.shown += u64::from(entry.kind == Kind::TEXT);
-        Ok(if self.args.limit == Some(self.shown) {
-            Next::Done
-        } else {
-            Next::Go
-        })
+        Ok(if self.args.limit == Some(self.shown) { Next::Done } else { Next::Go })
     }
 
     fn gap(
@@ -269,11 +254,7 @@ impl<'a> Tailing<'a> {
     }
 
     fn done_if_drained(&self) -> Next {
-        if self.args.until_caught_up && self.behind.is_empty() {
-            Next::Done
-        } else {
-            Next::Go
-        }
+        if self.args.until_caught_up && self.behind.is_empty() { Next::Done } else { Next::Go }
     }
 
     fn ended(
@@ -287,10 +268,9 @@ impl<'a> Tailing<'a> {
             return Ok(Next::Go);
         };
         self.follow.end(room);
-        let why = refusal.as_ref().map_or_else(
-            || reason.map_or("unknown", record::end_word).to_owned(),
-            ToString::to_string,
-        );
+        let why = refusal
+            .as_ref()
+            .map_or_else(|| reason.map_or("unknown", record::end_word).to_owned(), ToString::to_string);
         if out.is_json() {
             out.record(&record::ended(shown, reason, refusal.as_ref()))?;
         }
@@ -314,10 +294,7 @@ impl<'a> Tailing<'a> {
             ConnState::Stopped { why } => return Err(why.into()),
             ConnState::Waiting { why, .. } if !self.told_offline => {
                 self.told_offline = true;
-                note(format!(
-                    "not connected ({}); trying again",
-                    render::line(&why.message)
-                ));
+                note(format!("not connected ({}); trying again", render::line(&why.message)));
             }
             ConnState::Online { .. } if self.told_offline => {
                 self.told_offline = false;
@@ -339,14 +316,8 @@ mod tests {
     #[test]
     fn where_to_begin() {
         assert_eq!(origin(None, 5), OpenFrom::Latest(10));
-        assert_eq!(
-            origin(Some(Since::Ago(Duration::from_millis(3))), 5),
-            OpenFrom::Since(2)
-        );
-        assert_eq!(
-            origin(Some(Since::Ago(Duration::from_secs(9))), 5),
-            OpenFrom::Since(0)
-        );
+        assert_eq!(origin(Some(Since::Ago(Duration::from_millis(3))), 5), OpenFrom::Since(2));
+        assert_eq!(origin(Some(Since::Ago(Duration::from_secs(9))), 5), OpenFrom::Since(0));
         assert_eq!(origin(Some(Since::Start), 5), OpenFrom::Start);
         assert_eq!(origin(Some(Since::Resume), 5), OpenFrom::Resume);
     }

@@ -42,10 +42,7 @@ impl Typed {
             "help" | "?" => Self::Help,
             "who" | "members" => Self::Who,
             escaped if escaped.starts_with('/') => Self::Message(command.to_owned()),
-            unknown => Self::Wrong(format!(
-                "/{} is no command; /help lists them",
-                render::excerpt(unknown)
-            )),
+            unknown => Self::Wrong(format!("/{} is no command; /help lists them", render::excerpt(unknown))),
         }
     }
 }
@@ -98,10 +95,7 @@ mod tests {
     use crate::cli::input::Content;
 
     fn typed(bytes: impl Into<Vec<u8>>) -> Typed {
-        Typed::of(Line {
-            number: 1,
-            content: Content::Bytes(bytes.into()),
-        })
+        Typed::of(Line { number: 1, content: Content::Bytes(bytes.into()) })
     }
 
     #[test]
@@ -126,10 +120,7 @@ mod tests {
     #[test]
     fn what_is_no_text_is_refused_and_nothing_else_is_lost() {
         assert!(matches!(typed([0xff]), Typed::Wrong(why) if why.contains("byte 1 is 0xff")));
-        let long = Typed::of(Line {
-            number: 1,
-            content: Content::TooLong(20_000),
-        });
+        let long = Typed::of(Line { number: 1, content: Content::TooLong(20_000) });
         assert!(matches!(long, Typed::Wrong(why) if why.contains("20000 bytes are more than the 16384")));
     }
 

@@ -40,29 +40,15 @@ impl Client {
         let (nickname, device_name): (Nickname, DeviceName) = (nickname.parse()?, device_name.parse()?);
         let invite = sha256(&link.secret);
         if let Some(known) = self.core().store.run(identity::membership).await? {
-            return if known.invite == invite {
-                Ok(known.account)
-            } else {
-                Err(belongs_to(&known.account))
-            };
+            return if known.invite == invite { Ok(known.account) } else { Err(belongs_to(&known.account)) };
         }
         let mut fresh = Zeroizing::new([0; 32]);
         self.core().config.seams.entropy.fill(&mut fresh[..]);
-        let seed = self
-            .core()
-            .store
-            .run(move |db| identity::seed_for(db, &invite, &fresh))
-            .await?;
-        let credentials = Credentials {
-            secret: DeviceSecret::from_seed(&seed)?,
-            pin: link.pin,
-        };
+        let seed = self.core().store.run(move |db| identity::seed_for(db, &invite, &fresh)).await?;
+        let credentials = Credentials { secret: DeviceSecret::from_seed(&seed)?, pin: link.pin };
         let config = &self.core().config;
         let dialler = Dialler::new(config.transport.clone(), &config.seams, link.pin)?;
-        let dialled = dialler
-            .dial(&link.host, link.port)
-            .await
-            .map_err(|ending| ending.error())?;
+        let dialled = dialler.dial(&link.host, link.port).await.map_err(|ending| ending.error())?;
         let redeeming = self.redeem(&dialled, &credentials, &link, nickname, device_name);
         let joined = in_time(AUTH_TIMEOUT, "redeeming the invite", redeeming).await;
         session::close(&dialled, &Ending::Stopped).await;
@@ -80,9 +66,7 @@ impl Client {
         let mut greeting = Greeting::begin(dialled, &self.core().config.agent).await?;
         let exporter = greeting.exporter();
         let names = (nickname.clone(), device_name.clone());
-        let redeem = credentials
-            .secret
-            .redeem(&link.secret, nickname, device_name, link.pin, &exporter);
+        let redeem = credentials.secret.redeem(&link.secret, nickname, device_name, link.pin, &exporter);
         let token = greeting.redeem(redeem).await?;
         let mut membership = newcomer(link, names, &token);
         let kept = membership.clone();

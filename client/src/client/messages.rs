@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorCode, Retry};
 use crate::store::outbox::{self, Outcome};
 
 impl Client {
-    /// Puts a message into the outbox. It is on disk when this returns, and sent as soon as there is a connection, in
+    /// Puts a message into the outbox. One that was refused is tried again. It is on disk when this returns, and sent as soon as there is a connection, in
     /// the order of the calls; the outcome comes as an event, or from [`Client::wait_sent`].
     ///
     /// # Errors
@@ -20,9 +20,7 @@ impl Client {
     /// [`ErrorCode::NotJoined`], [`ErrorCode::Busy`] when the outbox is full, [`ErrorCode::Storage`].
     pub async fn send(&self, room: RoomId, draft: Draft) -> Result<MessageId, Error> {
         let ids = self.send_all(room, vec![draft]).await?;
-        ids.first()
-            .copied()
-            .ok_or_else(|| Error::never(ErrorCode::Internal, "a message without an id"))
+        ids.first().copied().ok_or_else(|| Error::never(ErrorCode::Internal, "a message without an id"))
     }
 
     /// Puts many messages into the outbox of one room, in order, all or none: one write to the disk for all.
@@ -31,21 +29,13 @@ impl Client {
     /// As [`Client::send`].
     pub async fn send_all(&self, room: RoomId, drafts: Vec<Draft>) -> Result<Vec<MessageId>, Error> {
         if self.whoami().await?.is_none() {
-            return Err(Error::never(
-                ErrorCode::NotJoined,
-                "this profile has not joined a server yet",
-            ));
+            return Err(Error::never(ErrorCode::NotJoined, "this profile has not joined a server yet"));
         }
-        let drafts: Vec<entry::Draft> = drafts
-            .into_iter()
-            .map(|draft| self.checked(room, draft))
-            .collect::<Result<_, _>>()?;
+        let drafts: Vec<entry::Draft> =
+            drafts.into_iter().map(|draft| self.checked(room, draft)).collect::<Result<_, _>>()?;
         let ids = drafts.iter().map(|draft| draft.message).collect();
         let now_ms = self.core().now_ms();
-        self.core()
-            .store
-            .run(move |db| outbox::put(db, &drafts, now_ms))
-            .await?;
+        self.core().store.run(move |db| outbox::put(db, &drafts, now_ms)).await?;
         self.core().outbox_changed();
         Ok(ids)
     }
@@ -58,22 +48,11 @@ impl Client {
             return Err(Error::usage("the message is not UTF-8 text"));
         }
         let too_large = |body: bytes::Bytes| {
-            Error::usage(format!(
-                "the message has {} bytes, and {BODY_BYTES_MAX} are allowed",
-                body.len()
-            ))
+            Error::usage(format!("the message has {} bytes, and {BODY_BYTES_MAX} are allowed", body.len()))
         };
         let body = Blob::new(draft.body).map_err(too_large)?;
-        let message = draft
-            .id
-            .unwrap_or_else(|| MessageId::from_bytes(self.core().random_id()));
-        Ok(entry::Draft {
-            room,
-            message,
-            kind: draft.kind,
-            body,
-            ext: draft.ext,
-        })
+        let message = draft.id.unwrap_or_else(|| MessageId::from_bytes(self.core().random_id()));
+        Ok(entry::Draft { room, message, kind: draft.kind, body, ext: draft.ext })
     }
 
     /// Waits for the outcome of a message: its place in the log.
@@ -123,11 +102,7 @@ impl Client {
     /// [`ErrorCode::NotFound`] when no message with this id was refused.
     pub async fn retry(&self, id: MessageId) -> Result<(), Error> {
         let now_ms = self.core().now_ms();
-        let found = self
-            .core()
-            .store
-            .run(move |db| outbox::retry(db, id, now_ms))
-            .await?;
+        let found = self.core().store.run(move |db| outbox::retry(db, id, now_ms)).await?;
         self.core().outbox_changed();
         if found { Ok(()) } else { Err(unknown(id)) }
     }
@@ -142,7 +117,7 @@ impl Client {
         if found { Ok(()) } else { Err(unknown(id)) }
     }
 
-    /// Messages in the outbox, refused ones included.
+    /// Messages in the outbox that are still to be sent.
     ///
     /// # Errors
     /// [`ErrorCode::Storage`].
@@ -152,8 +127,5 @@ impl Client {
 }
 
 fn unknown(id: MessageId) -> Error {
-    Error::never(
-        ErrorCode::NotFound,
-        format!("there is no message {id} in the outbox"),
-    )
+    Error::never(ErrorCode::NotFound, format!("there is no message {id} in the outbox"))
 }

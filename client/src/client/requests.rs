@@ -12,9 +12,21 @@ use quipu_protocol::{DeviceId, InviteId, InviteLink, List, Nickname, RoomId, Roo
 use super::{Client, NewInvite, RoomSummary};
 use crate::error::{Error, ErrorCode};
 use crate::session::request::Link;
+use crate::store::names;
 
-/// Pages asked for at most when a list is asked for whole.
-const PAGES_MAX: usize = 64;
+/// Rows of a list at most: as many members as the server lets into a room.
+const LIST_ROWS_MAX: usize = 20_000;
+
+/// Whether to ask for a list's next page. An error rather than a list that is silently cut.
+fn goes_on(list: &'static str, rows: usize, page: usize, more: bool) -> Result<bool, Error> {
+    let broken = |what| Error::never(ErrorCode::Protocol, format!("the server's list of {list} {what}"));
+    match (more, page) {
+        (false, _) => Ok(false),
+        (true, 0) => Err(broken("stops in the middle")),
+        (true, _) if rows >= LIST_ROWS_MAX => Err(broken("does not end")),
+        (true, _) => Ok(true),
+    }
+}
 
 impl Client {
     /// Rooms: `mine` those joined or invited to, else the public ones as well.
@@ -23,62 +35,53 @@ impl Client {
     /// A refusal, or why there is no connection; the same for all requests below.
     pub async fn rooms(&self, mine: bool) -> Result<Vec<RoomSummary>, Error> {
         let mut rooms: Vec<RoomInfo> = Vec::new();
-        for _ in 0..PAGES_MAX {
+        loop {
             let after = rooms.last().map(|room| room.room);
-            let page: Rooms = self
-                .ask(&ListRooms {
-                    mine,
-                    after,
-                    name: None,
-                })
-                .await?;
+            let page: Rooms = self.ask(&ListRooms { mine, after, name: None }).await?;
+            let (before, more) = (rooms.len(), page.more);
             rooms.extend(page.rooms.into_vec());
-            if !page.more {
+            if !goes_on("rooms", rooms.len(), rooms.len() - before, more)? {
                 break;
             }
         }
+        self.learn(&rooms).await?;
         let heads = self.core().heads();
         let summary = |info: RoomInfo| {
             let head = heads.get(&info.room);
-            RoomSummary {
-                unread: head.map(|head| head.unread),
-                marker: head.map(|head| head.marker),
-                info,
-            }
+            RoomSummary { unread: head.map(|head| head.unread), marker: head.map(|head| head.marker), info }
         };
         Ok(rooms.into_iter().map(summary).collect())
     }
 
     /// The room with this name.
     pub async fn room_named(&self, name: &RoomName) -> Result<RoomInfo, Error> {
-        let question = ListRooms {
-            mine: false,
-            after: None,
-            name: Some(name.clone()),
-        };
+        let question = ListRooms { mine: false, after: None, name: Some(name.clone()) };
         let rooms: Rooms = self.ask(&question).await?;
-        let missing = || {
-            Error::never(
-                ErrorCode::NotFound,
-                format!("there is no room {name}, or it is not for you"),
-            )
-        };
-        rooms
-            .rooms
-            .into_vec()
-            .into_iter()
-            .find(|room| room.name.as_ref() == Some(name))
-            .ok_or_else(missing)
+        let missing =
+            || Error::never(ErrorCode::NotFound, format!("there is no room {name}, or it is not for you"));
+        let rooms = rooms.rooms.into_vec();
+        self.learn(&rooms).await?;
+        rooms.into_iter().find(|room| room.name.as_ref() == Some(name)).ok_or_else(missing)
+    }
+
+    /// The room that had this name when the server last said so, without asking anybody: for reading offline.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`].
+    pub async fn known_room(&self, name: &RoomName) -> Result<Option<RoomId>, Error> {
+        let name = name.to_string();
+        self.core().store.run(move |db| names::find(db, &name)).await
     }
 
     /// Who is in a room.
     pub async fn members(&self, room: RoomId) -> Result<Vec<MemberInfo>, Error> {
         let mut members: Vec<MemberInfo> = Vec::new();
-        for _ in 0..PAGES_MAX {
+        loop {
             let after = members.last().map(|member| member.user);
             let page: Members = self.ask(&ListMembers { room, after }).await?;
+            let (before, more) = (members.len(), page.more);
             members.extend(page.members.into_vec());
-            if !page.more {
+            if !goes_on("members", members.len(), members.len() - before, more)? {
                 break;
             }
         }
@@ -87,10 +90,7 @@ impl Client {
 
     /// Who has this nickname.
     pub async fn lookup(&self, nickname: &Nickname) -> Result<UserInfo, Error> {
-        let question = LookUp {
-            users: List::default(),
-            nickname: Some(nickname.clone()),
-        };
+        let question = LookUp { users: List::default(), nickname: Some(nickname.clone()) };
         let users: Users = self.ask(&question).await?;
         let missing = || Error::never(ErrorCode::NotFound, format!("there is nobody called {nickname}"));
         users.users.into_vec().into_iter().next().ok_or_else(missing)
@@ -100,12 +100,8 @@ impl Client {
     pub async fn users(&self, users: &[UserId]) -> Result<Vec<UserInfo>, Error> {
         let mut known = Vec::new();
         for some in users.chunks(quipu_protocol::limits::ROWS_MAX) {
-            let answer: Users = self
-                .ask(&LookUp {
-                    users: List::first(some.to_vec()),
-                    nickname: None,
-                })
-                .await?;
+            let answer: Users =
+                self.ask(&LookUp { users: List::first(some.to_vec()), nickname: None }).await?;
             known.extend(answer.users.into_vec());
         }
         Ok(known)
@@ -119,13 +115,7 @@ impl Client {
         topic: Option<Topic>,
     ) -> Result<RoomInfo, Error> {
         let room = RoomId::from_bytes(self.core().random_id());
-        self.room(&CreateRoom {
-            room,
-            name,
-            visibility,
-            topic,
-        })
-        .await
+        self.room(&CreateRoom { room, name, visibility, topic }).await
     }
 
     /// Becomes a member.
@@ -179,11 +169,12 @@ impl Client {
     /// Invites this account made; an admin sees all.
     pub async fn invites(&self) -> Result<Vec<InviteInfo>, Error> {
         let mut invites: Vec<InviteInfo> = Vec::new();
-        for _ in 0..PAGES_MAX {
+        loop {
             let after = invites.last().map(|invite| invite.invite);
             let page: Invites = self.ask(&ListInvites { after }).await?;
+            let (before, more) = (invites.len(), page.more);
             invites.extend(page.invites.into_vec());
-            if !page.more {
+            if !goes_on("invites", invites.len(), invites.len() - before, more)? {
                 break;
             }
         }
@@ -206,7 +197,16 @@ impl Client {
     }
 
     async fn room<Q: Message + Sync>(&self, question: &Q) -> Result<RoomInfo, Error> {
-        Ok(self.ask::<Q, RoomAnswer>(question).await?.info)
+        let info = self.ask::<Q, RoomAnswer>(question).await?.info;
+        self.learn(std::slice::from_ref(&info)).await?;
+        Ok(info)
+    }
+
+    /// Remembers what rooms are called.
+    async fn learn(&self, rooms: &[RoomInfo]) -> Result<(), Error> {
+        let named = |info: &RoomInfo| Some((info.room, info.name.as_ref()?.to_string()));
+        let rooms: Vec<_> = rooms.iter().filter_map(named).collect();
+        self.core().store.run(move |db| names::learn(db, &rooms)).await
     }
 
     pub(super) async fn done<Q: Message + Sync>(&self, question: &Q) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use quipu_protocol::datagram::Typing;
 use quipu_protocol::frame::Message as _;
 use quipu_protocol::limits::{BACKLOG_ENTRIES_MAX, PAGE_ENTRIES_MAX, TYPING_TTL_MS};
 use quipu_protocol::request::{Anchor, AnchorKind, History, MarkRead};
-use quipu_protocol::{RoomId, Seq};
+use quipu_protocol::{Cursor, RoomId, Seq};
 
 use super::{Client, OpenFrom, Page};
 use crate::error::{Error, ErrorCode};
@@ -26,19 +26,32 @@ impl Client {
             OpenFrom::Start => (Begin::Start, None, true),
             OpenFrom::Since(ms) => (Begin::Since(ms), None, true),
             OpenFrom::Latest(newest) => (Begin::Latest(newest.min(BACKLOG_ENTRIES_MAX)), None, false),
-            OpenFrom::Resume => match self.core().store.run(move |db| log::cursor(db, room)).await? {
+            OpenFrom::Resume => match self.core().store.run(move |db| log::shown(db, room)).await? {
                 Some(cursor) => (Begin::Start, Some(cursor), true),
                 None => (Begin::Latest(FIRST_LOOK_ENTRIES), None, true),
             },
         };
-        self.core()
-            .rooms
-            .open(room, begin, told, fill, || self.core().events.last())
+        self.core().rooms.open(room, begin, told, fill, || {
+            let last = self.core().events.last();
+            self.core().shown.opened(room, last);
+            last
+        })
+    }
+
+    /// "Everything in this room up to here was shown": [`OpenFrom::Resume`] goes on behind it. Only a program that
+    /// ends needs it; [`Client::next_events`] says the same of all that it gave before. Never moves backwards.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`].
+    pub async fn shown(&self, room: RoomId, cursor: Cursor) -> Result<(), Error> {
+        let places = [(room, cursor)].into();
+        self.core().store.run(move |db| log::show(db, &places)).await
     }
 
     /// Closes a room. Idempotent.
     pub async fn close_room(&self, room: RoomId) {
         self.core().rooms.close(room);
+        self.core().shown.closed(room);
     }
 
     /// A page of a room's log, from the server, or from the profile when there is no connection. What the profile
@@ -48,11 +61,7 @@ impl Client {
     /// A refusal; or why there is no connection, when the profile has nothing either.
     pub async fn history(&self, room: RoomId, anchor: Anchor, limit: u64) -> Result<Page, Error> {
         let limit = limit.clamp(1, PAGE_ENTRIES_MAX as u64);
-        let question = History {
-            room,
-            anchor: anchor.clone(),
-            limit,
-        };
+        let question = History { room, anchor: anchor.clone(), limit };
         let patience = self.core().config.patience;
         let question = &question;
         let ask = |link: Link| async move { link.page(question, patience).await };
@@ -86,10 +95,7 @@ impl Client {
             AnchorKind::AFTER => vec![((anchor.seq, END), false, limit)],
             AnchorKind::BETWEEN => vec![((anchor.seq, anchor.to), false, limit)],
             AnchorKind::AROUND => {
-                vec![
-                    ((Seq::ZERO, anchor.seq), true, limit - half),
-                    ((before(anchor.seq), END), false, half),
-                ]
+                vec![((Seq::ZERO, anchor.seq), true, limit - half), ((before(anchor.seq), END), false, half)]
             }
             _ => vec![((Seq::ZERO, END), true, limit)],
         };
@@ -129,11 +135,7 @@ impl Client {
     /// Tells an open room that this person is typing. Best effort: nothing is sent when there is no connection.
     pub fn typing(&self, room: RoomId) {
         if let Some(link) = &*self.core().link.borrow() {
-            let typing = Typing {
-                room,
-                user: None,
-                ttl_ms: TYPING_TTL_MS,
-            };
+            let typing = Typing { room, user: None, ttl_ms: TYPING_TTL_MS };
             // A lost one does no harm.
             let _ = link.connection.send_datagram(typing.to_frame());
         }

@@ -23,12 +23,7 @@ pub struct Draft {
 impl Draft {
     /// A plain message.
     pub fn text(text: impl Into<String>) -> Self {
-        Self {
-            id: None,
-            kind: Kind::TEXT,
-            body: text.into().into_bytes(),
-            ext: Ext::default(),
-        }
+        Self { id: None, kind: Kind::TEXT, body: text.into().into_bytes(), ext: Ext::default() }
     }
 
     /// The same, as the answer to an entry.
@@ -49,7 +44,7 @@ impl Draft {
 /// Where the events of a room that is opened begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenFrom {
-    /// Where this profile last was; the newest [`crate::protocol::limits::PAGE_ENTRIES_MAX`] entries if it never was.
+    /// Behind what the program has shown, see [`crate::Client::next_events`]; the newest [`crate::protocol::limits::PAGE_ENTRIES_MAX`] entries if it never was.
     Resume,
     /// Behind this place. Everything since is told, however much it is.
     Cursor(Cursor),

@@ -65,6 +65,8 @@ impl Dialler {
         host: &str,
         addresses: &[SocketAddr],
     ) -> Result<Connection, Ending> {
+        // What an attempt of an earlier race saw, and nobody asked for, is not about this one.
+        drop(self.verifier.last_refusal());
         let starts = (0_u32..).map(|n| DIAL_STAGGER * n);
         let mut attempts: FuturesUnordered<_> = addresses
             .iter()
@@ -97,9 +99,7 @@ impl Dialler {
         let connecting = endpoint
             .connect_with(self.config.clone(), address, host)
             .map_err(|error| of_connect(&error, address))?;
-        connecting
-            .await
-            .map_err(|error| self.of_handshake(error, address))
+        connecting.await.map_err(|error| self.of_handshake(error, address))
     }
 
     fn of_handshake(&self, error: ConnectionError, address: SocketAddr) -> Ending {
@@ -145,10 +145,8 @@ fn silence(host: &str, port: u16) -> Ending {
 fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let (v6, v4): (Vec<_>, Vec<_>) = addresses.into_iter().partition(SocketAddr::is_ipv6);
     let longest = v6.len().max(v4.len());
-    let mut order: Vec<SocketAddr> = (0..longest)
-        .flat_map(|n| v6.get(n).into_iter().chain(v4.get(n)))
-        .copied()
-        .collect();
+    let mut order: Vec<SocketAddr> =
+        (0..longest).flat_map(|n| v6.get(n).into_iter().chain(v4.get(n))).copied().collect();
     order.dedup();
     order.truncate(DIAL_ADDRESSES_MAX);
     order
@@ -161,11 +159,7 @@ mod tests {
     #[test]
     fn families_alternate_and_are_bounded() {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let (a, b, c) = (
-            address("10.0.0.1:1"),
-            address("10.0.0.2:1"),
-            address("10.0.0.3:1"),
-        );
+        let (a, b, c) = (address("10.0.0.1:1"), address("10.0.0.2:1"), address("10.0.0.3:1"));
         let x = address("[fd00::1]:1");
         assert_eq!(interleaved(vec![a, b, x]), [x, a, b]);
         assert_eq!(interleaved(vec![a, a]), [a]);

@@ -37,11 +37,7 @@ impl Dialler {
         let mut config = ClientConfig::new(Arc::new(crypto));
         config.transport_config(Arc::new(settings()));
         transport.tune(&mut config);
-        Ok(Self {
-            transport,
-            config,
-            verifier: tls.verifier,
-        })
+        Ok(Self { transport, config, verifier: tls.verifier })
     }
 
     /// A fresh endpoint on a fresh socket: dual-stack, or IPv4 where there is no IPv6.
@@ -54,11 +50,7 @@ impl Dialler {
 
     /// Moves an endpoint to a fresh socket of the same family.
     pub(crate) fn rebind(&self, endpoint: &Endpoint) -> io::Result<()> {
-        let family = if endpoint.local_addr()?.is_ipv6() {
-            Family::Dual
-        } else {
-            Family::V4
-        };
+        let family = if endpoint.local_addr()?.is_ipv6() { Family::Dual } else { Family::V4 };
         endpoint.rebind_abstract(self.transport.bind(family)?)
     }
 }
@@ -81,10 +73,7 @@ fn settings() -> TransportConfig {
         .datagram_send_buffer_size(DATAGRAM_BYTES)
         // The default takes the median handshake at 30 % loss to a second.
         .initial_rtt(Duration::from_millis(100))
-        .max_idle_timeout(Some(
-            idle.try_into()
-                .expect("a minute is within a varint of milliseconds"),
-        ))
+        .max_idle_timeout(Some(idle.try_into().expect("a minute is within a varint of milliseconds")))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .allow_spin(false);
     settings

@@ -62,15 +62,7 @@ pub(crate) async fn sign_in(
         Err(ending) => return Err(verdict(&dialled, ending).await),
     };
     let (writer, reader) = greeting.into_parts();
-    Ok(Online {
-        dialler,
-        dialled,
-        writer,
-        reader,
-        granted,
-        credentials,
-        membership,
-    })
+    Ok(Online { dialler, dialled, writer, reader, granted, credentials, membership })
 }
 
 async fn renew(
@@ -80,19 +72,14 @@ async fn renew(
     membership: &mut Membership,
 ) -> Result<(), Ending> {
     let exporter = greeting.exporter();
-    let question = credentials
-        .secret
-        .refresh(membership.account.device, credentials.pin, &exporter);
+    let question = credentials.secret.refresh(membership.account.device, credentials.pin, &exporter);
     let token = greeting.refresh(question).await?;
     Ok(keep_token(core, membership, &token).await?)
 }
 
 /// Why we were refused: the refusal itself is the same for all reasons, a close that follows it is not.
 async fn verdict(dialled: &Dialled, ending: Ending) -> Ending {
-    if !matches!(
-        &ending,
-        Ending::Refused(_) | Ending::Finished(_) | Ending::Reset(_)
-    ) {
+    if !matches!(&ending, Ending::Refused(_) | Ending::Finished(_) | Ending::Reset(_)) {
         return ending;
     }
     match timeout(VERDICT_TIMEOUT, dialled.connection.closed()).await {
@@ -114,15 +101,9 @@ pub(crate) async fn authenticate(
     membership: &Membership,
 ) -> Result<Authenticated, Ending> {
     let exporter = greeting.exporter();
-    let auth = credentials
-        .secret
-        .auth(&membership.token, credentials.pin, &exporter);
-    let auth = auth.ok_or_else(|| {
-        Ending::Store(Error::never(
-            ErrorCode::Storage,
-            "the profile's token is too large",
-        ))
-    })?;
+    let auth = credentials.secret.auth(&membership.token, credentials.pin, &exporter);
+    let auth = auth
+        .ok_or_else(|| Ending::Store(Error::never(ErrorCode::Storage, "the profile's token is too large")))?;
     greeting.authenticate(auth).await
 }
 

@@ -9,9 +9,9 @@ use quipu_protocol::control::{Goaway, Hello, Notice, Token};
 use quipu_protocol::frame::seal;
 use quipu_protocol::{DeviceId, FrameType, Message as _, Refusal, stream};
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::connect::{Online, keep_token, remaining};
+use super::connect::{Online, keep_token};
 use super::frames::{FrameReader, FrameWriter};
 use super::greeting::{Credentials, exporter};
 use crate::core::Core;
@@ -20,18 +20,27 @@ use crate::event::Event;
 use crate::limits::NUDGE;
 use crate::store::identity::Membership;
 
+/// Least time between two questions for a new token.
+const REFRESH_AGAIN: Duration = Duration::from_secs(60);
+
 /// The life of this session's token, shared by whoever asks for a new one and whoever receives it.
 #[derive(Debug, Clone)]
 pub(super) struct Life {
     membership: Arc<Mutex<Membership>>,
-    remaining: watch::Sender<Duration>,
+    /// What the server's clock said, and when: from here on time is counted by a clock that nobody sets.
+    now: (u64, Instant),
+    /// When the token ends.
+    ends: watch::Sender<Instant>,
     device: DeviceId,
 }
 
 impl Life {
-    pub(super) fn new(core: &Core, online: &Online) -> Self {
+    /// Call it right after the sign-in: the server's clock is read from its answer.
+    pub(super) fn new(online: &Online) -> Self {
+        let now = (online.granted.now_ms, Instant::now());
         Self {
-            remaining: watch::Sender::new(remaining(core, &online.membership)),
+            now,
+            ends: watch::Sender::new(end_of(online.membership.expires_ms, now)),
             device: online.membership.account.device,
             membership: Arc::new(Mutex::new(online.membership.clone())),
         }
@@ -41,9 +50,15 @@ impl Life {
         // A tokio lock: held while the profile is written. Nobody else takes it.
         let mut membership = self.membership.lock().await;
         keep_token(core, &mut membership, token).await?;
-        self.remaining.send_replace(remaining(core, &membership));
+        self.ends.send_replace(end_of(membership.expires_ms, self.now));
         Ok(())
     }
+}
+
+/// When a token ends, by our own clock; at most a year from now, as an instant cannot be as far as a number.
+fn end_of(expires_ms: u64, (server_ms, at): (u64, Instant)) -> Instant {
+    const FAR: Duration = Duration::from_secs(365 * 86_400);
+    at + Duration::from_millis(expires_ms.saturating_sub(server_ms)).min(FAR)
 }
 
 /// Sends what the session's tasks have to say on CONTROL.
@@ -80,9 +95,7 @@ async fn step(core: &Core, reader: &mut FrameReader, life: &Life) -> Result<Opti
         return Ok(Some(frame.decode()?));
     } else if frame.is::<Notice>() {
         let notice: Notice = frame.decode()?;
-        core.events.push([Event::Notice {
-            text: notice.text.as_str().to_owned(),
-        }]);
+        core.events.push([Event::Notice { text: notice.text.as_str().to_owned() }]);
     } else if frame.is::<Refusal>() {
         let refusal: Refusal = frame.decode()?;
         tracing::warn!(code = refusal.code.0, "no new token for now");
@@ -103,26 +116,28 @@ async fn leave(goaway: Goaway, mut unanswered: watch::Receiver<usize>) -> Ending
     Ending::Goaway(AFTER)
 }
 
-/// Asks for a new token when a third of the present one's life is left.
+/// Asks for a new token when a third of what is left of the present one's life is left, and again then.
 pub(super) async fn refresh(
     credentials: Credentials,
     connection: Connection,
     life: Life,
     frames: mpsc::Sender<Bytes>,
 ) -> Ending {
-    let mut remaining = life.remaining.subscribe();
+    let mut ends = life.ends.subscribe();
+    let mut earliest = Instant::now();
     loop {
-        let wait = *remaining.borrow_and_update() * 2 / 3;
-        sleep(wait).await;
-        let question = credentials
-            .secret
-            .refresh(life.device, credentials.pin, &exporter(&connection));
+        let left = ends.borrow_and_update().saturating_duration_since(Instant::now());
+        let due = (Instant::now() + left * 2 / 3).max(earliest);
+        // A new token, or another end of it: look again.
+        if let Ok(Ok(())) = timeout_at(due, ends.changed()).await {
+            continue;
+        }
+        let question = credentials.secret.refresh(life.device, credentials.pin, &exporter(&connection));
         if frames.send(question.to_frame()).await.is_err() {
             return Ending::Finished("the session");
         }
         // No answer is no harm yet: there is time to ask again.
-        let again = (wait / 4).max(Duration::from_secs(60));
-        let _ = timeout(again, remaining.changed()).await;
+        earliest = Instant::now() + REFRESH_AGAIN;
     }
 }
 

@@ -22,10 +22,7 @@ pub(crate) struct FrameReader {
 
 impl FrameReader {
     pub(crate) fn new(stream: RecvStream) -> Self {
-        Self {
-            stream,
-            decoder: FrameDecoder::default(),
-        }
+        Self { stream, decoder: FrameDecoder::default() }
     }
 
     /// The varint that tells what kind of stream this is.
@@ -117,10 +114,7 @@ pub(crate) async fn open(
 ) -> Result<(FrameWriter, FrameReader), Ending> {
     let opening = timeout(STREAM_TIMEOUT, connection.open_bi()).await;
     let (send, recv) = opening.map_err(|_| Ending::Late("opening a stream"))??;
-    let mut writer = FrameWriter {
-        stream: send,
-        finished: false,
-    };
+    let mut writer = FrameWriter { stream: send, finished: false };
     let _ = writer.stream.set_priority(priority);
     let mut head = BytesMut::new();
     varint::put(&mut head, ty.number());

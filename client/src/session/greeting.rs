@@ -25,19 +25,10 @@ impl Greeting {
     /// Opens CONTROL and says hello. The server's own hello is read together with its first answer.
     pub(crate) async fn begin(dialled: &Dialled, agent: &str) -> Result<Self, Ending> {
         let agent = Some(Text::cut(agent.to_owned()));
-        let hello = Hello {
-            minor: MINOR,
-            features: List::default(),
-            agent,
-        }
-        .to_frame();
+        let hello = Hello { minor: MINOR, features: List::default(), agent }.to_frame();
         let connection = dialled.connection.clone();
         let (writer, reader) = open(&connection, BidiType::Control, priority::CONTROL, &[hello]).await?;
-        Ok(Self {
-            connection,
-            writer,
-            reader,
-        })
+        Ok(Self { connection, writer, reader })
     }
 
     /// Redeems an invite.
@@ -82,10 +73,7 @@ impl Greeting {
     }
 
     async fn next(&mut self) -> Result<Frame, Ending> {
-        self.reader
-            .next()
-            .await?
-            .ok_or(Ending::Finished("the session while signing in"))
+        self.reader.next().await?.ok_or(Ending::Finished("the session while signing in"))
     }
 }
 

@@ -70,10 +70,7 @@ async fn take(core: Arc<Core>, stream: RecvStream, rooms: mpsc::Sender<Arrival>)
 
 async fn first(reader: &mut FrameReader) -> Result<Opened, Ending> {
     loop {
-        let frame = reader
-            .next()
-            .await?
-            .ok_or(Ending::Finished("a room before it began"))?;
+        let frame = reader.next().await?.ok_or(Ending::Finished("a room before it began"))?;
         if frame.is::<Opened>() {
             return Ok(frame.decode()?);
         } else if frame.ty.is_critical() {
@@ -108,14 +105,9 @@ fn tell(core: &Core, frame: &Frame) -> Result<(), Ending> {
     } else if frame.is::<Presence>() {
         let presence: Presence = frame.decode()?;
         let people = presence.people.into_vec().into_iter();
-        core.events.push(people.map(|person| Event::Presence {
-            user: person.user,
-            state: person.state,
-        }));
+        core.events.push(people.map(|person| Event::Presence { user: person.user, state: person.state }));
     } else if frame.is::<InboxReady>() {
-        core.events.push([Event::InboxReady {
-            rooms: frame.decode::<InboxReady>()?.rooms,
-        }]);
+        core.events.push([Event::InboxReady { rooms: frame.decode::<InboxReady>()?.rooms }]);
     } else if frame.ty.is_critical() {
         return Err(frame.unexpected().into());
     }
@@ -130,12 +122,7 @@ pub(super) async fn typing(core: Arc<Core>, connection: Connection) -> Ending {
             Err(error) => return error.into(),
         };
         let notice = datagram::decode(&datagram).and_then(|frame| frame.decode::<Typing>());
-        if let Ok(Typing {
-            room,
-            user: Some(user),
-            ttl_ms,
-        }) = notice
-        {
+        if let Ok(Typing { room, user: Some(user), ttl_ms }) = notice {
             core.events.push([Event::Typing { room, user, ttl_ms }]);
         }
     }

@@ -43,15 +43,11 @@ pub(crate) use path::survives;
 /// Runs a session to its end, and closes its connection.
 pub(crate) async fn run(core: &Arc<Core>, online: Online, stop: &CancellationToken) -> Ending {
     let dialled = online.dialled.clone();
-    let link = Link {
-        connection: dialled.connection.clone(),
-        limits: Arc::new(online.granted.limits.clone()),
-    };
+    let link =
+        Link { connection: dialled.connection.clone(), limits: Arc::new(online.granted.limits.clone()) };
     let mut tasks = spawn(core, online, &link);
     core.link.send_replace(Some(link));
-    core.set_state(ConnState::Online {
-        remote: dialled.connection.remote_address(),
-    });
+    core.set_state(ConnState::Online { remote: dialled.connection.remote_address() });
     let ending = tokio::select! {
         biased;
         () = stop.cancelled() => Ending::Stopped,
@@ -74,39 +70,22 @@ fn spawn(core: &Arc<Core>, online: Online, link: &Link) -> JoinSet<Ending> {
     let (frames, outgoing) = mpsc::channel(CONTROL_FRAMES_MAX);
     let (arriving, arrivals) = mpsc::channel(UNI_STREAMS_MAX as usize);
     let (in_flight, unanswered) = watch::channel(0);
-    let life = control::Life::new(core, &online);
+    let life = control::Life::new(&online);
     tasks.spawn(control::write(online.writer, outgoing));
-    tasks.spawn(control::read(
-        Arc::clone(core),
-        online.reader,
-        life.clone(),
-        unanswered.clone(),
-    ));
-    tasks.spawn(control::refresh(
-        online.credentials,
-        connection.clone(),
-        life,
-        frames.clone(),
-    ));
+    tasks.spawn(control::read(Arc::clone(core), online.reader, life.clone(), unanswered.clone()));
+    tasks.spawn(control::refresh(online.credentials, connection.clone(), life, frames.clone()));
     tasks.spawn(control::nudge(frames.clone(), unanswered));
     tasks.spawn(publish::run(Arc::clone(core), link.clone(), in_flight));
     tasks.spawn(rooms::run(Arc::clone(core), link.clone(), arrivals));
     tasks.spawn(inbox::accept(Arc::clone(core), connection.clone(), arriving));
     tasks.spawn(inbox::typing(Arc::clone(core), connection));
-    tasks.spawn(path::watch(
-        Arc::clone(core),
-        online.dialler,
-        online.dialled,
-        frames,
-    ));
+    tasks.spawn(path::watch(Arc::clone(core), online.dialler, online.dialled, frames));
     tasks
 }
 
 /// Says goodbye, and gives it a moment to leave.
 pub(crate) async fn close(dialled: &Dialled, ending: &Ending) {
-    dialled
-        .connection
-        .close(VarInt::from_u32(ending.close_code().number()), b"");
+    dialled.connection.close(VarInt::from_u32(ending.close_code().number()), b"");
     if matches!(ending, Ending::Stopped) {
         // Nobody is told less when it does not leave in time.
         let _ = timeout(CLOSE_TIMEOUT, dialled.endpoint.wait_idle()).await;
@@ -115,8 +94,5 @@ pub(crate) async fn close(dialled: &Dialled, ending: &Ending) {
 
 fn of_panic(error: &tokio::task::JoinError) -> Ending {
     use crate::error::{Error, ErrorCode};
-    Ending::Store(Error::never(
-        ErrorCode::Internal,
-        format!("a part of the session failed: {error}"),
-    ))
+    Ending::Store(Error::never(ErrorCode::Internal, format!("a part of the session failed: {error}")))
 }

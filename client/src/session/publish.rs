@@ -10,6 +10,7 @@
 //! under the same ids.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,15 +24,19 @@ use tokio::time::sleep;
 
 use super::frames::{FrameReader, FrameWriter, open, priority};
 use super::request::Link;
+use super::track::MAX;
 use crate::backoff::Backoff;
 use crate::core::Core;
 use crate::ending::Ending;
 use crate::event::Event;
-use crate::limits::IN_FLIGHT_MAX;
+use crate::limits::{BACKOFF_MAX, IN_FLIGHT_MAX};
 use crate::store::outbox::{self, Queued};
 
 /// Messages taken from the outbox at once.
 const BATCH: usize = 32;
+/// What is said of a message that may have arrived.
+const UNKNOWN_OUTCOME: &str =
+    "no answer came for days and it may have arrived; send it under a new id if it is not there";
 
 /// Sends the outbox for as long as the session lasts.
 pub(super) async fn run(core: Arc<Core>, link: Link, in_flight: watch::Sender<usize>) -> Ending {
@@ -43,11 +48,14 @@ pub(super) async fn run(core: Arc<Core>, link: Link, in_flight: watch::Sender<us
             Err(ending) => ending,
         };
         in_flight.send_replace(0);
-        if pipe.answered() {
+        if pipe.has_settled() {
             backoff.reset();
         }
         let wait = match &ending {
-            Ending::Refused(refusal) => Duration::from_millis(refusal.retry_after_ms.unwrap_or(0)),
+            // However long the server says: it is only a server.
+            Ending::Refused(refusal) => {
+                Duration::from_millis(refusal.retry_after_ms.unwrap_or(0)).min(BACKOFF_MAX)
+            }
             Ending::Reset(_) | Ending::Finished(_) | Ending::Late(_) => Duration::ZERO,
             _ => return ending,
         };
@@ -61,7 +69,8 @@ struct Pipe<'a> {
     flying: Mutex<VecDeque<(MessageId, RoomId)>>,
     permits: Semaphore,
     in_flight: &'a watch::Sender<usize>,
-    answers: Mutex<u64>,
+    /// Whether any message got its final answer. "Later" is none: it must not make the next try come sooner.
+    settled: AtomicBool,
 }
 
 /// A type without values: the pipe never ends well.
@@ -75,7 +84,7 @@ impl<'a> Pipe<'a> {
             flying: Mutex::default(),
             permits: Semaphore::new(granted.clamp(1, IN_FLIGHT_MAX)),
             in_flight,
-            answers: Mutex::new(0),
+            settled: AtomicBool::new(false),
         }
     }
 
@@ -92,18 +101,23 @@ impl<'a> Pipe<'a> {
         }
     }
 
-    fn answered(&self) -> bool {
-        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) > 0
+    fn has_settled(&self) -> bool {
+        self.settled.load(Ordering::Relaxed)
     }
 
     /// The next messages behind a place, waiting for them.
     async fn queued(&self, after: i64) -> Result<Vec<Queued>, Ending> {
         let mut changed = self.core.outbox.subscribe();
         loop {
+            let now_ms = self.core.now_ms();
             let queued = self
                 .core
                 .store
-                .run(move |db| outbox::next(db, after, BATCH))
+                .run(move |db| {
+                    let queued = outbox::next(db, after, BATCH)?;
+                    outbox::launching(db, &queued, now_ms)?;
+                    Ok(queued)
+                })
                 .await?;
             if !queued.is_empty() {
                 return Ok(queued);
@@ -122,8 +136,9 @@ impl<'a> Pipe<'a> {
             for message in queued {
                 place = message.place;
                 if self.is_too_old(&message) {
-                    let refusal = Refusal::because(Code::EXPIRED, "it could not be sent for a day");
-                    self.refuse(message.message, message.room, refusal).await?;
+                    let refusal = Refusal::because(Code::EXPIRED, UNKNOWN_OUTCOME);
+                    let refused = Refused { message: message.message, refusal };
+                    self.keep_refusals(vec![(message.room, refused)]).await?;
                     continue;
                 }
                 if self.permits.available_permits() == 0 {
@@ -138,8 +153,10 @@ impl<'a> Pipe<'a> {
         }
     }
 
+    /// Whether it went out so long ago that sending it again could make it two. One that never went out may wait.
     fn is_too_old(&self, message: &Queued) -> bool {
-        self.core.now_ms().saturating_sub(message.created_ms) > RETRY_MS
+        let age_ms = |since| self.core.now_ms().saturating_sub(since);
+        message.first_sent_ms.is_some_and(|since| age_ms(since) > RETRY_MS)
     }
 
     async fn launch(&self, message: &Queued) {
@@ -157,7 +174,6 @@ impl<'a> Pipe<'a> {
             Some((first, room)) if first == message => {
                 self.in_flight.send_replace(flying.len());
                 self.permits.add_permits(1);
-                *self.answers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
                 Ok(room)
             }
             _ => Err(Ending::Order("an answer to another message than the oldest")),
@@ -166,31 +182,39 @@ impl<'a> Pipe<'a> {
 
     async fn read(&self, reader: &mut FrameReader) -> Result<Never, Ending> {
         loop {
-            let mut frame = Some(
-                reader
-                    .next()
-                    .await?
-                    .ok_or(Ending::Finished("the stream of answers"))?,
-            );
-            let mut acks = Vec::new();
+            let mut frame = Some(reader.next().await?.ok_or(Ending::Finished("the stream of answers"))?);
+            let (mut acks, mut refusals) = (Vec::new(), Vec::new());
             while let Some(next) = frame {
                 match self.answer(&next)? {
-                    Some(Answer::Ack(room, ack)) => acks.push((room, ack)),
+                    // One write to the disk for all of a kind in a row, told in the order they came.
+                    Some(Answer::Ack(room, ack)) => {
+                        self.refused(std::mem::take(&mut refusals)).await?;
+                        acks.push((room, ack));
+                    }
                     Some(Answer::Refused(room, refused)) => {
                         self.acked(std::mem::take(&mut acks)).await?;
-                        self.refused(room, refused).await?;
+                        if refused.refusal.code.retryable() {
+                            self.refused(refusals).await?;
+                            // What follows it in the pipe must not overtake it for good: begin again with the oldest.
+                            return Err(Ending::Refused(refused.refusal));
+                        }
+                        refusals.push((room, refused));
                     }
                     None => {}
                 }
                 frame = reader.ready()?;
             }
             self.acked(acks).await?;
+            self.refused(refusals).await?;
         }
     }
 
     fn answer(&self, frame: &Frame) -> Result<Option<Answer>, Ending> {
         if frame.is::<Ack>() {
             let ack: Ack = frame.decode()?;
+            if [ack.at.incarnation.0, ack.at.seq.0, ack.at_ms].iter().any(|n| *n > MAX) {
+                return Err(Ending::Order("an answer with a number beyond its bounds"));
+            }
             Ok(Some(Answer::Ack(self.land(ack.message)?, ack)))
         } else if frame.is::<Refused>() {
             let refused: Refused = frame.decode()?;
@@ -208,6 +232,7 @@ impl<'a> Pipe<'a> {
         if acks.is_empty() {
             return Ok(());
         }
+        self.settled.store(true, Ordering::Relaxed);
         let core = Arc::clone(self.core);
         let keeping = self.core.store.run(move |db| {
             let news = outbox::acked(db, acks)?;
@@ -224,19 +249,25 @@ impl<'a> Pipe<'a> {
         Ok(keeping.await?)
     }
 
-    async fn refused(&self, room: RoomId, refused: Refused) -> Result<(), Ending> {
-        if refused.refusal.code.retryable() {
-            // What follows it in the pipe must not overtake it for good: begin again with the oldest.
-            return Err(Ending::Refused(refused.refusal));
+    async fn refused(&self, refusals: Vec<(RoomId, Refused)>) -> Result<(), Ending> {
+        if refusals.is_empty() {
+            return Ok(());
         }
-        self.refuse(refused.message, room, refused.refusal).await
+        self.settled.store(true, Ordering::Relaxed);
+        self.keep_refusals(refusals).await
     }
 
-    async fn refuse(&self, id: MessageId, room: RoomId, refusal: Refusal) -> Result<(), Ending> {
+    /// As with acks: on disk first, then told.
+    async fn keep_refusals(&self, refusals: Vec<(RoomId, Refused)>) -> Result<(), Ending> {
         let core = Arc::clone(self.core);
         let keeping = self.core.store.run(move |db| {
-            outbox::refused(db, id, &refusal)?;
-            core.events.push([Event::Refused { id, room, refusal }]);
+            let (rooms, refusals): (Vec<RoomId>, Vec<Refused>) = refusals.into_iter().unzip();
+            outbox::refused(db, &refusals)?;
+            core.events.push(rooms.into_iter().zip(refusals).map(|(room, refused)| Event::Refused {
+                id: refused.message,
+                room,
+                refusal: refused.refusal,
+            }));
             core.outbox_changed();
             Ok(())
         });

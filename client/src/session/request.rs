@@ -46,10 +46,7 @@ impl Link {
             let mut entries = Vec::new();
             // By what comes, not by what was announced: nothing is reserved on the server's word.
             while (entries.len() as u64) < page.entries.min(question.limit) {
-                let frame = reader
-                    .next()
-                    .await?
-                    .ok_or(Ending::Finished("a page before its last entry"))?;
+                let frame = reader.next().await?.ok_or(Ending::Finished("a page before its last entry"))?;
                 if frame.is::<Entry>() {
                     entries.push((frame.decode()?, frame));
                 } else if frame.ty.is_critical() {
@@ -67,10 +64,7 @@ impl Link {
             open(&self.connection, BidiType::Request, priority::REQUEST, &[frame]).await?;
         writer.finish();
         loop {
-            let frame = reader
-                .next()
-                .await?
-                .ok_or(Ending::Finished("a question without answering it"))?;
+            let frame = reader.next().await?.ok_or(Ending::Finished("a question without answering it"))?;
             if frame.is::<A>() {
                 return Ok((frame.decode()?, reader));
             } else if frame.is::<Refusal>() {

@@ -22,7 +22,7 @@ use super::track::Track;
 use crate::core::Core;
 use crate::ending::Ending;
 use crate::event::Event;
-use crate::limits::ANSWER_TIMEOUT;
+use crate::limits::{ANSWER_TIMEOUT, BATCH_BYTES, BATCH_ENTRIES};
 use crate::open::{Begin, Wish};
 use crate::store::log;
 
@@ -35,9 +35,6 @@ pub(super) enum Followed {
     Broken,
 }
 
-/// Entries told together at most.
-const BATCH: usize = 256;
-
 /// Follows one room until its stream ends.
 pub(super) async fn follow(
     core: Arc<Core>,
@@ -47,14 +44,8 @@ pub(super) async fn follow(
     wish: Wish,
 ) -> Result<Followed, Ending> {
     let track = Track::open(&opened, wish.told).map_err(Ending::Order)?;
-    let mut follower = Follower {
-        core,
-        link,
-        room: opened.room,
-        wish,
-        track,
-        batch: Vec::new(),
-    };
+    let mut follower =
+        Follower { core, link, room: opened.room, wish, track, batch: Vec::new(), batch_bytes: 0 };
     match follower.run(reader, &opened).await {
         Ok(reason) => Ok(Followed::Ended(reason)),
         // A stream may fail alone, and a question may go unanswered; all else is the session's end.
@@ -74,6 +65,8 @@ struct Follower {
     track: Track,
     /// Entries not yet kept and told.
     batch: Vec<(Entry, Bytes)>,
+    /// Bytes of their bodies.
+    batch_bytes: usize,
 }
 
 impl Follower {
@@ -88,14 +81,20 @@ impl Follower {
                 if let Some(reason) = self.take(next).await? {
                     return Ok(reason);
                 }
-                frame = if self.batch.len() < BATCH {
-                    reader.ready()?
-                } else {
-                    None
-                };
+                frame = if self.is_full() { None } else { reader.ready()? };
             }
             self.tell_batch().await?;
         }
+    }
+
+    fn add(&mut self, entry: Entry, payload: Bytes) {
+        self.batch_bytes += entry.body.len();
+        self.batch.push((entry, payload));
+    }
+
+    /// Whether it is time to tell: more at once would leave a reader no time to take it.
+    fn is_full(&self) -> bool {
+        self.batch.len() >= BATCH_ENTRIES || self.batch_bytes >= BATCH_BYTES
     }
 
     /// Takes a frame; the end's reason when it is the last.
@@ -103,7 +102,7 @@ impl Follower {
         if frame.is::<Entry>() {
             let entry: Entry = frame.decode()?;
             if self.track.entry(entry.seq).map_err(Ending::Order)? {
-                self.batch.push((entry, frame.payload));
+                self.add(entry, frame.payload);
             }
             return Ok(None);
         }
@@ -120,15 +119,7 @@ impl Follower {
             let CaughtUp { seq } = frame.decode()?;
             let cursor = self.track.cursor();
             if seq == cursor.seq {
-                self.tell(
-                    cursor,
-                    Vec::new(),
-                    vec![Event::CaughtUp {
-                        room: self.room,
-                        cursor,
-                    }],
-                )
-                .await?;
+                self.tell(cursor, Vec::new(), vec![Event::CaughtUp { room: self.room, cursor }]).await?;
             }
         } else if frame.is::<Snapshot>() {
             let Snapshot { info, .. } = frame.decode()?;
@@ -158,16 +149,9 @@ impl Follower {
     /// Tells a range by pages of history instead of the stream. What history lacks is told as missing.
     async fn fill(&mut self, mut from: Seq, to: Seq, reason: GapReason) -> Result<(), Ending> {
         while from <= to {
-            let anchor = Anchor {
-                kind: AnchorKind::BETWEEN,
-                seq: Seq(from.0.saturating_sub(1)),
-                to: to.next(),
-            };
-            let question = History {
-                room: self.room,
-                anchor,
-                limit: PAGE_ENTRIES_MAX as u64,
-            };
+            let anchor =
+                Anchor { kind: AnchorKind::BETWEEN, seq: Seq(from.0.saturating_sub(1)), to: to.next() };
+            let question = History { room: self.room, anchor, limit: PAGE_ENTRIES_MAX as u64 };
             let (page, entries) = match self.link.page(&question, ANSWER_TIMEOUT).await {
                 Err(Ending::Refused(refusal)) if !refusal.code.retryable() => {
                     return self.tell_gap(from, to, reason).await;
@@ -178,12 +162,14 @@ impl Follower {
             let Some(first) = entries.first().map(|(entry, _)| entry.seq) else {
                 return self.tell_gap(from, to, reason).await;
             };
+            if first > to {
+                return Err(Ending::Order("a page of history beyond what was asked for"));
+            }
             if page.incarnation != self.track.cursor().incarnation || first < from {
                 return Err(Ending::Finished("a room that began anew"));
             }
             if first > from {
-                self.tell_gap(from, Seq(first.0 - 1), GapReason::RETENTION)
-                    .await?;
+                self.tell_gap(from, Seq(first.0 - 1), GapReason::RETENTION).await?;
             }
             from = self.tell_page(first, to, entries).await?;
         }
@@ -198,21 +184,18 @@ impl Follower {
                 return Err(Ending::Order("a page of history with a hole"));
             }
             next = entry.seq.next();
-            self.batch.push((entry, frame.payload));
+            self.add(entry, frame.payload);
+            if self.is_full() {
+                self.tell_batch().await?;
+            }
         }
-        self.tell_batch_up_to(Seq(next.0 - 1)).await?;
+        self.tell_batch().await?;
         Ok(next)
     }
 
     async fn tell_gap(&mut self, from: Seq, to: Seq, reason: GapReason) -> Result<(), Ending> {
         let cursor = self.at(to);
-        let gap = Event::Gap {
-            room: self.room,
-            cursor,
-            from,
-            to,
-            reason,
-        };
+        let gap = Event::Gap { room: self.room, cursor, from, to, reason };
         self.tell(cursor, Vec::new(), vec![gap]).await
     }
 
@@ -227,78 +210,46 @@ impl Follower {
         let room = self.room;
         let incarnation = self.track.cursor().incarnation;
         let batch = std::mem::take(&mut self.batch);
-        let kept = batch
-            .iter()
-            .map(|(entry, payload)| (entry.seq, payload.clone()))
-            .collect();
+        self.batch_bytes = 0;
+        let kept = batch.iter().map(|(entry, payload)| (entry.seq, payload.clone())).collect();
         let events = batch.into_iter().map(|(entry, _)| {
-            let cursor = Cursor {
-                incarnation,
-                seq: entry.seq,
-            };
+            let cursor = Cursor { incarnation, seq: entry.seq };
             Event::Entry { room, cursor, entry }
         });
         self.tell(self.at(last), kept, events.collect()).await
     }
 
     fn at(&self, seq: Seq) -> Cursor {
-        Cursor {
-            incarnation: self.track.cursor().incarnation,
-            seq,
-        }
+        Cursor { incarnation: self.track.cursor().incarnation, seq }
     }
 
     /// Keeps, then tells.
     async fn tell(&self, cursor: Cursor, kept: Vec<log::Received>, events: Vec<Event>) -> Result<(), Ending> {
         let room = self.room;
         self.core.events.has_room().await;
-        self.core
-            .store
-            .run(move |db| log::append(db, room, &kept, cursor))
-            .await?;
-        let told = self.core.rooms.advance(room, self.wish.generation, cursor, || {
-            self.core.events.push(events)
-        });
+        self.core.store.run(move |db| log::append(db, room, &kept, cursor)).await?;
+        let told =
+            self.core.rooms.advance(room, self.wish.generation, cursor, || self.core.events.push(events));
         // Closed meanwhile: the task is about to be aborted, and nobody looks at how it ended.
-        if told {
-            Ok(())
-        } else {
-            Err(Ending::Finished("a room that was closed"))
-        }
+        if told { Ok(()) } else { Err(Ending::Finished("a room that was closed")) }
     }
 }
 
 /// The place before the first entry at or after a time: found by halving, as time never goes back within a room.
 pub(super) async fn place_before(link: &Link, room: RoomId, ms: u64) -> Result<Cursor, Ending> {
-    let newest = History {
-        room,
-        anchor: Anchor::LATEST,
-        limit: 1,
-    };
+    let newest = History { room, anchor: Anchor::LATEST, limit: 1 };
     let (page, _) = link.page(&newest, ANSWER_TIMEOUT).await?;
-    let Page {
-        floor,
-        head,
-        incarnation,
-        ..
-    } = page;
+    let Page { floor, head, incarnation, .. } = page;
     // Everything up to `before` is too old; whatever lies behind `from` is not known to be young enough yet.
     let (mut before, mut from) = (floor.0.saturating_sub(1), head.0);
     while before < from {
         let middle = before + (from - before) / 2;
-        let question = History {
-            room,
-            anchor: Anchor::after(Seq(middle)),
-            limit: 1,
-        };
+        let question = History { room, anchor: Anchor::after(Seq(middle)), limit: 1 };
         let (_, entries) = link.page(&question, ANSWER_TIMEOUT).await?;
         match entries.first() {
             Some((entry, _)) if entry.at_ms < ms && entry.seq.0 > middle => before = entry.seq.0.min(from),
             _ => from = middle,
         }
     }
-    Ok(Cursor {
-        incarnation,
-        seq: Seq(before),
-    })
+    Ok(Cursor { incarnation, seq: Seq(before) })
 }

@@ -25,7 +25,7 @@ use super::room::{self, Followed};
 use crate::core::Core;
 use crate::ending::Ending;
 use crate::event::Event;
-use crate::limits::ANSWER_TIMEOUT;
+use crate::limits::{ANSWER_TIMEOUT, BACKOFF_MAX};
 use crate::open::{Begin, Wish};
 
 /// Wait before a room that broke is asked for again.
@@ -37,17 +37,16 @@ const GRANTED: Duration = Duration::from_secs(10);
 
 /// Follows the wishes for as long as the session lasts.
 pub(super) async fn run(core: Arc<Core>, link: Link, arrivals: mpsc::Receiver<Arrival>) -> Ending {
-    let rooms = Rooms {
-        core,
-        link,
-        arrivals,
-        states: BTreeMap::new(),
-        tasks: JoinSet::new(),
-    };
+    let rooms = Rooms { core, link, arrivals, states: BTreeMap::new(), tasks: JoinSet::new() };
     match rooms.run().await {
         Ok(never) => match never {},
         Err(ending) => ending,
     }
+}
+
+/// How long to wait after a refusal that passes, however long the server says.
+fn patience(refusal: &Refusal) -> Duration {
+    Duration::from_millis(refusal.retry_after_ms.unwrap_or(0)).clamp(AGAIN, BACKOFF_MAX)
 }
 
 enum Never {}
@@ -92,44 +91,45 @@ impl Rooms {
     async fn sync(&mut self) -> Result<(), Ending> {
         let wishes = self.core.rooms.wishes();
         self.states.retain(|room, (generation, state)| {
-            let keep = wishes
-                .get(room)
-                .is_some_and(|wish| wish.generation == *generation);
+            let keep = wishes.get(room).is_some_and(|wish| wish.generation == *generation);
             if let (false, State::Following(task)) = (keep, state) {
                 task.abort(); // Dropping the stream tells the server to stop.
             }
             keep
         });
         let now = Instant::now();
-        let missing = wishes
-            .into_iter()
-            .filter(|(room, _)| match self.states.get(room) {
-                None => true,
-                Some((_, State::Granted(_, until) | State::Later(until))) => *until <= now,
-                Some((_, State::Following(_))) => false,
-            });
+        let missing = wishes.into_iter().filter(|(room, _)| match self.states.get(room) {
+            None => true,
+            Some((_, State::Granted(_, until) | State::Later(until))) => *until <= now,
+            Some((_, State::Following(_))) => false,
+        });
         let missing: Vec<(RoomId, Wish)> = missing.collect();
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            self.subscribe(missing).await
-        }
+        if missing.is_empty() { Ok(()) } else { self.subscribe(missing).await }
     }
 
     async fn subscribe(&mut self, missing: Vec<(RoomId, Wish)>) -> Result<(), Ending> {
         let mut rows = Vec::new();
-        for (room, wish) in &missing {
-            rows.push(self.row(*room, wish).await?);
+        let mut asked = Vec::new();
+        for (room, wish) in missing {
+            match self.row(room, &wish).await? {
+                Ok(row) => {
+                    rows.push(row);
+                    asked.push((room, wish));
+                }
+                // Without the place to begin at, another range than the one wished would be told.
+                Err(wait) => {
+                    let later = State::Later(Instant::now() + wait);
+                    self.states.insert(room, (wish.generation, later));
+                }
+            }
+        }
+        let missing = asked;
+        if missing.is_empty() {
+            return Ok(());
         }
         let rooms = List::new(rows).expect("no more rooms can be open than be asked for at once");
-        let question = Subscribe {
-            rooms,
-            priority: None,
-        };
-        let answer = self
-            .link
-            .ask::<Subscribe, Subscribed>(&question, ANSWER_TIMEOUT)
-            .await;
+        let question = Subscribe { rooms, priority: None };
+        let answer = self.link.ask::<Subscribe, Subscribed>(&question, ANSWER_TIMEOUT).await;
         let rows = match answer {
             Ok(answer) => answer.rooms.into_vec(),
             Err(Ending::Refused(refusal)) => {
@@ -150,27 +150,38 @@ impl Rooms {
         Ok(())
     }
 
-    /// What to ask for one room.
-    async fn row(&self, room: RoomId, wish: &Wish) -> Result<SubscribeRoom, Ending> {
+    /// What to ask for one room, or how long to wait before it can be known.
+    async fn row(&self, room: RoomId, wish: &Wish) -> Result<Result<SubscribeRoom, Duration>, Ending> {
         let after = match (wish.told, wish.begin) {
-            (None, Begin::Since(ms)) => self.since(room, wish, ms).await?,
+            (None, Begin::Since(ms)) => match self.since(room, wish, ms).await? {
+                Ok(after) => after,
+                Err(wait) => return Ok(Err(wait)),
+            },
             (told, _) => told,
         };
         let backlog = match (after, wish.begin) {
             (None, Begin::Latest(newest)) => newest.min(BACKLOG_ENTRIES_MAX),
             _ => BACKLOG_ENTRIES_MAX,
         };
-        Ok(SubscribeRoom { room, after, backlog })
+        Ok(Ok(SubscribeRoom { room, after, backlog }))
     }
 
-    /// The place before the first entry at or after a time. A refusal is left to the subscription to tell.
-    async fn since(&self, room: RoomId, wish: &Wish, ms: u64) -> Result<Option<Cursor>, Ending> {
+    /// The place before the first entry at or after a time; after a passing failure, how long to wait. A final
+    /// refusal is left to the subscription to tell.
+    async fn since(
+        &self,
+        room: RoomId,
+        wish: &Wish,
+        ms: u64,
+    ) -> Result<Result<Option<Cursor>, Duration>, Ending> {
         match room::place_before(&self.link, room, ms).await {
             Ok(place) => {
                 self.core.rooms.advance(room, wish.generation, place, || {});
-                Ok(Some(place))
+                Ok(Ok(Some(place)))
             }
-            Err(Ending::Refused(_) | Ending::Late(_) | Ending::Reset(_) | Ending::Finished(_)) => Ok(None),
+            Err(Ending::Refused(refusal)) if !refusal.code.retryable() => Ok(Ok(None)),
+            Err(Ending::Refused(refusal)) => Ok(Err(patience(&refusal))),
+            Err(Ending::Late(_) | Ending::Reset(_) | Ending::Finished(_)) => Ok(Err(AGAIN)),
             Err(ending) => Err(ending),
         }
     }
@@ -178,30 +189,15 @@ impl Rooms {
     fn answered(&mut self, room: RoomId, wish: &Wish, row: Option<&SubscribedRoom>) {
         let now = Instant::now();
         let state = match row {
-            Some(SubscribedRoom {
-                subscription: Some(number),
-                ..
-            }) => State::Granted(*number, now + GRANTED),
-            Some(SubscribedRoom {
-                refusal: Some(Refusal {
-                    code: Code::CONFLICT, ..
-                }),
-                ..
-            }) => State::Later(now + CLOSING),
-            Some(SubscribedRoom {
-                refusal: Some(refusal),
-                ..
-            }) if !refusal.code.retryable() => {
+            Some(SubscribedRoom { subscription: Some(number), .. }) => State::Granted(*number, now + GRANTED),
+            Some(SubscribedRoom { refusal: Some(Refusal { code: Code::CONFLICT, .. }), .. }) => {
+                State::Later(now + CLOSING)
+            }
+            Some(SubscribedRoom { refusal: Some(refusal), .. }) if !refusal.code.retryable() => {
                 self.refused(room, wish.generation, refusal.clone());
                 return;
             }
-            Some(SubscribedRoom {
-                refusal: Some(refusal),
-                ..
-            }) => {
-                let wait = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0)).max(AGAIN);
-                State::Later(now + wait)
-            }
+            Some(SubscribedRoom { refusal: Some(refusal), .. }) => State::Later(now + patience(refusal)),
             _ => State::Later(now + AGAIN),
         };
         self.states.insert(room, (wish.generation, state));
@@ -210,11 +206,7 @@ impl Rooms {
     fn refused(&mut self, room: RoomId, generation: u64, refusal: Refusal) {
         self.states.remove(&room);
         self.core.rooms.end(room, generation, || {
-            self.core.events.push([Event::RoomEnded {
-                room,
-                reason: None,
-                refusal: Some(refusal),
-            }]);
+            self.core.events.push([Event::RoomEnded { room, reason: None, refusal: Some(refusal) }]);
         });
     }
 
@@ -230,9 +222,7 @@ impl Rooms {
         match (granted, wish) {
             (Some(generation), Some(wish)) if wish.generation == generation => {
                 let following = room::follow(Arc::clone(&self.core), self.link.clone(), opened, reader, wish);
-                let task = self
-                    .tasks
-                    .spawn(async move { (room, generation, following.await) });
+                let task = self.tasks.spawn(async move { (room, generation, following.await) });
                 self.states.insert(room, (generation, State::Following(task)));
             }
             // Closed meanwhile, or left over from an earlier opening.
@@ -249,28 +239,19 @@ impl Rooms {
             Err(error) if error.is_cancelled() => return Ok(()),
             Err(error) => return Err(super::of_panic(&error)),
         };
-        if self
-            .states
-            .get(&room)
-            .is_none_or(|(present, _)| *present != generation)
-        {
+        if self.states.get(&room).is_none_or(|(present, _)| *present != generation) {
             return Ok(());
         }
         match followed {
             Ok(Followed::Ended(reason)) => {
                 self.states.remove(&room);
                 self.core.rooms.end(room, generation, || {
-                    self.core.events.push([Event::RoomEnded {
-                        room,
-                        reason: Some(reason),
-                        refusal: None,
-                    }]);
+                    self.core.events.push([Event::RoomEnded { room, reason: Some(reason), refusal: None }]);
                 });
                 Ok(())
             }
             Ok(Followed::Broken) => {
-                self.states
-                    .insert(room, (generation, State::Later(Instant::now() + AGAIN)));
+                self.states.insert(room, (generation, State::Later(Instant::now() + AGAIN)));
                 Ok(())
             }
             Err(ending) => Err(ending),
@@ -283,8 +264,6 @@ impl Rooms {
             State::Following(_) => None,
         });
         // An hour stands for never: the loop only looks again.
-        deadlines
-            .min()
-            .unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600))
+        deadlines.min().unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600))
     }
 }

@@ -20,6 +20,9 @@ pub(crate) type Broken = &'static str;
 impl Track {
     /// Begins where the server says; `told` is what the reader has already.
     pub(crate) fn open(opened: &Opened, told: Option<Cursor>) -> Result<Self, Broken> {
+        if opened.start.seq.0 > MAX || opened.start.incarnation.0 > MAX {
+            return Err("a room with a number beyond its bounds");
+        }
         let told = match told {
             Some(told) if told.incarnation == opened.start.incarnation => {
                 if opened.start.seq > told.seq {
@@ -30,10 +33,7 @@ impl Track {
             Some(_) => Seq::ZERO,
             None => opened.start.seq,
         };
-        Ok(Self {
-            at: opened.start,
-            told,
-        })
+        Ok(Self { at: opened.start, told })
     }
 
     /// Takes an entry; whether it is new.
@@ -62,7 +62,7 @@ impl Track {
 }
 
 /// What SQLite can keep.
-const MAX: u64 = i64::MAX as u64;
+pub(crate) const MAX: u64 = i64::MAX as u64;
 
 #[cfg(test)]
 mod tests {
@@ -70,24 +70,12 @@ mod tests {
     use quipu_protocol::{Incarnation, RoomId};
 
     fn cursor(incarnation: u64, seq: u64) -> Cursor {
-        Cursor {
-            incarnation: Incarnation(incarnation),
-            seq: Seq(seq),
-        }
+        Cursor { incarnation: Incarnation(incarnation), seq: Seq(seq) }
     }
 
     fn open(start: Cursor, told: Option<Cursor>) -> Result<Track, Broken> {
         let room = RoomId::from_bytes([1; 16]);
-        Track::open(
-            &Opened {
-                subscription: 1,
-                room,
-                start,
-                head: Seq(100),
-                floor: Seq(1),
-            },
-            told,
-        )
+        Track::open(&Opened { subscription: 1, room, start, head: Seq(100), floor: Seq(1) }, told)
     }
 
     #[test]
@@ -108,10 +96,7 @@ mod tests {
     #[test]
     fn what_was_told_is_not_told_again() {
         let mut track = open(cursor(1, 3), Some(cursor(1, 5))).unwrap();
-        assert_eq!(
-            [4, 5, 6].map(|seq| track.entry(Seq(seq))),
-            [Ok(false), Ok(false), Ok(true)]
-        );
+        assert_eq!([4, 5, 6].map(|seq| track.entry(Seq(seq))), [Ok(false), Ok(false), Ok(true)]);
         let mut track = open(cursor(1, 3), Some(cursor(1, 5))).unwrap();
         assert_eq!(track.gap(Seq(4), Seq(8)), Ok(Some((Seq(6), Seq(8)))));
         let mut track = open(cursor(1, 3), Some(cursor(1, 5))).unwrap();
@@ -121,6 +106,7 @@ mod tests {
     #[test]
     fn a_hole_before_the_first_entry_is_noticed_and_another_incarnation_is_not_one() {
         assert!(open(cursor(1, 6), Some(cursor(1, 5))).is_err());
+        assert!(open(cursor(MAX + 1, 0), None).is_err() && open(cursor(1, MAX + 1), None).is_err());
         let mut track = open(cursor(2, 0), Some(cursor(1, 5))).unwrap();
         assert_eq!(track.gap(Seq(1), Seq(0)), Ok(None), "an empty one");
         assert_eq!(track.entry(Seq(1)), Ok(true));

@@ -40,30 +40,22 @@ pub(crate) fn seed_for(
     invite: &[u8; 32],
     fresh: &Zeroizing<[u8; 32]>,
 ) -> Result<Zeroizing<[u8; 32]>, Error> {
-    let known: Option<Vec<u8>> = db
-        .query_row("SELECT invite FROM identity", [], |row| row.get(0))
-        .optional()?;
+    let known: Option<Vec<u8>> =
+        db.query_row("SELECT invite FROM identity", [], |row| row.get(0)).optional()?;
     if known.is_none_or(|known| known != invite) {
-        db.execute(
-            "INSERT OR REPLACE INTO identity VALUES (1, ?1, ?2)",
-            params![&fresh[..], invite],
-        )?;
+        db.execute("INSERT OR REPLACE INTO identity VALUES (1, ?1, ?2)", params![&fresh[..], invite])?;
     }
     seed(db)?.ok_or_else(|| damaged("a key that is gone at once"))
 }
 
 /// The seed of the device's key, if there is one.
 pub(crate) fn seed(db: &mut Connection) -> Result<Option<Zeroizing<[u8; 32]>>, Error> {
-    let bytes: Option<Vec<u8>> = db
-        .query_row("SELECT seed FROM identity", [], |row| row.get(0))
-        .optional()?;
+    let bytes: Option<Vec<u8>> =
+        db.query_row("SELECT seed FROM identity", [], |row| row.get(0)).optional()?;
     let Some(bytes) = bytes.map(Zeroizing::new) else {
         return Ok(None);
     };
-    let seed = bytes
-        .as_slice()
-        .try_into()
-        .map_err(|_| damaged("a key of another length"))?;
+    let seed = bytes.as_slice().try_into().map_err(|_| damaged("a key of another length"))?;
     Ok(Some(Zeroizing::new(seed)))
 }
 
@@ -163,15 +155,8 @@ mod tests {
         let second = store.run(drawn(8, 4)).await.unwrap();
         assert_eq!(first, second, "a key is drawn once for an invite");
         let kept = store.run(membership).await.unwrap().unwrap();
-        assert_eq!(
-            (kept.account, kept.skew_ms, kept.token),
-            (ada().account, -1_500, vec![5; 300])
-        );
-        assert_ne!(
-            store.run(drawn(7, 5)).await.unwrap(),
-            first,
-            "another invite, another key"
-        );
+        assert_eq!((kept.account, kept.skew_ms, kept.token), (ada().account, -1_500, vec![5; 300]));
+        assert_ne!(store.run(drawn(7, 5)).await.unwrap(), first, "another invite, another key");
     }
 
     #[test]

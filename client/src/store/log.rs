@@ -1,7 +1,10 @@
-//! What was received: entries, and per room the place up to which everything was told.
+//! What was received: entries, and per room the place up to which everything was told, and the place up to which
+//! the program has shown it.
 //!
 //! Invariant: a room's cursor moves in the transaction that keeps the entries up to it, never backwards within an
 //! incarnation. Entries of another incarnation are dropped when the cursor enters a new one.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -33,26 +36,30 @@ pub(crate) fn append(
         )?;
     }
     for (seq, payload) in entries {
-        step.prepare_cached("INSERT OR IGNORE INTO entry VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![
-                room.as_bytes(),
-                incarnation,
-                to_sql(seq.0)?,
-                &payload[..]
-            ])?;
+        step.prepare_cached("INSERT OR IGNORE INTO entry VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+            room.as_bytes(),
+            incarnation,
+            to_sql(seq.0)?,
+            &payload[..]
+        ])?;
     }
     if before.is_none_or(|before| before.incarnation != cursor.incarnation || before.seq < cursor.seq) {
-        step.prepare_cached("INSERT OR REPLACE INTO cursor VALUES (?1, ?2, ?3)")?
-            .execute(params![room.as_bytes(), incarnation, to_sql(cursor.seq.0)?])?;
-        trim(&step, room, cursor)?;
+        step.prepare_cached("INSERT OR REPLACE INTO cursor VALUES (?1, ?2, ?3)")?.execute(params![
+            room.as_bytes(),
+            incarnation,
+            to_sql(cursor.seq.0)?
+        ])?;
+        trim(&step, room, before, cursor)?;
     }
     Ok(step.commit()?)
 }
 
 /// Drops what is older than the profile keeps, once in a while.
-fn trim(db: &Connection, room: RoomId, cursor: Cursor) -> Result<(), Error> {
+fn trim(db: &Connection, room: RoomId, before: Option<Cursor>, cursor: Cursor) -> Result<(), Error> {
+    const EVERY: u64 = 256; // Positions: cursors move by batches of any size, so passing one counts.
     let floor = cursor.seq.0.saturating_sub(CACHED_ENTRIES_MAX);
-    if floor > 0 && cursor.seq.0.is_multiple_of(256) {
+    let before = before.map_or(0, |before| before.seq.0);
+    if floor > 0 && before / EVERY != cursor.seq.0 / EVERY {
         db.execute(
             "DELETE FROM entry WHERE room = ?1 AND incarnation = ?2 AND seq <= ?3",
             params![room.as_bytes(), to_sql(cursor.incarnation.0)?, to_sql(floor)?],
@@ -66,16 +73,36 @@ pub(crate) fn cursor(db: &mut Connection, room: RoomId) -> Result<Option<Cursor>
     cursor_in(db, room)
 }
 
+/// Up to where the program has shown a room.
+pub(crate) fn shown(db: &mut Connection, room: RoomId) -> Result<Option<Cursor>, Error> {
+    place(db, "SELECT incarnation, seq FROM shown WHERE room = ?1", room)
+}
+
+/// Notes how far the program has shown rooms; never backwards within an incarnation.
+pub(crate) fn show(db: &mut Connection, places: &BTreeMap<RoomId, Cursor>) -> Result<(), Error> {
+    let step = db.transaction()?;
+    for (room, cursor) in places {
+        step.prepare_cached(
+            "INSERT INTO shown VALUES (?1, ?2, ?3) ON CONFLICT (room) DO UPDATE
+             SET incarnation = excluded.incarnation, seq = excluded.seq
+             WHERE incarnation <> excluded.incarnation OR seq < excluded.seq",
+        )?
+        .execute(params![room.as_bytes(), to_sql(cursor.incarnation.0)?, to_sql(cursor.seq.0)?])?;
+    }
+    Ok(step.commit()?)
+}
+
 fn cursor_in(db: &Connection, room: RoomId) -> Result<Option<Cursor>, Error> {
+    place(db, "SELECT incarnation, seq FROM cursor WHERE room = ?1", room)
+}
+
+fn place(db: &Connection, select: &str, room: RoomId) -> Result<Option<Cursor>, Error> {
     let row: Option<(i64, i64)> = db
-        .prepare_cached("SELECT incarnation, seq FROM cursor WHERE room = ?1")?
+        .prepare_cached(select)?
         .query_row([room.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     row.map(|(incarnation, seq)| {
-        Ok(Cursor {
-            incarnation: Incarnation(from_sql(incarnation)?),
-            seq: Seq(from_sql(seq)?),
-        })
+        Ok(Cursor { incarnation: Incarnation(from_sql(incarnation)?), seq: Seq(from_sql(seq)?) })
     })
     .transpose()
 }
@@ -126,10 +153,7 @@ mod tests {
     const ROOM: RoomId = RoomId::from_bytes([1; 16]);
 
     fn at(incarnation: u64, seq: u64) -> Cursor {
-        Cursor {
-            incarnation: Incarnation(incarnation),
-            seq: Seq(seq),
-        }
+        Cursor { incarnation: Incarnation(incarnation), seq: Seq(seq) }
     }
 
     fn received(seqs: std::ops::RangeInclusive<u64>) -> Vec<Received> {
@@ -143,30 +167,20 @@ mod tests {
             body: Blob::default(),
             ext: Ext::default(),
         };
-        seqs.map(|seq| (Seq(seq), cbor::encode(&entry(seq)).into()))
-            .collect()
+        seqs.map(|seq| (Seq(seq), cbor::encode(&entry(seq)).into())).collect()
     }
 
     async fn seqs(store: &super::super::Store) -> Vec<u64> {
         let all = (Seq::ZERO, Seq(u64::MAX));
-        let entries = store
-            .run(move |db| between(db, ROOM, all, false, 1_000))
-            .await
-            .unwrap();
+        let entries = store.run(move |db| between(db, ROOM, all, false, 1_000)).await.unwrap();
         entries.iter().map(|entry| entry.seq.0).collect()
     }
 
     #[tokio::test]
     async fn told_twice_is_kept_once_and_the_cursor_never_goes_back() {
         let (store, _folder) = testing::store().await;
-        store
-            .run(|db| append(db, ROOM, &received(1..=5), at(1, 5)))
-            .await
-            .unwrap();
-        store
-            .run(|db| append(db, ROOM, &received(3..=4), at(1, 4)))
-            .await
-            .unwrap();
+        store.run(|db| append(db, ROOM, &received(1..=5), at(1, 5))).await.unwrap();
+        store.run(|db| append(db, ROOM, &received(3..=4), at(1, 4))).await.unwrap();
         assert_eq!(seqs(&store).await, [1, 2, 3, 4, 5]);
         assert_eq!(store.run(|db| cursor(db, ROOM)).await, Ok(Some(at(1, 5))));
     }
@@ -174,14 +188,8 @@ mod tests {
     #[tokio::test]
     async fn a_new_incarnation_replaces_what_was_known() {
         let (store, _folder) = testing::store().await;
-        store
-            .run(|db| append(db, ROOM, &received(1..=5), at(1, 5)))
-            .await
-            .unwrap();
-        store
-            .run(|db| append(db, ROOM, &received(2..=3), at(2, 3)))
-            .await
-            .unwrap();
+        store.run(|db| append(db, ROOM, &received(1..=5), at(1, 5))).await.unwrap();
+        store.run(|db| append(db, ROOM, &received(2..=3), at(2, 3))).await.unwrap();
         assert_eq!(seqs(&store).await, [2, 3]);
         assert_eq!(store.run(|db| cursor(db, ROOM)).await, Ok(Some(at(2, 3))));
     }
@@ -189,15 +197,9 @@ mod tests {
     #[tokio::test]
     async fn old_entries_leave() {
         let (store, _folder) = testing::store().await;
-        let last = (CACHED_ENTRIES_MAX / 256 + 2) * 256;
-        store
-            .run(|db| append(db, ROOM, &received(1..=600), at(1, 600)))
-            .await
-            .unwrap();
-        store
-            .run(move |db| append(db, ROOM, &received(last..=last), at(1, last)))
-            .await
-            .unwrap();
+        let last = (CACHED_ENTRIES_MAX / 256 + 2) * 256 + 3;
+        store.run(|db| append(db, ROOM, &received(1..=600), at(1, 600))).await.unwrap();
+        store.run(move |db| append(db, ROOM, &received(last..=last), at(1, last))).await.unwrap();
         assert_eq!(seqs(&store).await.first(), Some(&(last - CACHED_ENTRIES_MAX + 1)));
     }
 }

@@ -4,12 +4,14 @@
 //!   Client · session ──run(work)──▶ one connection behind a lock ──▶ profile.db (WAL, synced on every commit)
 //! ```
 //!
-//! `identity` keeps the key and the account, `outbox` what is to be sent, `log` what was received. They are plain
+//! `identity` keeps the key and the account, `outbox` what is to be sent, `log` what was received,
+//! `names` what rooms are called. They are plain
 //! functions over a connection; this file decides on which thread they run.
 //! Invariant: when `run` returns, what `work` committed is on stable storage.
 
 pub(crate) mod identity;
 pub(crate) mod log;
+pub(crate) mod names;
 pub(crate) mod outbox;
 mod schema;
 
@@ -47,15 +49,9 @@ impl Store {
             schema::prepare(&folder)?;
             let lock = schema::lock(&folder)?;
             let connection = schema::open(&folder)?;
-            Ok(Open {
-                connection,
-                _lock: lock,
-            })
+            Ok(Open { connection, _lock: lock })
         });
-        Ok(Self {
-            open: Arc::new(Mutex::new(Some(open.await?))),
-            blocking,
-        })
+        Ok(Self { open: Arc::new(Mutex::new(Some(open.await?))), blocking })
     }
 
     /// Runs `work` on the database. It runs to its end even when the caller stops waiting.
@@ -101,11 +97,7 @@ where
         Blocking::Pool => match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
             Err(error) if error.is_cancelled() => Err(stopped()),
-            Err(_) => Err(Error::new(
-                ErrorCode::Internal,
-                Retry::Never,
-                "the profile's work panicked",
-            )),
+            Err(_) => Err(Error::new(ErrorCode::Internal, Retry::Never, "the profile's work panicked")),
         },
     }
 }
@@ -160,10 +152,7 @@ mod tests {
     #[tokio::test]
     async fn a_later_schema_is_refused_and_left_alone() {
         let (store, folder) = testing::store().await;
-        store
-            .run(|db| Ok(db.pragma_update(None, "user_version", 99)?))
-            .await
-            .unwrap();
+        store.run(|db| Ok(db.pragma_update(None, "user_version", 99)?)).await.unwrap();
         store.close().await;
         let error = Store::open(folder.path(), Blocking::Inline).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::StorageNewer);
@@ -184,10 +173,13 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("a").join("profile");
         let store = Store::open(&folder, Blocking::Inline).await.unwrap();
-        store
-            .run(|db| identity::seed_for(db, &[1; 32], &[3; 32].into()))
-            .await
-            .unwrap();
+        store.run(|db| identity::seed_for(db, &[1; 32], &[3; 32].into())).await.unwrap();
+        store.close().await;
+        // One that was made by hand is closed to others as well.
+        for (path, mode) in [(folder.clone(), 0o755), (folder.join("profile.db"), 0o644)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let _store = Store::open(&folder, Blocking::Inline).await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);
         for file in std::fs::read_dir(&folder).unwrap() {

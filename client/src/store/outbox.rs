@@ -1,7 +1,7 @@
 //! The outbox: messages that are to be sent, in order, until the server said what became of them.
 //!
 //! ```text
-//!   put ──▶ queued ──Ack──▶ sent (remembered)        refused ──retry──▶ queued
+//!   put ──▶ queued ──Ack──▶ sent (remembered)        refused ──retry, put again──▶ queued
 //!              └────Refused for good────▶ refused
 //! ```
 //!
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use quipu_protocol::entry::Draft;
-use quipu_protocol::publish::Ack;
+use quipu_protocol::publish::{Ack, Refused};
 use quipu_protocol::token::sha256;
 use quipu_protocol::{Code, Cursor, Incarnation, MessageId, Refusal, RoomId, Seq, cbor};
 
@@ -31,8 +31,8 @@ pub(crate) struct Queued {
     pub(crate) room: RoomId,
     /// The payload of its frame.
     pub(crate) payload: Bytes,
-    /// When it was handed in, unix milliseconds.
-    pub(crate) created_ms: u64,
+    /// When it went out first, unix milliseconds; none while it never did.
+    pub(crate) first_sent_ms: Option<u64>,
 }
 
 /// What is known about a message.
@@ -48,7 +48,8 @@ pub(crate) enum Outcome {
     Refused(Refusal),
 }
 
-/// Takes messages in, all or none. One that is known already with the same content is left as it is.
+/// Takes messages in, all or none. One that is known already with the same content is left as it is, unless it was
+/// refused: then it is queued again, since whoever hands it in again wants it sent.
 pub(crate) fn put(db: &mut Connection, drafts: &[Draft], now_ms: u64) -> Result<(), Error> {
     let step = db.transaction()?;
     if count(&step)? + drafts.len() as u64 > OUTBOX_MAX {
@@ -57,7 +58,7 @@ pub(crate) fn put(db: &mut Connection, drafts: &[Draft], now_ms: u64) -> Result<
     }
     for draft in drafts {
         let payload = cbor::encode(draft);
-        if !is_known(&step, draft.message, &payload)? {
+        if !is_known(&step, draft.message, &payload)? && !requeue(&step, draft.message, now_ms)? {
             step.prepare_cached(
                 "INSERT INTO outbox (message, room, payload, created_ms) VALUES (?1, ?2, ?3, ?4)",
             )?
@@ -72,41 +73,38 @@ pub(crate) fn put(db: &mut Connection, drafts: &[Draft], now_ms: u64) -> Result<
     Ok(step.commit()?)
 }
 
-/// Whether this message was handed in before; an error when it was another one.
+/// Whether this message is on its way or sent; an error when it was another one.
 fn is_known(step: &Transaction<'_>, message: MessageId, payload: &[u8]) -> Result<bool, Error> {
-    let queued: Option<Vec<u8>> = step
-        .prepare_cached("SELECT payload FROM outbox WHERE message = ?1")?
-        .query_row([message.as_bytes()], |row| row.get(0))
+    let queued: Option<(Vec<u8>, bool)> = step
+        .prepare_cached("SELECT payload, code IS NOT NULL FROM outbox WHERE message = ?1")?
+        .query_row([message.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let sent: Option<Vec<u8>> = step
         .prepare_cached("SELECT digest FROM sent WHERE message = ?1")?
         .query_row([message.as_bytes()], |row| row.get(0))
         .optional()?;
-    let same = match (queued, sent) {
+    let (same, refused) = match (queued, sent) {
         (None, None) => return Ok(false),
-        (Some(queued), _) => queued == payload,
-        (None, Some(digest)) => digest == sha256(payload),
+        (Some((queued, refused)), _) => (queued == payload, refused),
+        (None, Some(digest)) => (digest == sha256(payload), false),
     };
     if !same {
-        return Err(Error::usage(format!(
-            "the id {message} was used for another message"
-        )));
+        return Err(Error::usage(format!("the id {message} was used for another message")));
     }
     // From now on an earlier attempt has done it.
-    step.prepare_cached("UPDATE sent SET duplicate = 1 WHERE message = ?1")?
-        .execute([message.as_bytes()])?;
-    Ok(true)
+    step.prepare_cached("UPDATE sent SET duplicate = 1 WHERE message = ?1")?.execute([message.as_bytes()])?;
+    Ok(!refused)
 }
 
-/// Messages in the outbox, refused ones included.
+/// Messages still to be sent.
 pub(crate) fn count(db: &Connection) -> Result<u64, Error> {
-    from_sql(db.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0))?)
+    from_sql(db.query_row("SELECT count(*) FROM outbox WHERE code IS NULL", [], |row| row.get(0))?)
 }
 
 /// The next messages to send behind a place, in order.
 pub(crate) fn next(db: &mut Connection, after: i64, limit: usize) -> Result<Vec<Queued>, Error> {
     let mut select = db.prepare_cached(
-        "SELECT place, message, room, payload, created_ms FROM outbox
+        "SELECT place, message, room, payload, first_sent_ms FROM outbox
          WHERE place > ?1 AND code IS NULL ORDER BY place LIMIT ?2",
     )?;
     let mut rows = select.query(params![after, limit as i64])?;
@@ -117,10 +115,26 @@ pub(crate) fn next(db: &mut Connection, after: i64, limit: usize) -> Result<Vec<
             message: id(&row.get::<_, Vec<u8>>(1)?)?,
             room: id(&row.get::<_, Vec<u8>>(2)?)?,
             payload: row.get::<_, Vec<u8>>(3)?.into(),
-            created_ms: from_sql(row.get(4)?)?,
+            first_sent_ms: row.get::<_, Option<i64>>(4)?.map(from_sql).transpose()?,
         });
     }
     Ok(queued)
+}
+
+/// Notes that messages are about to go out, those of them that never did. From here on what became of them is
+/// unknown until the server says it.
+pub(crate) fn launching(db: &mut Connection, queued: &[Queued], now_ms: u64) -> Result<(), Error> {
+    if queued.iter().all(|queued| queued.first_sent_ms.is_some()) {
+        return Ok(());
+    }
+    let step = db.transaction()?;
+    for queued in queued {
+        step.prepare_cached(
+            "UPDATE outbox SET first_sent_ms = ?2 WHERE place = ?1 AND first_sent_ms IS NULL",
+        )?
+        .execute(params![queued.place, to_sql(now_ms)?])?;
+    }
+    Ok(step.commit()?)
 }
 
 /// Notes that messages are in the log. Gives those that were still waiting for this: the others were taken out or
@@ -155,36 +169,45 @@ pub(crate) fn acked(db: &mut Connection, acks: Vec<(RoomId, Ack)>) -> Result<Vec
     Ok(news)
 }
 
-/// Notes that a message will not be sent.
-pub(crate) fn refused(db: &mut Connection, message: MessageId, refusal: &Refusal) -> Result<(), Error> {
-    db.execute(
-        "UPDATE outbox SET code = ?2, text = ?3 WHERE message = ?1",
-        params![
-            message.as_bytes(),
-            refusal.code.0,
-            refusal.text.as_ref().map(|text| text.as_str())
-        ],
-    )?;
-    Ok(())
+/// Notes that messages will not be sent. The oldest of very many refusals are forgotten.
+pub(crate) fn refused(db: &mut Connection, refusals: &[Refused]) -> Result<(), Error> {
+    let step = db.transaction()?;
+    for Refused { message, refusal } in refusals {
+        step.prepare_cached("UPDATE outbox SET code = ?2, text = ?3 WHERE message = ?1")?.execute(
+            params![message.as_bytes(), refusal.code.0, refusal.text.as_ref().map(|text| text.as_str())],
+        )?;
+    }
+    step.prepare_cached(
+        "DELETE FROM outbox WHERE code IS NOT NULL AND place <=
+         (SELECT place FROM outbox WHERE code IS NOT NULL ORDER BY place DESC LIMIT 1 OFFSET ?1)",
+    )?
+    .execute([to_sql(OUTCOMES_MAX)?])?;
+    Ok(step.commit()?)
 }
 
 /// Queues a refused message again, behind all others; `false` when there is none.
 pub(crate) fn retry(db: &mut Connection, message: MessageId, now_ms: u64) -> Result<bool, Error> {
     let step = db.transaction()?;
-    let refused: Option<(Vec<u8>, Vec<u8>)> = step
-        .prepare_cached("DELETE FROM outbox WHERE message = ?1 AND code IS NOT NULL RETURNING room, payload")?
-        .query_row([message.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((room, payload)) = refused else {
-        return Ok(false);
-    };
-    // A new place, because whoever sends has passed the old one.
-    step.execute(
-        "INSERT INTO outbox (message, room, payload, created_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![message.as_bytes(), room, payload, to_sql(now_ms)?],
-    )?;
+    let found = requeue(&step, message, now_ms)?;
     step.commit()?;
-    Ok(true)
+    Ok(found)
+}
+
+/// Gives a refused message a new place, because whoever sends has passed the old one. When it first went out stays
+/// as it is: the server's memory of its id began then.
+fn requeue(step: &Transaction<'_>, message: MessageId, now_ms: u64) -> Result<bool, Error> {
+    let moved = step
+        .prepare_cached(
+            "UPDATE outbox SET code = NULL, text = NULL, created_ms = ?2,
+             place = (SELECT seq FROM sqlite_sequence WHERE name = 'outbox') + 1
+             WHERE message = ?1 AND code IS NOT NULL",
+        )?
+        .execute(params![message.as_bytes(), to_sql(now_ms)?])?;
+    if moved > 0 {
+        // An update does not count as having given the place away.
+        step.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'outbox'", [])?;
+    }
+    Ok(moved > 0)
 }
 
 /// Takes a message out; `false` when there is none.
@@ -211,10 +234,7 @@ fn sent(db: &mut Connection, message: MessageId) -> Result<Option<Sent>, Error> 
         db.prepare_cached("SELECT room, incarnation, seq, at_ms, duplicate FROM sent WHERE message = ?1")?;
     let mut rows = select.query([message.as_bytes()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let at = Cursor {
-        incarnation: Incarnation(from_sql(row.get(1)?)?),
-        seq: Seq(from_sql(row.get(2)?)?),
-    };
+    let at = Cursor { incarnation: Incarnation(from_sql(row.get(1)?)?), seq: Seq(from_sql(row.get(2)?)?) };
     Ok(Some(Sent {
         id: message,
         room: id(&row.get::<_, Vec<u8>>(0)?)?,
@@ -245,19 +265,12 @@ mod tests {
     }
 
     fn ack(n: u8, seq: u64) -> (RoomId, Ack) {
-        let at = Cursor {
-            incarnation: Incarnation(1),
-            seq: Seq(seq),
-        };
-        (
-            ROOM,
-            Ack {
-                message: MessageId::from_bytes([n; 16]),
-                at,
-                at_ms: 7,
-                duplicate: false,
-            },
-        )
+        let at = Cursor { incarnation: Incarnation(1), seq: Seq(seq) };
+        (ROOM, Ack { message: MessageId::from_bytes([n; 16]), at, at_ms: 7, duplicate: false })
+    }
+
+    fn no_to(message: MessageId, refusal: Refusal) -> Refused {
+        Refused { message, refusal }
     }
 
     async fn names(store: &Store) -> Vec<u8> {
@@ -268,25 +281,12 @@ mod tests {
     #[tokio::test]
     async fn order_and_outcomes_survive_a_crash() {
         let (store, folder) = testing::store().await;
-        store
-            .run(|db| put(db, &[draft(3, "a"), draft(1, "b"), draft(2, "c")], 5))
-            .await
-            .unwrap();
-        assert_eq!(
-            store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap().len(),
-            1
-        );
-        assert_eq!(
-            store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap(),
-            [],
-            "no news"
-        );
+        store.run(|db| put(db, &[draft(3, "a"), draft(1, "b"), draft(2, "c")], 5)).await.unwrap();
+        assert_eq!(store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap().len(), 1);
+        assert_eq!(store.run(|db| acked(db, vec![ack(3, 41)])).await.unwrap(), [], "no news");
         let no = Refusal::because(Code::FORBIDDEN, "readers only read");
         let noted = no.clone();
-        store
-            .run(move |db| refused(db, MessageId::from_bytes([1; 16]), &noted))
-            .await
-            .unwrap();
+        store.run(move |db| refused(db, &[no_to(MessageId::from_bytes([1; 16]), noted)])).await.unwrap();
         // Not closed, as after a crash: copied, since the lock is ours.
         let copy = tempfile::tempdir().unwrap();
         for file in ["profile.db", "profile.db-wal"] {
@@ -299,10 +299,7 @@ mod tests {
         assert_eq!(store.run(known(1)).await, Ok(Outcome::Refused(no)));
         assert_eq!(store.run(known(2)).await, Ok(Outcome::Queued));
         assert_eq!(store.run(known(4)).await, Ok(Outcome::Unknown));
-        assert_eq!(
-            store.run(|db| retry(db, MessageId::from_bytes([1; 16]), 6)).await,
-            Ok(true)
-        );
+        assert_eq!(store.run(|db| retry(db, MessageId::from_bytes([1; 16]), 6)).await, Ok(true));
         assert_eq!(names(&store).await, [2, 1], "a retry goes to the end");
     }
 
@@ -313,21 +310,67 @@ mod tests {
             store.run(|db| put(db, &[draft(1, "a")], 5)).await.unwrap();
         }
         assert_eq!(names(&store).await, [1]);
-        let other = store
-            .run(|db| put(db, &[draft(2, "x"), draft(1, "other")], 5))
-            .await
-            .unwrap_err();
+        let other = store.run(|db| put(db, &[draft(2, "x"), draft(1, "other")], 5)).await.unwrap_err();
         assert_eq!(other.code, ErrorCode::Usage);
         assert_eq!(names(&store).await, [1], "all or none");
         store.run(|db| acked(db, vec![ack(1, 9)])).await.unwrap();
         store.run(|db| put(db, &[draft(1, "a")], 5)).await.unwrap();
         assert_eq!(names(&store).await, [0_u8; 0], "what was sent is not sent again");
         let known = store.run(|db| outcome(db, MessageId::from_bytes([1; 16]))).await;
-        assert!(
-            matches!(known, Ok(Outcome::Sent(sent)) if sent.duplicate),
-            "and says so"
-        );
+        assert!(matches!(known, Ok(Outcome::Sent(sent)) if sent.duplicate), "and says so");
         assert!(store.run(|db| put(db, &[draft(1, "other")], 5)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_refused_message_handed_in_again_is_sent_again() {
+        let (store, _folder) = testing::store().await;
+        let no = |n| {
+            move |db: &mut Connection| {
+                refused(db, &[no_to(MessageId::from_bytes([n; 16]), Refusal::new(Code::FORBIDDEN))])
+            }
+        };
+        store.run(|db| put(db, &[draft(1, "a"), draft(2, "b")], 5)).await.unwrap();
+        store
+            .run(|db| {
+                let queued = next(db, 0, 9)?;
+                launching(db, &queued, 7)
+            })
+            .await
+            .unwrap();
+        store.run(no(1)).await.unwrap();
+        assert!(store.run(|db| put(db, &[draft(1, "other")], 8)).await.is_err());
+        store.run(|db| put(db, &[draft(1, "a")], 8)).await.unwrap();
+        assert_eq!(names(&store).await, [2, 1], "behind all others");
+        store.run(|db| put(db, &[draft(3, "c")], 8)).await.unwrap();
+        assert_eq!(names(&store).await, [2, 1, 3]);
+        let queued = store.run(|db| next(db, 0, 9)).await.unwrap();
+        let stamps: Vec<_> = queued.iter().map(|queued| queued.first_sent_ms).collect();
+        assert_eq!(stamps, [Some(7), Some(7), None], "its first time stays");
+    }
+
+    #[tokio::test]
+    async fn refused_messages_leave_room_for_others_and_are_bounded() {
+        let (store, _folder) = testing::store().await;
+        let name = |n: u64| {
+            let mut name = [0; 16];
+            name[..8].copy_from_slice(&n.to_be_bytes());
+            MessageId::from_bytes(name)
+        };
+        let many: Vec<Draft> = (0..OUTBOX_MAX).map(|n| Draft { message: name(n), ..draft(0, "x") }).collect();
+        store.run(move |db| put(db, &many, 5)).await.unwrap();
+        store.run(|db| Ok(db.execute("UPDATE outbox SET code = 403", [])?)).await.unwrap();
+        assert_eq!(store.run(|db| count(db)).await, Ok(0));
+        let late = name(OUTCOMES_MAX + 1);
+        store
+            .run(move |db| {
+                let one = Draft { message: late, ..draft(0, "x") };
+                put(db, &[one], 5)?;
+                refused(db, &[no_to(late, Refusal::new(Code::FORBIDDEN))])
+            })
+            .await
+            .unwrap();
+        assert_eq!(store.run(move |db| outcome(db, name(0))).await, Ok(Outcome::Unknown));
+        assert!(matches!(store.run(move |db| outcome(db, name(1))).await, Ok(Outcome::Refused(_))));
     }
 
     #[tokio::test]

@@ -9,9 +9,9 @@ use rusqlite::Connection;
 
 use crate::error::{Error, ErrorCode};
 
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
-/// Version 1. Later ones are steps from one version to the next, each in a transaction.
+/// Version 1.
 const TABLES: &str = "
 CREATE TABLE identity (
     one         INTEGER PRIMARY KEY CHECK (one = 1),
@@ -66,6 +66,26 @@ CREATE TABLE sent (
 ) STRICT;
 ";
 
+/// Version 2: when a message first went out, what the program showed, and what rooms are called.
+const STEP_2: &str = "
+ALTER TABLE outbox ADD COLUMN first_sent_ms INTEGER;
+CREATE INDEX outbox_unsent ON outbox (place) WHERE code IS NULL;
+CREATE INDEX outbox_refused ON outbox (place) WHERE code IS NOT NULL;
+CREATE TABLE shown (
+    room        BLOB PRIMARY KEY,
+    incarnation INTEGER NOT NULL,
+    seq         INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO shown SELECT room, incarnation, seq FROM cursor;
+CREATE TABLE room (
+    room        BLOB PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE
+) STRICT, WITHOUT ROWID;
+";
+
+/// What leads from each version to the next; the first from nothing to version 1.
+const STEPS: [&str; VERSION as usize] = [TABLES, STEP_2];
+
 /// Makes the folder, for its owner alone.
 pub(super) fn prepare(folder: &Path) -> Result<(), Error> {
     let mut builder = fs::DirBuilder::new();
@@ -74,6 +94,7 @@ pub(super) fn prepare(folder: &Path) -> Result<(), Error> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
         .create(folder)
+        .and_then(|()| restrict(folder, 0o700))
         .map_err(|error| Error::storage(format_args!("{}: {error}", folder.display())))
 }
 
@@ -105,19 +126,39 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
 
 fn migrate(db: &mut Connection) -> Result<(), Error> {
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        VERSION => Ok(()),
-        0 => {
-            let step = db.transaction()?;
-            step.execute_batch(TABLES)?;
-            step.pragma_update(None, "user_version", VERSION)?;
-            Ok(step.commit()?)
-        }
-        later => Err(Error::never(
+    let known = usize::try_from(version).ok().and_then(|version| STEPS.get(version..));
+    let Some(missing) = known else {
+        return Err(Error::never(
             ErrorCode::StorageNewer,
-            format!("the profile is of version {later}, and this program knows {VERSION}; update it"),
-        )),
+            format!("the profile is of version {version}, and this program knows {VERSION}; update it"),
+        ));
+    };
+    if missing.is_empty() {
+        return Ok(());
     }
+    // All steps or none, so that a profile is never between two versions.
+    let step = db.transaction()?;
+    for tables in missing {
+        step.execute_batch(tables)?;
+    }
+    step.pragma_update(None, "user_version", VERSION)?;
+    Ok(step.commit()?)
+}
+
+/// Takes from everybody else what they may do with something that was there already.
+#[cfg(unix)]
+fn restrict(path: &Path, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let present = fs::metadata(path)?.permissions().mode();
+    if present & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn restrict(_: &Path, _: u32) -> std::io::Result<()> {
+    Ok(())
 }
 
 fn private(path: &Path) -> Result<File, Error> {
@@ -127,5 +168,6 @@ fn private(path: &Path) -> Result<File, Error> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
         .open(path)
+        .and_then(|file| restrict(path, 0o600).map(|()| file))
         .map_err(|error| Error::storage(format_args!("{}: {error}", path.display())))
 }

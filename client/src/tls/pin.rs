@@ -42,11 +42,7 @@ impl PinVerifier {
     /// A verifier for `pins`; several while a server changes its authority. `algorithms` are the TLS provider's.
     #[must_use]
     pub fn new(pins: Vec<Pin>, algorithms: WebPkiSupportedAlgorithms) -> Self {
-        Self {
-            pins,
-            algorithms,
-            refusal: Mutex::new(None),
-        }
+        Self { pins, algorithms, refusal: Mutex::new(None) }
     }
 
     /// Why a server was last refused, if one was since this was last asked.
@@ -62,11 +58,7 @@ impl PinVerifier {
         }
         let identity = ServerName::try_from(IDENTITY_NAME).expect("a DNS name");
         let valid_for = |name| leaf.verify_is_valid_for_subject_name(name).is_ok();
-        if valid_for(dialled) || valid_for(&identity) {
-            Ok(())
-        } else {
-            Err(Refusal::WrongName)
-        }
+        if valid_for(dialled) || valid_for(&identity) { Ok(()) } else { Err(Refusal::WrongName) }
     }
 
     /// A pinned certificate among `others` must have issued `leaf`, and the leaf must be valid now.
@@ -79,34 +71,16 @@ impl PinVerifier {
         let pinned = |other: &&CertificateDer<'_>| {
             EndEntityCert::try_from(*other).is_ok_and(|other| self.names(&other))
         };
-        let anchors: Vec<_> = others
-            .iter()
-            .filter(pinned)
-            .filter_map(|other| anchor_from_trusted_cert(other).ok())
-            .collect();
+        let anchors: Vec<_> =
+            others.iter().filter(pinned).filter_map(|other| anchor_from_trusted_cert(other).ok()).collect();
         if anchors.is_empty() {
-            let others = others
-                .iter()
-                .filter_map(|other| EndEntityCert::try_from(other).ok());
-            let presented = std::iter::once(pin_of(leaf))
-                .chain(others.map(|other| pin_of(&other)))
-                .collect();
-            return Err(Refusal::PinMismatch(PinError {
-                expected: self.pins.clone(),
-                presented,
-            }));
+            let others = others.iter().filter_map(|other| EndEntityCert::try_from(other).ok());
+            let presented = std::iter::once(pin_of(leaf)).chain(others.map(|other| pin_of(&other))).collect();
+            return Err(Refusal::PinMismatch(PinError { expected: self.pins.clone(), presented }));
         }
-        leaf.verify_for_usage(
-            self.algorithms.all,
-            &anchors,
-            others,
-            now,
-            KeyUsage::server_auth(),
-            None,
-            None,
-        )
-        .map(|_| ())
-        .map_err(|error| Refusal::from_webpki(&error))
+        leaf.verify_for_usage(self.algorithms.all, &anchors, others, now, KeyUsage::server_auth(), None, None)
+            .map(|_| ())
+            .map_err(|error| Refusal::from_webpki(&error))
     }
 
     fn names(&self, certificate: &EndEntityCert<'_>) -> bool {
@@ -128,12 +102,8 @@ impl ServerCertVerifier for PinVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let chain = Chain {
-            leaf: end_entity,
-            others: intermediates,
-        };
-        self.check(&chain, server_name, now)
-            .map_err(|refusal| self.note(refusal))?;
+        let chain = Chain { leaf: end_entity, others: intermediates };
+        self.check(&chain, server_name, now).map_err(|refusal| self.note(refusal))?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -202,14 +172,12 @@ pub enum Refusal {
 impl Refusal {
     fn from_webpki(error: &webpki::Error) -> Self {
         match error {
-            webpki::Error::CertExpired { time, not_after } => Self::Expired {
-                now_secs: time.as_secs(),
-                not_after_secs: not_after.as_secs(),
-            },
-            webpki::Error::CertNotValidYet { time, not_before } => Self::NotYetValid {
-                now_secs: time.as_secs(),
-                not_before_secs: not_before.as_secs(),
-            },
+            webpki::Error::CertExpired { time, not_after } => {
+                Self::Expired { now_secs: time.as_secs(), not_after_secs: not_after.as_secs() }
+            }
+            webpki::Error::CertNotValidYet { time, not_before } => {
+                Self::NotYetValid { now_secs: time.as_secs(), not_before_secs: not_before.as_secs() }
+            }
             webpki::Error::BadDer | webpki::Error::BadDerTime => Self::Malformed,
             _ => Self::NotVouched,
         }

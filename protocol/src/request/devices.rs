@@ -39,7 +39,7 @@ wire_map! {
     /// Answers a [`ListDevices`].
     pub struct Devices {
         required {
-            /// One row a device, by id.
+            /// One row a device: those in use first, then what was revoked last.
             1 => devices: List<DeviceInfo, ROWS_MAX>,
         }
         optional {}

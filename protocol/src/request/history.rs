@@ -35,34 +35,18 @@ numbered! {
 
 impl Anchor {
     /// The newest entries.
-    pub const LATEST: Self = Self {
-        kind: AnchorKind::LATEST,
-        seq: Seq::ZERO,
-        to: Seq::ZERO,
-    };
+    pub const LATEST: Self = Self { kind: AnchorKind::LATEST, seq: Seq::ZERO, to: Seq::ZERO };
     /// Those just before `seq`.
     pub const fn before(seq: Seq) -> Self {
-        Self {
-            kind: AnchorKind::BEFORE,
-            seq,
-            to: Seq::ZERO,
-        }
+        Self { kind: AnchorKind::BEFORE, seq, to: Seq::ZERO }
     }
     /// Those just after `seq`.
     pub const fn after(seq: Seq) -> Self {
-        Self {
-            kind: AnchorKind::AFTER,
-            seq,
-            to: Seq::ZERO,
-        }
+        Self { kind: AnchorKind::AFTER, seq, to: Seq::ZERO }
     }
     /// Those around `seq`.
     pub const fn around(seq: Seq) -> Self {
-        Self {
-            kind: AnchorKind::AROUND,
-            seq,
-            to: Seq::ZERO,
-        }
+        Self { kind: AnchorKind::AROUND, seq, to: Seq::ZERO }
     }
 }
 

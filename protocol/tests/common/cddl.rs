@@ -24,9 +24,7 @@ pub fn frames() -> Vec<FrameRule> {
     let mut lines = TEXT.lines();
     let mut frames = Vec::new();
     while let Some(line) = lines.next() {
-        let Some((number, message)) = line
-            .strip_prefix("; frame 0x")
-            .and_then(|rest| rest.split_once(' '))
+        let Some((number, message)) = line.strip_prefix("; frame 0x").and_then(|rest| rest.split_once(' '))
         else {
             continue;
         };
@@ -47,9 +45,7 @@ pub struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self {
-            cddl: cddl_from_str(text, true).unwrap_or_else(|error| panic!("{error}")),
-        }
+        Self { cddl: cddl_from_str(text, true).unwrap_or_else(|error| panic!("{error}")) }
     }
 
     pub fn rules(&self) -> Vec<&str> {

@@ -16,26 +16,12 @@ pub fn samples() -> Vec<Sample> {
     samples.extend([
         frame("authenticated", authenticated()),
         item("limits", "limits", authenticated().limits),
-        frame(
-            "goaway-stay",
-            Goaway {
-                grace_ms: 5_000,
-                redirect: None,
-            },
-        ),
+        frame("goaway-stay", Goaway { grace_ms: 5_000, redirect: None }),
         frame(
             "goaway-elsewhere",
-            Goaway {
-                grace_ms: 5_000,
-                redirect: Some(fits(Text::new("chat2.example.org:4433"))),
-            },
+            Goaway { grace_ms: 5_000, redirect: Some(fits(Text::new("chat2.example.org:4433"))) },
         ),
-        frame(
-            "notice",
-            Notice {
-                text: fits(Text::new("maintenance at noon")),
-            },
-        ),
+        frame("notice", Notice { text: fits(Text::new("maintenance at noon")) }),
     ]);
     samples
 }
@@ -56,14 +42,8 @@ fn hellos() -> Vec<Sample> {
 fn refusals() -> Vec<Sample> {
     vec![
         frame("refusal-code", Refusal::new(Code::NOT_FOUND)),
-        frame(
-            "refusal-text",
-            Refusal::because(Code::FORBIDDEN, "readers cannot publish"),
-        ),
-        frame(
-            "refusal-wait",
-            Refusal::because(Code::RATE, "too fast").retry_after(1_500),
-        ),
+        frame("refusal-text", Refusal::because(Code::FORBIDDEN, "readers cannot publish")),
+        frame("refusal-wait", Refusal::because(Code::RATE, "too fast").retry_after(1_500)),
         frame("refusal-unknown-code", Refusal::new(Code(499))),
     ]
 }
@@ -110,27 +90,10 @@ fn signed_frames(example: &Example) -> Vec<Sample> {
         ),
         frame(
             "token",
-            Token {
-                token: blob(&example.token),
-                expires_ms: AT_MS + 86_400_000,
-                user: ADA,
-                device: LAPTOP,
-            },
+            Token { token: blob(&example.token), expires_ms: AT_MS + 86_400_000, user: ADA, device: LAPTOP },
         ),
-        frame(
-            "auth",
-            Auth {
-                token: blob(&example.token),
-                proof: blob(&example.auth.proof),
-            },
-        ),
-        frame(
-            "refresh",
-            Refresh {
-                device: LAPTOP,
-                proof: blob(&example.refresh.proof),
-            },
-        ),
+        frame("auth", Auth { token: blob(&example.token), proof: blob(&example.auth.proof) }),
+        frame("refresh", Refresh { device: LAPTOP, proof: blob(&example.refresh.proof) }),
     ]
 }
 

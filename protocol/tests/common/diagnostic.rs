@@ -18,9 +18,7 @@ fn show(value: &Value) -> String {
         Value::Null => "null".to_owned(),
         Value::Array(items) => format!("[{}]", join(items.iter().map(show))),
         Value::Map(pairs) => {
-            let pairs = pairs
-                .iter()
-                .map(|(key, value)| format!("{}: {}", show(key), show(value)));
+            let pairs = pairs.iter().map(|(key, value)| format!("{}: {}", show(key), show(value)));
             format!("{{{}}}", join(pairs))
         }
         other => panic!("{other:?} is not in the profile"),

@@ -14,20 +14,11 @@ use super::request::{direct_room, lobby, team};
 use super::{ADA, AT_MS, BOB, LAPTOP, LOBBY, MESSAGE, PHONE, Sample, TEAM, at, fits, frame, item, name};
 
 pub fn samples() -> Vec<Sample> {
-    [publish(), entries(), room(), inbox()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [publish(), entries(), room(), inbox()].into_iter().flatten().collect()
 }
 
 fn draft(body: &[u8], ext: Ext) -> Draft {
-    Draft {
-        room: LOBBY,
-        message: MESSAGE,
-        kind: Kind::TEXT,
-        body: fits(Blob::new(body.to_vec())),
-        ext,
-    }
+    Draft { room: LOBBY, message: MESSAGE, kind: Kind::TEXT, body: fits(Blob::new(body.to_vec())), ext }
 }
 
 fn full_ext() -> Ext {
@@ -44,16 +35,8 @@ fn full_ext() -> Ext {
 }
 
 fn publish() -> Vec<Sample> {
-    let ack = |duplicate| Ack {
-        message: MESSAGE,
-        at: at(42),
-        at_ms: AT_MS,
-        duplicate,
-    };
-    let refused = |refusal| Refused {
-        message: MESSAGE,
-        refusal,
-    };
+    let ack = |duplicate| Ack { message: MESSAGE, at: at(42), at_ms: AT_MS, duplicate };
+    let refused = |refusal| Refused { message: MESSAGE, refusal };
     vec![
         frame("publish", draft(b"hello", Ext::default())),
         frame("publish-everything", draft("grüße, Bob ☎".as_bytes(), full_ext())),
@@ -61,26 +44,15 @@ fn publish() -> Vec<Sample> {
         frame("ack", ack(false)),
         frame("ack-again", ack(true)),
         frame("refused", refused(Refusal::new(Code::MESSAGE_CONFLICT))),
-        frame(
-            "refused-stale",
-            refused(Refusal::because(Code::STALE_HEAD, "the head is 42")),
-        ),
+        frame("refused-stale", refused(Refusal::because(Code::STALE_HEAD, "the head is 42"))),
     ]
 }
 
 fn entries() -> Vec<Sample> {
-    let created = |name, visibility: Visibility, topic| Created {
-        name,
-        visibility: visibility.0,
-        topic,
-    };
+    let created = |name, visibility: Visibility, topic| Created { name, visibility: visibility.0, topic };
     let lobby = created(Some(name("lobby")), Visibility::PUBLIC, Some(name("for all")));
-    let joined = MemberChange {
-        user: ADA,
-        change: Change::JOINED,
-        nickname: name("Ada"),
-        role: RoomRole::OWNER.0,
-    };
+    let joined =
+        MemberChange { user: ADA, change: Change::JOINED, nickname: name("Ada"), role: RoomRole::OWNER.0 };
     let entry = |seq, kind, body: Vec<u8>, ext| Entry {
         seq: Seq(seq),
         at_ms: AT_MS,
@@ -91,47 +63,19 @@ fn entries() -> Vec<Sample> {
         body: fits(Blob::new(body)),
         ext,
     };
-    let by_server = |entry| Entry {
-        user: None,
-        device: None,
-        message: None,
-        ..entry
-    };
-    let kept = Ext {
-        if_head: None,
-        if_epoch: None,
-        ..full_ext()
-    };
+    let by_server = |entry| Entry { user: None, device: None, message: None, ..entry };
+    let kept = Ext { if_head: None, if_epoch: None, ..full_ext() };
     vec![
-        frame(
-            "entry-created",
-            by_server(entry(1, Kind::CREATED, cbor::encode(&lobby), Ext::default())),
-        ),
+        frame("entry-created", by_server(entry(1, Kind::CREATED, cbor::encode(&lobby), Ext::default()))),
         frame(
             "entry-member",
-            Entry {
-                message: None,
-                ..entry(2, Kind::MEMBER, cbor::encode(&joined), Ext::default())
-            },
+            Entry { message: None, ..entry(2, Kind::MEMBER, cbor::encode(&joined), Ext::default()) },
         ),
-        frame(
-            "entry-text",
-            entry(42, Kind::TEXT, b"hello".to_vec(), Ext::default()),
-        ),
-        frame(
-            "entry-everything",
-            entry(43, Kind::TEXT, "grüße, Bob ☎".into(), kept),
-        ),
-        frame(
-            "entry-unknown-kind",
-            entry(1 << 32, Kind(4_711), vec![0xff], Ext::default()),
-        ),
+        frame("entry-text", entry(42, Kind::TEXT, b"hello".to_vec(), Ext::default())),
+        frame("entry-everything", entry(43, Kind::TEXT, "grüße, Bob ☎".into(), kept)),
+        frame("entry-unknown-kind", entry(1 << 32, Kind(4_711), vec![0xff], Ext::default())),
         item("created-body", "created-body", lobby),
-        item(
-            "created-body-direct",
-            "created-body",
-            created(None, Visibility::DIRECT, None),
-        ),
+        item("created-body-direct", "created-body", created(None, Visibility::DIRECT, None)),
         item("member-body", "member-body", joined),
         item(
             "member-body-removed",
@@ -147,24 +91,11 @@ fn entries() -> Vec<Sample> {
 }
 
 fn room() -> Vec<Sample> {
-    let gap = |from, to, reason| Gap {
-        from: Seq(from),
-        to: Seq(to),
-        reason,
-    };
+    let gap = |from, to, reason| Gap { from: Seq(from), to: Seq(to), reason };
     let end = |reason| End { reason };
     let snapshot = |info| Snapshot { as_of: Seq(42), info };
     vec![
-        frame(
-            "opened",
-            Opened {
-                subscription: 1,
-                room: LOBBY,
-                start: at(41),
-                head: Seq(42),
-                floor: Seq(1),
-            },
-        ),
+        frame("opened", Opened { subscription: 1, room: LOBBY, start: at(41), head: Seq(42), floor: Seq(1) }),
         frame("snapshot", snapshot(lobby())),
         frame("snapshot-direct", snapshot(direct_room())),
         frame("gap-backlog", gap(1, 37, GapReason::BACKLOG)),
@@ -186,25 +117,13 @@ fn inbox() -> Vec<Sample> {
         ext: HeadExt { mentions },
     };
     let present = |user, state| PersonPresence { user, state };
-    let typing = |user| Typing {
-        room: LOBBY,
-        user,
-        ttl_ms: 6_000,
-    };
+    let typing = |user| Typing { room: LOBBY, user, ttl_ms: 6_000 };
     vec![
-        frame(
-            "heads-none",
-            Heads {
-                rooms: List::default(),
-            },
-        ),
+        frame("heads-none", Heads { rooms: List::default() }),
         frame(
             "heads",
             Heads {
-                rooms: fits(List::new(vec![
-                    head(LOBBY, 42, 40, 2, None),
-                    head(TEAM, 300, 7, 256, Some(3)),
-                ])),
+                rooms: fits(List::new(vec![head(LOBBY, 42, 40, 2, None), head(TEAM, 300, 7, 256, Some(3))])),
             },
         ),
         frame("membership", Membership { info: team() }),

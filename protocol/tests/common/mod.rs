@@ -1,9 +1,5 @@
 //! What the tests of the specification share: samples of every message, the CDDL, and hexadecimal.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test file is a crate and uses its part"
-)]
+#![allow(dead_code, unreachable_pub, reason = "each test file is a crate and uses its part")]
 
 pub mod cddl;
 pub mod control;
@@ -57,10 +53,7 @@ pub fn frame<T: Message + Debug + PartialEq + 'static>(name: &'static str, value
         .find(|frame| frame.ty == T::TYPE)
         .unwrap_or_else(|| panic!("{} is not in the CDDL", T::NAME))
         .rule;
-    Sample {
-        ty: Some(T::TYPE),
-        ..item(name, rule, value)
-    }
+    Sample { ty: Some(T::TYPE), ..item(name, rule, value) }
 }
 
 /// A sample of what stands inside frames.
@@ -84,10 +77,7 @@ where
 
 /// Every sample there is.
 pub fn samples() -> Vec<Sample> {
-    [control::samples(), log::samples(), request::samples()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [control::samples(), log::samples(), request::samples()].into_iter().flatten().collect()
 }
 
 pub const AT_MS: u64 = 1_790_000_000_000;
@@ -101,10 +91,7 @@ pub const MESSAGE: MessageId = MessageId::from_bytes([0xd1; 16]);
 pub const INVITE: InviteId = InviteId::from_bytes([0xe1; 16]);
 
 pub fn at(seq: u64) -> Cursor {
-    Cursor {
-        incarnation: Incarnation(7),
-        seq: Seq(seq),
-    }
+    Cursor { incarnation: Incarnation(7), seq: Seq(seq) }
 }
 
 /// A name or a nickname from a literal.
@@ -123,10 +110,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 pub fn unhex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2), "{text}");
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 /// A file of the specification.
@@ -136,7 +120,5 @@ pub fn spec(path: &str) -> String {
 }
 
 pub fn spec_path(path: &str) -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("spec")
-        .join(path)
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("spec").join(path)
 }

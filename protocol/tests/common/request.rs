@@ -6,10 +6,7 @@ use quipu_protocol::{Blob, Code, Incarnation, List, Refusal, Seq};
 use super::{ADA, AT_MS, BOB, INVITE, LAPTOP, LOBBY, PHONE, Sample, TEAM, at, fits, frame, name};
 
 pub fn samples() -> Vec<Sample> {
-    [reading(), rooms(), people(), invites(), devices()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [reading(), rooms(), people(), invites(), devices()].into_iter().flatten().collect()
 }
 
 pub fn lobby() -> RoomInfo {
@@ -52,36 +49,19 @@ pub fn direct_room() -> RoomInfo {
 
 fn reading() -> Vec<Sample> {
     let open = |room, after, backlog| SubscribeRoom { room, after, backlog };
-    let granted = |room, subscription| SubscribedRoom {
-        room,
-        subscription: Some(subscription),
-        refusal: None,
-    };
-    let history = |anchor| History {
-        room: LOBBY,
-        anchor,
-        limit: 50,
-    };
-    let between = Anchor {
-        kind: AnchorKind::BETWEEN,
-        seq: Seq(10),
-        to: Seq(20),
-    };
+    let granted =
+        |room, subscription| SubscribedRoom { room, subscription: Some(subscription), refusal: None };
+    let history = |anchor| History { room: LOBBY, anchor, limit: 50 };
+    let between = Anchor { kind: AnchorKind::BETWEEN, seq: Seq(10), to: Seq(20) };
     vec![
         frame(
             "subscribe-first",
-            Subscribe {
-                rooms: fits(List::new(vec![open(LOBBY, None, 100)])),
-                priority: None,
-            },
+            Subscribe { rooms: fits(List::new(vec![open(LOBBY, None, 100)])), priority: None },
         ),
         frame(
             "subscribe-resume",
             Subscribe {
-                rooms: fits(List::new(vec![
-                    open(LOBBY, Some(at(41)), 500),
-                    open(TEAM, None, 0),
-                ])),
+                rooms: fits(List::new(vec![open(LOBBY, Some(at(41)), 500), open(TEAM, None, 0)])),
                 priority: Some(1),
             },
         ),
@@ -114,29 +94,16 @@ fn reading() -> Vec<Sample> {
                 incarnation: Incarnation(7),
             },
         ),
-        frame(
-            "mark-read",
-            MarkRead {
-                room: LOBBY,
-                seq: Seq(42),
-            },
-        ),
+        frame("mark-read", MarkRead { room: LOBBY, seq: Seq(42) }),
         frame("done", Done {}),
     ]
 }
 
 fn rooms() -> Vec<Sample> {
-    let create = |topic| CreateRoom {
-        room: TEAM,
-        name: name("team-4"),
-        visibility: Visibility::PRIVATE,
-        topic,
-    };
+    let create =
+        |topic| CreateRoom { room: TEAM, name: name("team-4"), visibility: Visibility::PRIVATE, topic };
     let list = |mine, after, name| ListRooms { mine, after, name };
-    let rooms = |rooms, more| Rooms {
-        rooms: fits(List::new(rooms)),
-        more,
-    };
+    let rooms = |rooms, more| Rooms { rooms: fits(List::new(rooms)), more };
     vec![
         frame("list-rooms", list(false, None, None)),
         frame("list-rooms-mine-after", list(true, Some(LOBBY), None)),
@@ -161,15 +128,8 @@ fn people() -> Vec<Sample> {
         membership: MembershipState::JOINED,
         online,
     };
-    let look_up = |users, nickname| LookUp {
-        users: fits(List::new(users)),
-        nickname,
-    };
-    let user = |user, nickname, role| UserInfo {
-        user,
-        nickname: name(nickname),
-        role,
-    };
+    let look_up = |users, nickname| LookUp { users: fits(List::new(users)), nickname };
+    let user = |user, nickname, role| UserInfo { user, nickname: name(nickname), role };
     vec![
         frame("list-members", list(None)),
         frame("list-members-after", list(Some(ADA))),
@@ -194,31 +154,14 @@ fn people() -> Vec<Sample> {
                 ])),
             },
         ),
-        frame(
-            "invite-member",
-            InviteMember {
-                room: TEAM,
-                user: BOB,
-            },
-        ),
-        frame(
-            "remove-member",
-            RemoveMember {
-                room: TEAM,
-                user: BOB,
-            },
-        ),
+        frame("invite-member", InviteMember { room: TEAM, user: BOB }),
+        frame("remove-member", RemoveMember { room: TEAM, user: BOB }),
     ]
 }
 
 fn invites() -> Vec<Sample> {
-    let create = |room, role, own_device| CreateInvite {
-        uses: 1,
-        life_ms: 86_400_000,
-        room,
-        role,
-        own_device,
-    };
+    let create =
+        |room, role, own_device| CreateInvite { uses: 1, life_ms: 86_400_000, room, role, own_device };
     let info = |created_by, room| InviteInfo {
         invite: INVITE,
         uses_left: 0,
@@ -231,10 +174,7 @@ fn invites() -> Vec<Sample> {
     let list = |after| ListInvites { after };
     vec![
         frame("create-invite", create(None, None, None)),
-        frame(
-            "create-invite-room",
-            create(Some(TEAM), Some(ServerRole::GUEST), None),
-        ),
+        frame("create-invite-room", create(Some(TEAM), Some(ServerRole::GUEST), None)),
         frame("create-invite-device", create(None, None, Some(true))),
         frame(
             "invite-answer",

@@ -100,12 +100,7 @@ fn proof(device: &Ed25519KeyPair, purpose: Purpose, subject: [u8; 32]) -> Proof 
         to_sign = bytes.to_vec();
         device.sign(bytes).as_ref().to_vec()
     });
-    Proof {
-        subject,
-        statement: cbor::encode(&statement),
-        to_sign,
-        proof,
-    }
+    Proof { subject, statement: cbor::encode(&statement), to_sign, proof }
 }
 
 /// A key such as hardware keystores make.
@@ -132,21 +127,9 @@ pub fn items(example: &Example) -> Vec<Sample> {
         item("cose-key-ed25519", "ed25519-key", example.cose_key()),
         item("cose-key-p256", "p256-key", p256_key()),
         item("claims", "claims", example.claims.clone()),
-        item(
-            "statement-auth",
-            "statement",
-            statement(Purpose::Auth, example.auth.subject),
-        ),
-        item(
-            "statement-redeem",
-            "statement",
-            statement(Purpose::Redeem, example.redeem.subject),
-        ),
-        item(
-            "statement-refresh",
-            "statement",
-            statement(Purpose::Refresh, example.refresh.subject),
-        ),
+        item("statement-auth", "statement", statement(Purpose::Auth, example.auth.subject)),
+        item("statement-redeem", "statement", statement(Purpose::Redeem, example.redeem.subject)),
+        item("statement-refresh", "statement", statement(Purpose::Refresh, example.refresh.subject)),
     ]
 }
 
@@ -170,60 +153,17 @@ pub fn steps(example: &Example) -> Vec<Step> {
         DeviceKey::P256(key) => key.to_vec(),
     };
     let mut steps = vec![
-        plain(
-            "pin",
-            "SHA-256 of the server identity's SubjectPublicKeyInfo, from the invite link",
-            &PIN,
-        ),
+        plain("pin", "SHA-256 of the server identity's SubjectPublicKeyInfo, from the invite link", &PIN),
         plain("secret", "the one-time secret of the invite link", &SECRET),
-        plain(
-            "exporter-label",
-            "label of the TLS exporter, ASCII",
-            EXPORTER_LABEL,
-        ),
-        plain(
-            "exporter",
-            "32 bytes from the TLS exporter; fixed here for all three contexts",
-            &EXPORTER,
-        ),
-        plain(
-            "device-seed",
-            "the device's Ed25519 seed (RFC 8032 private key)",
-            &DEVICE_SEED,
-        ),
-        plain(
-            "device-public",
-            "the device's Ed25519 public key",
-            &key(&example.device),
-        ),
-        coded(
-            "device-key",
-            "the same as COSE_Key",
-            "cose-key",
-            &cbor::encode(&example.cose_key()),
-        ),
-        plain(
-            "server-seed",
-            "the Ed25519 seed the server signs tokens with",
-            &SERVER_SEED,
-        ),
-        plain(
-            "server-public",
-            "its public key; clients never need it",
-            &key(&example.server),
-        ),
-        coded(
-            "claims",
-            "what the token says",
-            "claims",
-            &cbor::encode(&example.claims),
-        ),
-        coded(
-            "token-to-sign",
-            "what the server signs",
-            "sig-structure",
-            &example.token_to_sign,
-        ),
+        plain("exporter-label", "label of the TLS exporter, ASCII", EXPORTER_LABEL),
+        plain("exporter", "32 bytes from the TLS exporter; fixed here for all three contexts", &EXPORTER),
+        plain("device-seed", "the device's Ed25519 seed (RFC 8032 private key)", &DEVICE_SEED),
+        plain("device-public", "the device's Ed25519 public key", &key(&example.device)),
+        coded("device-key", "the same as COSE_Key", "cose-key", &cbor::encode(&example.cose_key())),
+        plain("server-seed", "the Ed25519 seed the server signs tokens with", &SERVER_SEED),
+        plain("server-public", "its public key; clients never need it", &key(&example.server)),
+        coded("claims", "what the token says", "claims", &cbor::encode(&example.claims)),
+        coded("token-to-sign", "what the server signs", "sig-structure", &example.token_to_sign),
         coded("token", "the token", "token", &example.token),
     ];
     for (name, what, proof) in [
@@ -235,52 +175,22 @@ pub fn steps(example: &Example) -> Vec<Step> {
         let subject = format!("{what}; also the context of the exporter");
         steps.extend([
             plain(&step("subject"), &subject, &proof.subject),
-            coded(
-                &step("statement"),
-                "the payload of the proof",
-                "statement",
-                &proof.statement,
-            ),
-            coded(
-                &step("to-sign"),
-                "what the device signs",
-                "sig-structure",
-                &proof.to_sign,
-            ),
+            coded(&step("statement"), "the payload of the proof", "statement", &proof.statement),
+            coded(&step("to-sign"), "what the device signs", "sig-structure", &proof.to_sign),
             coded(&step("proof"), "the proof", "proof", &proof.proof),
         ]);
     }
     steps.extend([
-        coded(
-            "p256-key",
-            "a P-256 device key as COSE_Key",
-            "cose-key",
-            &cbor::encode(&p256_key()),
-        ),
-        coded(
-            "p256-redeem-proof",
-            "a proof by it: signatures differ each time",
-            "proof",
-            &p256_proof(),
-        ),
+        coded("p256-key", "a P-256 device key as COSE_Key", "cose-key", &cbor::encode(&p256_key())),
+        coded("p256-redeem-proof", "a proof by it: signatures differ each time", "proof", &p256_proof()),
     ]);
     steps
 }
 
 fn plain(name: &str, means: &str, bytes: &[u8]) -> Step {
-    Step {
-        name: name.to_owned(),
-        means: means.to_owned(),
-        rule: None,
-        hex: hex(bytes),
-        diagnostic: None,
-    }
+    Step { name: name.to_owned(), means: means.to_owned(), rule: None, hex: hex(bytes), diagnostic: None }
 }
 
 fn coded(name: &str, means: &str, rule: &str, bytes: &[u8]) -> Step {
-    Step {
-        rule: Some(rule.to_owned()),
-        diagnostic: Some(diagnostic::of(bytes)),
-        ..plain(name, means, bytes)
-    }
+    Step { rule: Some(rule.to_owned()), diagnostic: Some(diagnostic::of(bytes)), ..plain(name, means, bytes) }
 }

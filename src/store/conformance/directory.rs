@@ -31,37 +31,18 @@ pub(super) async fn rooms_are_found(world: World) {
         );
         assert_eq!(missing, (None, None, None));
         let named = reads.room_by_name(&"lobby".parse().unwrap())?;
-        Ok([
-            reads.room(LOBBY)?,
-            named,
-            reads.direct_room(ADA, BOB)?,
-            reads.direct_room(BOB, ADA)?,
-        ])
+        Ok([reads.room(LOBBY)?, named, reads.direct_room(ADA, BOB)?, reads.direct_room(BOB, ADA)?])
     };
     let found = world.storage.read(find).await.unwrap();
-    assert_eq!(
-        found,
-        [Some(lobby.clone()), Some(lobby), Some(pair.clone()), Some(pair)]
-    );
+    assert_eq!(found, [Some(lobby.clone()), Some(lobby), Some(pair.clone()), Some(pair)]);
 }
 
 pub(super) async fn rooms_come_in_pages(world: World) {
     // Every second room is private; Bob joined 2, 3 and 8 and is invited to 5 and 6.
     for number in 1..=9 {
-        let visibility = if number % 2 == 0 {
-            Visibility::PRIVATE
-        } else {
-            Visibility::PUBLIC
-        };
-        let row = RoomRow {
-            visibility,
-            ..room_row(room(number))
-        };
-        world
-            .storage
-            .write(move |writes| Ok(writes.insert_room(&row)?))
-            .await
-            .unwrap();
+        let visibility = if number % 2 == 0 { Visibility::PRIVATE } else { Visibility::PUBLIC };
+        let row = RoomRow { visibility, ..room_row(room(number)) };
+        world.storage.write(move |writes| Ok(writes.insert_room(&row)?)).await.unwrap();
         world.set_member(room(number), ADA, Some(JOINED)).await;
     }
     for (number, state) in [(2, JOINED), (3, JOINED), (5, INVITED), (6, INVITED), (8, JOINED)] {
@@ -75,34 +56,19 @@ pub(super) async fn rooms_come_in_pages(world: World) {
         (Some(room(9)), 2, vec![], vec![]),
     ] {
         let question = move |reads: &dyn crate::store::Reads| {
-            Ok((
-                reads.rooms_of(BOB, after, limit)?,
-                reads.rooms_visible(BOB, after, limit)?,
-            ))
+            Ok((reads.rooms_of(BOB, after, limit)?, reads.rooms_visible(BOB, after, limit)?))
         };
         let (found_of, found_visible) = world.storage.read(question).await.unwrap();
         for (row, member) in &found_visible {
-            let of = found_of
-                .iter()
-                .find(|(of, _)| of.room == row.room)
-                .map(|(_, member)| *member);
+            let of = found_of.iter().find(|(of, _)| of.room == row.room).map(|(_, member)| *member);
             assert!(of.is_none() || of == *member);
         }
-        assert_eq!(
-            numbers(found_of.into_iter().map(|(row, _)| row.room).collect()),
-            of
-        );
-        assert_eq!(
-            numbers(found_visible.into_iter().map(|(row, _)| row.room).collect()),
-            visible
-        );
+        assert_eq!(numbers(found_of.into_iter().map(|(row, _)| row.room).collect()), of);
+        assert_eq!(numbers(found_visible.into_iter().map(|(row, _)| row.room).collect()), visible);
     }
 
     let heads = |reads: &dyn crate::store::Reads| {
-        Ok((
-            reads.heads(BOB, None)?,
-            reads.heads(BOB, Some(&[room(8), room(5), room(1), room(2)]))?,
-        ))
+        Ok((reads.heads(BOB, None)?, reads.heads(BOB, Some(&[room(8), room(5), room(1), room(2)]))?))
     };
     let (all, named) = world.storage.read(heads).await.unwrap();
     let rooms = |heads: Vec<HeadRow>| heads.iter().map(|head| head.room).collect();
@@ -111,42 +77,21 @@ pub(super) async fn rooms_come_in_pages(world: World) {
 }
 
 pub(super) async fn nicknames_are_unique(world: World) {
-    let put = async |row: UserRow| {
-        world
-            .storage
-            .write(move |writes| Ok(writes.put_user(&row)?))
-            .await
-    };
+    let put = async |row: UserRow| world.storage.write(move |writes| Ok(writes.put_user(&row)?)).await;
     put(user_row(ADA, "Ada")).await.unwrap();
     put(user_row(BOB, "bob")).await.unwrap();
-    assert!(matches!(
-        put(user_row(BOB, "aDA")).await,
-        Err(WriteError::Store(StoreError::Failed(_)))
-    ));
-    let renamed = UserRow {
-        epoch: 4,
-        role: ServerRole::OWNER,
-        ..user_row(ADA, "Countess")
-    };
+    assert!(matches!(put(user_row(BOB, "aDA")).await, Err(WriteError::Store(StoreError::Failed(_)))));
+    let renamed = UserRow { epoch: 4, role: ServerRole::OWNER, ..user_row(ADA, "Countess") };
     put(renamed.clone()).await.unwrap();
     put(user_row(BOB, "ada")).await.unwrap();
     let find = |reads: &dyn crate::store::Reads| {
         let by = |folded: &str| reads.user_by_nickname(folded);
         assert_eq!((by("bob")?, by("Ada")?, reads.users()?), (None, None, 2));
-        Ok([
-            by("countess")?,
-            by("ada")?,
-            reads.user(ADA)?,
-            reads.user(BOB)?,
-            reads.user(user(7))?,
-        ])
+        Ok([by("countess")?, by("ada")?, reads.user(ADA)?, reads.user(BOB)?, reads.user(user(7))?])
     };
     let [countess, ada, first, second, missing] = world.storage.read(find).await.unwrap();
     assert_eq!((countess, first), (Some(renamed.clone()), Some(renamed)));
-    assert_eq!(
-        (ada, second, missing),
-        (Some(user_row(BOB, "ada")), Some(user_row(BOB, "ada")), None)
-    );
+    assert_eq!((ada, second, missing), (Some(user_row(BOB, "ada")), Some(user_row(BOB, "ada")), None));
 }
 
 pub(super) async fn devices_are_found_by_key(world: World) {
@@ -160,37 +105,16 @@ pub(super) async fn devices_are_found_by_key(world: World) {
         seen_ms: 2,
         revoked_ms: None,
     };
-    let put = async |row: DeviceRow| {
-        world
-            .storage
-            .write(move |writes| Ok(writes.put_device(&row)?))
-            .await
-    };
+    let put = async |row: DeviceRow| world.storage.write(move |writes| Ok(writes.put_device(&row)?)).await;
     for (number, user) in [(3, ADA), (1, ADA), (2, BOB), (5, BOB)] {
         put(device(number, user)).await.unwrap();
     }
-    assert!(
-        put(DeviceRow {
-            key: vec![1; 70],
-            ..device(4, BOB)
-        })
-        .await
-        .is_err(),
-        "the key is another's"
-    );
-    let changed = DeviceRow {
-        seen_ms: 9,
-        revoked_ms: Some(u64::MAX),
-        key: vec![7; 50],
-        ..device(1, ADA)
-    };
+    assert!(put(DeviceRow { key: vec![1; 70], ..device(4, BOB) }).await.is_err(), "the key is another's");
+    let changed = DeviceRow { seen_ms: 9, revoked_ms: Some(u64::MAX), key: vec![7; 50], ..device(1, ADA) };
     put(changed.clone()).await.unwrap();
     let find = |reads: &dyn crate::store::Reads| {
         assert_eq!(
-            (
-                reads.device_by_key(&[1; 70])?,
-                reads.device(DeviceId::from_bytes([4; 16]))?
-            ),
+            (reads.device_by_key(&[1; 70])?, reads.device(DeviceId::from_bytes([4; 16]))?),
             (None, None)
         );
         let redeemed = |limit| reads.redeemed_by(InviteId::from_bytes([1; 16]), limit);
@@ -202,10 +126,7 @@ pub(super) async fn devices_are_found_by_key(world: World) {
         ))
     };
     let (by_key, by_id, of_ada) = world.storage.read(find).await.unwrap();
-    assert_eq!(
-        (by_key.as_ref(), by_id.as_ref()),
-        (Some(&changed), Some(&changed))
-    );
+    assert_eq!((by_key.as_ref(), by_id.as_ref()), (Some(&changed), Some(&changed)));
     assert_eq!(of_ada, [changed, device(3, ADA)]);
 }
 
@@ -224,30 +145,14 @@ pub(super) async fn invites_are_found_by_hash(world: World) {
     };
     for (number, by) in [(4, Some(ADA)), (1, None), (3, Some(BOB)), (2, Some(ADA))] {
         let row = invite(number, by);
-        world
-            .storage
-            .write(move |writes| Ok(writes.put_invite(&row)?))
-            .await
-            .unwrap();
+        world.storage.write(move |writes| Ok(writes.put_invite(&row)?)).await.unwrap();
     }
-    let used = InviteRow {
-        uses_left: 0,
-        revoked: true,
-        for_user: Some(BOB),
-        ..invite(2, Some(ADA))
-    };
+    let used = InviteRow { uses_left: 0, revoked: true, for_user: Some(BOB), ..invite(2, Some(ADA)) };
     let row = used.clone();
-    world
-        .storage
-        .write(move |writes| Ok(writes.put_invite(&row)?))
-        .await
-        .unwrap();
+    world.storage.write(move |writes| Ok(writes.put_invite(&row)?)).await.unwrap();
     let find = |reads: &dyn crate::store::Reads| {
         assert_eq!(
-            (
-                reads.invite_by_hash(&[9; 32])?,
-                reads.invite(InviteId::from_bytes([9; 16]))?
-            ),
+            (reads.invite_by_hash(&[9; 32])?, reads.invite(InviteId::from_bytes([9; 16]))?),
             (None, None)
         );
         let first = Some(InviteId::from_bytes([1; 16]));
@@ -256,13 +161,7 @@ pub(super) async fn invites_are_found_by_hash(world: World) {
         assert_eq!(numbers(reads.invites(None, first, 9)?), [2, 3, 4]);
         assert_eq!(numbers(reads.invites(Some(ADA), first, 9)?), [2, 4]);
         assert_eq!(numbers(reads.invites(Some(ADA), None, 1)?), [2]);
-        Ok([
-            reads.invite_by_hash(&[2; 32])?,
-            reads.invite(InviteId::from_bytes([2; 16]))?,
-        ])
+        Ok([reads.invite_by_hash(&[2; 32])?, reads.invite(InviteId::from_bytes([2; 16]))?])
     };
-    assert_eq!(
-        world.storage.read(find).await.unwrap(),
-        [Some(used.clone()), Some(used)]
-    );
+    assert_eq!(world.storage.read(find).await.unwrap(), [Some(used.clone()), Some(used)]);
 }

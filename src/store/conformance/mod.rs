@@ -48,7 +48,7 @@ conforms! {
         a_panic_harms_only_its_job, a_batch_is_observed_before_it_is_answered, pages_go_both_ways,
         what_was_answered_outlives_a_restart, a_closed_store_refuses, the_last_handle_finishes_the_queue;
     members: joining_leaves_nothing_unread, markers_only_move_forward, only_joined_members_count,
-        members_come_in_pages, people_share_rooms;
+        members_come_in_pages, people_share_rooms, rooms_of_an_account_are_counted;
     directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
         invites_are_found_by_hash;
 }
@@ -56,12 +56,7 @@ conforms! {
 /// Runs a test on one thread with the time driver alone.
 pub(super) fn block_on(paused: bool, test: impl Future<Output = ()>) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime
-        .enable_time()
-        .start_paused(paused)
-        .build()
-        .unwrap()
-        .block_on(test);
+    runtime.enable_time().start_paused(paused).build().unwrap().block_on(test);
 }
 
 /// A store, and what its observer saw.
@@ -99,12 +94,7 @@ impl World {
         let seen = Arc::new(Seen::default());
         let observer = Arc::clone(&seen) as Arc<dyn Observer>;
         let storage = Storage::start(data.store(), blocking, observer).unwrap();
-        Self {
-            storage,
-            seen,
-            blocking,
-            data,
-        }
+        Self { storage, seen, blocking, data }
     }
 
     /// The same data after a stop and a start.
@@ -115,24 +105,15 @@ impl World {
 
     pub(super) async fn create(&self, room: RoomId) {
         let row = room_row(room);
-        self.storage
-            .write(move |writes| Ok(writes.insert_room(&row)?))
-            .await
-            .unwrap();
+        self.storage.write(move |writes| Ok(writes.insert_room(&row)?)).await.unwrap();
     }
 
     pub(super) async fn append(&self, new: NewEntry) -> Appended {
-        self.storage
-            .write(move |writes| Ok(writes.append(new)?))
-            .await
-            .unwrap()
+        self.storage.write(move |writes| Ok(writes.append(new)?)).await.unwrap()
     }
 
     pub(super) async fn set_member(&self, room: RoomId, user: UserId, member: Option<MemberState>) {
-        self.storage
-            .write(move |writes| Ok(writes.set_member(room, user, member)?))
-            .await
-            .unwrap();
+        self.storage.write(move |writes| Ok(writes.set_member(room, user, member)?)).await.unwrap();
     }
 
     pub(super) async fn log(&self, room: RoomId) -> Vec<StoredEntry> {
@@ -144,11 +125,7 @@ impl World {
 
     /// Unread entries of a joined member.
     pub(super) async fn unread(&self, room: RoomId, user: UserId) -> Option<u64> {
-        let heads = self
-            .storage
-            .read(move |reads| reads.heads(user, Some(&[room])))
-            .await
-            .unwrap();
+        let heads = self.storage.read(move |reads| reads.heads(user, Some(&[room]))).await.unwrap();
         heads.first().map(|head| head.unread)
     }
 }
@@ -159,34 +136,24 @@ pub(super) struct Seen(Mutex<Vec<(RoomId, Seq)>>);
 
 impl Observer for Seen {
     fn committed(&self, entries: &[Fresh]) {
-        self.0
-            .lock()
-            .unwrap()
-            .extend(entries.iter().map(|entry| (entry.room, entry.seq)));
+        self.0.lock().unwrap().extend(entries.iter().map(|entry| (entry.room, entry.seq)));
     }
 }
 
 impl Seen {
     pub(super) fn of(&self, room: RoomId) -> Vec<u64> {
         let seen = self.0.lock().unwrap();
-        seen.iter()
-            .filter(|(seen, _)| *seen == room)
-            .map(|(_, seq)| seq.0)
-            .collect()
+        seen.iter().filter(|(seen, _)| *seen == room).map(|(_, seq)| seq.0).collect()
     }
 }
 
 pub(super) const LOBBY: RoomId = room(1);
 pub(super) const ADA: UserId = user(1);
 pub(super) const BOB: UserId = user(2);
-pub(super) const JOINED: MemberState = MemberState {
-    membership: MembershipState::JOINED,
-    role: RoomRole::MEMBER,
-};
-pub(super) const INVITED: MemberState = MemberState {
-    membership: MembershipState::INVITED,
-    role: RoomRole::READER,
-};
+pub(super) const JOINED: MemberState =
+    MemberState { membership: MembershipState::JOINED, role: RoomRole::MEMBER };
+pub(super) const INVITED: MemberState =
+    MemberState { membership: MembershipState::INVITED, role: RoomRole::READER };
 
 pub(super) const fn room(number: u8) -> RoomId {
     RoomId::from_bytes([number; 16])
@@ -207,10 +174,7 @@ pub(super) fn room_row(room: RoomId) -> RoomRow {
         visibility: Visibility::PUBLIC,
         topic: None,
         direct: None,
-        head: Cursor {
-            incarnation: Incarnation(u64::MAX - 7),
-            seq: Seq::ZERO,
-        },
+        head: Cursor { incarnation: Incarnation(u64::MAX - 7), seq: Seq::ZERO },
         floor: Seq(1),
         members: 0,
         creator: Some(ADA),

@@ -17,10 +17,7 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     let people = 0..4_u8;
-    let owner = MemberState {
-        role: RoomRole::OWNER,
-        ..JOINED
-    };
+    let owner = MemberState { role: RoomRole::OWNER, ..JOINED };
     let state = prop::sample::select(vec![None, Some(INVITED), Some(JOINED), Some(JOINED), Some(owner)]);
     prop_oneof![
         6 => (people.clone(), 0..1_000_u64).prop_map(|(who, number)| Event::Says(who, number)),
@@ -92,11 +89,7 @@ fn job(writes: &mut dyn crate::store::Writes, event: &Event) -> Result<Vec<Optio
         }
         // A kind that does not count, by a member: it must not be taken for one of their own.
         Event::Notes(who) => {
-            let note = NewEntry {
-                kind: Kind(64),
-                message: None,
-                ..says(user(who), 0, "")
-            };
+            let note = NewEntry { kind: Kind(64), message: None, ..says(user(who), 0, "") };
             writes.append(note)?;
         }
         Event::Becomes(who, state, true) => {
@@ -113,22 +106,14 @@ fn job(writes: &mut dyn crate::store::Writes, event: &Event) -> Result<Vec<Optio
             return Err(quipu_protocol::Refusal::new(quipu_protocol::Code::FORBIDDEN).into());
         }
     }
-    (0..4)
-        .map(|who| Ok(writes.heads(user(who), None)?.first().map(|head| head.unread)))
-        .collect()
+    (0..4).map(|who| Ok(writes.heads(user(who), None)?.first().map(|head| head.unread))).collect()
 }
 
 async fn check(world: World, events: Vec<Event>) {
     world.create(LOBBY).await;
     let mut answers = Vec::new();
     for event in events.clone() {
-        answers.push(
-            world
-                .storage
-                .enqueue(move |writes| job(writes, &event))
-                .await
-                .unwrap(),
-        );
+        answers.push(world.storage.enqueue(move |writes| job(writes, &event)).await.unwrap());
     }
     let mut model = Model::default();
     for (event, answer) in events.iter().zip(answers) {

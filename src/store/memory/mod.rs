@@ -37,11 +37,7 @@ impl Store for MemoryStore {
     fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, CommitError> {
         // A panic poisons the lock, and the journal has undone its job by then.
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let mut batch = View(Batch {
-            journal: Journal::new(&mut state),
-            fresh: Vec::new(),
-            job_begins: 0,
-        });
+        let mut batch = View(Batch { journal: Journal::new(&mut state), fresh: Vec::new(), job_begins: 0 });
         work(&mut batch);
         Ok(batch.0.fresh)
     }

@@ -2,10 +2,10 @@
 
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-use quipu_protocol::request::Visibility;
+use quipu_protocol::request::{MembershipState, RoomRole, Visibility};
 use quipu_protocol::{DeviceId, InviteId, RoomId, RoomName, Seq, UserId};
 
-use super::state::{Kept, State};
+use super::state::{Kept, Room, State};
 use super::{Access, View};
 use crate::store::{
     DeviceRow, HeadRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
@@ -77,13 +77,26 @@ impl<A: Access> Reads for View<A> {
         }))
     }
 
-    fn members_with_role(&self, room: RoomId, role_min: u64) -> Result<u64, StoreError> {
+    fn owners(&self, room: RoomId) -> Result<u64, StoreError> {
         Ok(self.0.with(|state| {
             let members = state.members.range((room, USER_FIRST)..=(room, USER_LAST));
-            let able =
-                members.filter(|(_, member)| member.is_joined() && member.row.state.role.0 >= role_min);
-            able.count() as u64
+            let owners =
+                members.filter(|(_, member)| member.is_joined() && member.row.state.role >= RoomRole::OWNER);
+            owners.count() as u64
         }))
+    }
+
+    fn memberships(&self, user: UserId, wanted: MembershipState) -> Result<u64, StoreError> {
+        Ok(self.0.with(|state| {
+            let rooms = state.rooms_joined_or_invited(user, None);
+            let members = rooms.filter_map(|room| state.member(room, user));
+            members.filter(|member| member.state.membership == wanted).count() as u64
+        }))
+    }
+
+    fn rooms_made(&self, user: UserId) -> Result<u64, StoreError> {
+        let own = |room: &&Room| room.row.creator == Some(user);
+        Ok(self.0.with(|state| state.rooms.values().filter(own).count() as u64))
     }
 
     fn heads(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<HeadRow>, StoreError> {
@@ -98,19 +111,12 @@ impl<A: Access> Reads for View<A> {
 
     fn share_room(&self, one: UserId, other: UserId, members_max: u64) -> Result<bool, StoreError> {
         Ok(self.0.with(|state| {
-            let joined = |room, user| {
-                state
-                    .members
-                    .get(&(room, user))
-                    .is_some_and(|member| member.is_joined())
-            };
+            let joined =
+                |room, user| state.members.get(&(room, user)).is_some_and(|member| member.is_joined());
             state.rooms_joined_or_invited(one, None).any(|room| {
                 joined(room, one)
                     && joined(room, other)
-                    && state
-                        .rooms
-                        .get(&room)
-                        .is_some_and(|room| room.row.members <= members_max)
+                    && state.rooms.get(&room).is_some_and(|room| room.row.members <= members_max)
             })
         }))
     }
@@ -123,9 +129,7 @@ impl<A: Access> Reads for View<A> {
         bytes_max: usize,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         let range = (Excluded((room, after)), Included((room, Seq(u64::MAX))));
-        Ok(self
-            .0
-            .with(|state| page(state.entries.range(range), limit, bytes_max)))
+        Ok(self.0.with(|state| page(state.entries.range(range), limit, bytes_max)))
     }
 
     fn entries_before(
@@ -136,9 +140,7 @@ impl<A: Access> Reads for View<A> {
         bytes_max: usize,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         let range = (room, Seq::ZERO)..(room, before);
-        let mut entries = self
-            .0
-            .with(|state| page(state.entries.range(range).rev(), limit, bytes_max));
+        let mut entries = self.0.with(|state| page(state.entries.range(range).rev(), limit, bytes_max));
         entries.reverse();
         Ok(entries)
     }
@@ -148,9 +150,7 @@ impl<A: Access> Reads for View<A> {
     }
 
     fn user_by_nickname(&self, folded: &str) -> Result<Option<UserRow>, StoreError> {
-        Ok(self
-            .0
-            .with(|state| state.users.get(state.nicknames.get(folded)?).cloned()))
+        Ok(self.0.with(|state| state.users.get(state.nicknames.get(folded)?).cloned()))
     }
 
     fn users(&self) -> Result<u64, StoreError> {
@@ -162,16 +162,12 @@ impl<A: Access> Reads for View<A> {
     }
 
     fn device_by_key(&self, key: &[u8]) -> Result<Option<DeviceRow>, StoreError> {
-        Ok(self
-            .0
-            .with(|state| state.devices.get(state.device_keys.get(key)?).cloned()))
+        Ok(self.0.with(|state| state.devices.get(state.device_keys.get(key)?).cloned()))
     }
 
     fn devices(&self, user: UserId) -> Result<Vec<DeviceRow>, StoreError> {
         let own = |device: &&DeviceRow| device.user == user;
-        Ok(self
-            .0
-            .with(|state| state.devices.values().filter(own).cloned().collect()))
+        Ok(self.0.with(|state| state.devices.values().filter(own).cloned().collect()))
     }
 
     fn invite(&self, invite: InviteId) -> Result<Option<InviteRow>, StoreError> {
@@ -179,9 +175,7 @@ impl<A: Access> Reads for View<A> {
     }
 
     fn invite_by_hash(&self, hash: &[u8; 32]) -> Result<Option<InviteRow>, StoreError> {
-        Ok(self
-            .0
-            .with(|state| state.invites.get(state.invite_hashes.get(hash)?).cloned()))
+        Ok(self.0.with(|state| state.invites.get(state.invite_hashes.get(hash)?).cloned()))
     }
 
     fn invites(
@@ -223,10 +217,7 @@ impl State {
     }
 
     fn head(&self, user: UserId, room: RoomId) -> Option<HeadRow> {
-        let member = self
-            .members
-            .get(&(room, user))
-            .filter(|member| member.is_joined())?;
+        let member = self.members.get(&(room, user)).filter(|member| member.is_joined())?;
         let log = self.rooms.get(&room)?;
         Some(HeadRow {
             room,
@@ -248,10 +239,5 @@ fn page<'a>(
         *at == 0 || bytes <= bytes_max
     };
     let entries = entries.take(limit).enumerate().take_while(fits);
-    entries
-        .map(|(_, ((_, seq), kept))| StoredEntry {
-            seq: *seq,
-            frame: kept.frame.clone(),
-        })
-        .collect()
+    entries.map(|(_, ((_, seq), kept))| StoredEntry { seq: *seq, frame: kept.frame.clone() }).collect()
 }

@@ -65,10 +65,7 @@ pub(super) struct Journal<'a> {
 
 impl<'a> Journal<'a> {
     pub(super) fn new(state: &'a mut State) -> Self {
-        Self {
-            state,
-            undos: Vec::new(),
-        }
+        Self { state, undos: Vec::new() }
     }
 
     pub(super) fn state(&self) -> &State {

@@ -46,11 +46,7 @@ impl Writes for View<Batch<'_>> {
             free(journal.state().direct_rooms.contains_key(&pair), "pair of people")?;
             journal.put(|state| &mut state.direct_rooms, pair, Some(room.room));
         }
-        let log = Room {
-            row: room.clone(),
-            countable: 0,
-            at_ms: 0,
-        };
+        let log = Room { row: room.clone(), countable: 0, at_ms: 0 };
         journal.put(|state| &mut state.rooms, room.room, Some(log));
         Ok(())
     }
@@ -73,12 +69,7 @@ impl Writes for View<Batch<'_>> {
         let folded = user.nickname.folded();
         let holder = journal.state().nicknames.get(&folded);
         free(holder.is_some_and(|holder| *holder != user.user), "nickname")?;
-        if let Some(before) = journal
-            .state()
-            .users
-            .get(&user.user)
-            .map(|before| before.nickname.folded())
-        {
+        if let Some(before) = journal.state().users.get(&user.user).map(|before| before.nickname.folded()) {
             journal.put(|state| &mut state.nicknames, before, None);
         }
         journal.put(|state| &mut state.nicknames, folded, Some(user.user));
@@ -89,23 +80,11 @@ impl Writes for View<Batch<'_>> {
     fn put_device(&mut self, device: &DeviceRow) -> Result<(), StoreError> {
         let journal = &mut self.0.journal;
         let holder = journal.state().device_keys.get(&device.key);
-        free(
-            holder.is_some_and(|holder| *holder != device.device),
-            "device key",
-        )?;
-        if let Some(before) = journal
-            .state()
-            .devices
-            .get(&device.device)
-            .map(|before| before.key.clone())
-        {
+        free(holder.is_some_and(|holder| *holder != device.device), "device key")?;
+        if let Some(before) = journal.state().devices.get(&device.device).map(|before| before.key.clone()) {
             journal.put(|state| &mut state.device_keys, before, None);
         }
-        journal.put(
-            |state| &mut state.device_keys,
-            device.key.clone(),
-            Some(device.device),
-        );
+        journal.put(|state| &mut state.device_keys, device.key.clone(), Some(device.device));
         journal.put(|state| &mut state.devices, device.device, Some(device.clone()));
         Ok(())
     }
@@ -113,23 +92,11 @@ impl Writes for View<Batch<'_>> {
     fn put_invite(&mut self, invite: &InviteRow) -> Result<(), StoreError> {
         let journal = &mut self.0.journal;
         let holder = journal.state().invite_hashes.get(&invite.secret_hash);
-        free(
-            holder.is_some_and(|holder| *holder != invite.invite),
-            "invite secret",
-        )?;
-        if let Some(before) = journal
-            .state()
-            .invites
-            .get(&invite.invite)
-            .map(|before| before.secret_hash)
-        {
+        free(holder.is_some_and(|holder| *holder != invite.invite), "invite secret")?;
+        if let Some(before) = journal.state().invites.get(&invite.invite).map(|before| before.secret_hash) {
             journal.put(|state| &mut state.invite_hashes, before, None);
         }
-        journal.put(
-            |state| &mut state.invite_hashes,
-            invite.secret_hash,
-            Some(invite.invite),
-        );
+        journal.put(|state| &mut state.invite_hashes, invite.secret_hash, Some(invite.invite));
         journal.put(|state| &mut state.invites, invite.invite, Some(invite.clone()));
         Ok(())
     }
@@ -161,21 +128,13 @@ impl Batch<'_> {
         log.row.head.seq = seq;
         log.countable += u64::from(new.kind.is_countable());
         let frame = entry(new, seq, log.at_ms).frame();
-        let kept = Kept {
-            frame: frame.clone(),
-            nth: log.countable,
-        };
+        let kept = Kept { frame: frame.clone(), nth: log.countable };
         let place = placed(&log, seq, log.at_ms);
         if let Some(key) = key {
-            let sent = Sent {
-                seq,
-                at_ms: log.at_ms,
-                hash,
-            };
+            let sent = Sent { seq, at_ms: log.at_ms, hash };
             self.journal.put(|state| &mut state.messages, key, Some(sent));
         }
-        self.journal
-            .put(|state| &mut state.entries, (new.room, seq), Some(kept));
+        self.journal.put(|state| &mut state.entries, (new.room, seq), Some(kept));
         self.journal.put(|state| &mut state.rooms, new.room, Some(log));
         if let Some((user, _)) = new.author.filter(|_| new.kind.is_countable()) {
             self.count_own(new.room, user, seq);
@@ -194,12 +153,10 @@ impl Batch<'_> {
     }
 
     fn count_own(&mut self, room: RoomId, user: UserId, seq: Seq) {
-        self.journal
-            .put(|state| &mut state.authored, (room, user, seq), Some(()));
+        self.journal.put(|state| &mut state.authored, (room, user, seq), Some(()));
         if let Some(mut member) = self.joined(room, user) {
             member.own_after += 1;
-            self.journal
-                .put(|state| &mut state.members, (room, user), Some(member));
+            self.journal.put(|state| &mut state.members, (room, user), Some(member));
         }
     }
 
@@ -216,8 +173,7 @@ impl Batch<'_> {
         let counted = |standing: Option<&Standing>| u64::from(standing.is_some_and(Standing::is_joined));
         log.row.members = log.row.members + counted(after.as_ref()) - counted(before.as_ref());
         self.journal.put(|state| &mut state.rooms, room, Some(log));
-        self.journal
-            .put(|state| &mut state.memberships, (user, room), after.map(|_| ()));
+        self.journal.put(|state| &mut state.memberships, (user, room), after.map(|_| ()));
         self.journal.put(|state| &mut state.members, (room, user), after);
         Ok(())
     }
@@ -232,22 +188,14 @@ impl Batch<'_> {
         let state = self.journal.state();
         member.row.marker = marker;
         member.marker_nth = state.entries.get(&(room, marker)).map_or(0, |kept| kept.nth);
-        let own = state
-            .authored
-            .range((room, user, marker.next())..=(room, user, Seq(u64::MAX)));
+        let own = state.authored.range((room, user, marker.next())..=(room, user, Seq(u64::MAX)));
         member.own_after = own.count() as u64;
-        self.journal
-            .put(|state| &mut state.members, (room, user), Some(member));
+        self.journal.put(|state| &mut state.members, (room, user), Some(member));
         Ok(marker)
     }
 
     fn log(&self, room: RoomId) -> Result<Room, StoreError> {
-        self.journal
-            .state()
-            .rooms
-            .get(&room)
-            .cloned()
-            .ok_or_else(|| failed("no such room"))
+        self.journal.state().rooms.get(&room).cloned().ok_or_else(|| failed("no such room"))
     }
 
     fn joined(&self, room: RoomId, user: UserId) -> Option<Standing> {
@@ -257,18 +205,11 @@ impl Batch<'_> {
 }
 
 fn placed(log: &Room, seq: Seq, at_ms: u64) -> Placed {
-    Placed {
-        at: Cursor { seq, ..log.row.head },
-        at_ms,
-    }
+    Placed { at: Cursor { seq, ..log.row.head }, at_ms }
 }
 
 fn free(taken: bool, what: &str) -> Result<(), StoreError> {
-    if taken {
-        Err(failed(&format!("the {what} is taken")))
-    } else {
-        Ok(())
-    }
+    if taken { Err(failed(&format!("the {what} is taken"))) } else { Ok(()) }
 }
 
 fn failed(why: &str) -> StoreError {
@@ -277,7 +218,5 @@ fn failed(why: &str) -> StoreError {
 
 /// What an author's message id is unique within.
 fn key(new: &NewEntry) -> Option<(RoomId, UserId, MessageId)> {
-    new.author
-        .zip(new.message)
-        .map(|((user, _), message)| (new.room, user, message))
+    new.author.zip(new.message).map(|((user, _), message)| (new.room, user, message))
 }

@@ -35,10 +35,7 @@ impl Folder {
         let lock_path = path.join("quipu.lock");
         let lock = private_file(&lock_path).map_err(|error| io_error(&lock_path, &error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.display().to_string())),
             Err(TryLockError::Error(error)) => Err(io_error(&lock_path, &error)),
         }
@@ -50,9 +47,7 @@ impl Folder {
 
     pub(super) fn store_bytes(&self) -> Result<u64, StoreError> {
         let path = self.store_path();
-        fs::metadata(&path)
-            .map(|file| file.len())
-            .map_err(|error| io_error(&path, &error))
+        fs::metadata(&path).map(|file| file.len()).map_err(|error| io_error(&path, &error))
     }
 
     /// Whether no store is here yet.
@@ -63,9 +58,7 @@ impl Folder {
         }
         // A new file beside an old log would become a mixture of both.
         if exists(self.path.join("quipu.db-wal"))? {
-            return Err(StoreError::Damaged(
-                "quipu.db-wal is here, quipu.db is missing".into(),
-            ));
+            return Err(StoreError::Damaged("quipu.db-wal is here, quipu.db is missing".into()));
         }
         Ok(true)
     }
@@ -78,9 +71,7 @@ impl Folder {
         if bytes.is_multiple_of(u64::from(PAGE_BYTES)) || has_log {
             return Ok(());
         }
-        Err(StoreError::Damaged(format!(
-            "quipu.db has {bytes} bytes, which are not whole pages"
-        )))
+        Err(StoreError::Damaged(format!("quipu.db has {bytes} bytes, which are not whole pages")))
     }
 
     /// Makes the store's file: beside its place, on the disk, and only then at its place.
@@ -96,10 +87,8 @@ impl Folder {
         let file = private_file(&new).map_err(failed)?;
         let mut conn = Connection::open(&new).map_err(store_error)?;
         // No journal on disk: a file that is not finished is thrown away, not repaired.
-        conn.pragma_update(None, "page_size", PAGE_BYTES)
-            .map_err(store_error)?;
-        conn.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))
-            .map_err(store_error)?;
+        conn.pragma_update(None, "page_size", PAGE_BYTES).map_err(store_error)?;
+        conn.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(())).map_err(store_error)?;
         fill(&mut conn)?;
         conn.close().map_err(|(_, error)| store_error(error))?;
         file.sync_all().map_err(failed)?;

@@ -68,10 +68,7 @@ impl SqliteStore {
     /// [`StoreError::Damaged`] when it is not a store or not whole, otherwise what the operating system said.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         if rusqlite::version_number() < SQLITE_VERSION_MIN {
-            return Err(StoreError::Failed(format!(
-                "sqlite {} is too old",
-                rusqlite::version()
-            )));
+            return Err(StoreError::Failed(format!("sqlite {} is too old", rusqlite::version())));
         }
         let folder = Arc::new(Folder::open(folder)?);
         if folder.is_empty()? {
@@ -85,12 +82,7 @@ impl SqliteStore {
         }
         prepare_writer(&writer)?;
         schema::migrate(&mut writer)?;
-        Ok(Self {
-            writer,
-            folder,
-            fault: None,
-            wal_is_long: false,
-        })
+        Ok(Self { writer, folder, fault: None, wal_is_long: false })
     }
 
     /// Makes the writer fit for a batch: after a fault, a new connection that proves the disk works; after many
@@ -101,9 +93,7 @@ impl SqliteStore {
             prepare_writer(&writer)?;
             let left = checkpoint(&writer, "PRAGMA wal_checkpoint(TRUNCATE)")?;
             if left > 0 {
-                return Err(StoreError::Failed(format!(
-                    "{left} pages of the write-ahead log are in use"
-                )));
+                return Err(StoreError::Failed(format!("{left} pages of the write-ahead log are in use")));
             }
             self.writer = writer;
             self.fault = None;
@@ -123,9 +113,7 @@ impl SqliteStore {
     }
 
     fn run(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, StoreError> {
-        self.writer
-            .execute_batch("BEGIN IMMEDIATE")
-            .map_err(store_error)?;
+        self.writer.execute_batch("BEGIN IMMEDIATE").map_err(store_error)?;
         let mut batch = View(Batch::new(&mut self.writer));
         work(&mut batch);
         batch.0.finish()
@@ -147,10 +135,7 @@ impl Store for SqliteStore {
         let conn = connect(&self.folder)?;
         let settings = format!("PRAGMA query_only = 1; PRAGMA cache_size = -{READER_CACHE_KIB};");
         conn.execute_batch(&settings).map_err(store_error)?;
-        Ok(Box::new(View(Reader {
-            conn,
-            _folder: Arc::clone(&self.folder),
-        })))
+        Ok(Box::new(View(Reader { conn, _folder: Arc::clone(&self.folder) })))
     }
 
     fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, CommitError> {
@@ -197,13 +182,10 @@ fn connect(folder: &Folder) -> Result<Connection, StoreError> {
 }
 
 fn prepare_writer(conn: &Connection) -> Result<(), StoreError> {
-    let mode: String = conn
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(store_error)?;
+    let mode: String =
+        conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(store_error)?;
     if mode != "wal" {
-        return Err(StoreError::Io(format!(
-            "the data folder takes no write-ahead log, only {mode}"
-        )));
+        return Err(StoreError::Io(format!("the data folder takes no write-ahead log, only {mode}")));
     }
     let settings = format!(
         "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
@@ -221,12 +203,6 @@ fn checkpoint(conn: &Connection, pragma: &str) -> Result<i64, StoreError> {
 }
 
 fn check_pages(conn: &Connection) -> Result<(), StoreError> {
-    let found: String = conn
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(store_error)?;
-    if found == "ok" {
-        Ok(())
-    } else {
-        Err(StoreError::Damaged(found))
-    }
+    let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(store_error)?;
+    if found == "ok" { Ok(()) } else { Err(StoreError::Damaged(found)) }
 }

@@ -1,17 +1,25 @@
 //! Questions as SQL.
 
+use quipu_protocol::request::MembershipState;
 use quipu_protocol::{DeviceId, InviteId, RoomId, RoomName, Seq, UserId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::fault::store_error;
 use super::rows::{
-    ROOM_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, number, position, room_row, standing,
+    ROOM_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position, room_row, standing,
     stored_entry, user_row,
 };
 use crate::store::common::Standing;
 use crate::store::{
     DeviceRow, HeadRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
 };
+
+// What the writer counts before it decides.
+/// In the words of the index `members_owners`.
+pub(super) const OWNERS: &str =
+    "SELECT count(*) FROM members WHERE room = ?1 AND membership = 2 AND role >= 100";
+pub(super) const MEMBERSHIPS: &str = "SELECT count(*) FROM members WHERE user = ?1 AND membership = ?2";
+pub(super) const ROOMS_MADE: &str = "SELECT count(*) FROM rooms WHERE creator = ?1";
 
 /// Questions, asked over a connection that belongs to a reader or to the writer's batch.
 pub(super) struct View<A>(pub(super) A);
@@ -32,11 +40,8 @@ impl<A: Access> Reads for View<A> {
     }
 
     fn direct_room(&self, one_of: UserId, other: UserId) -> Result<Option<RoomRow>, StoreError> {
-        let sql = concat!(
-            "SELECT ",
-            columns!(room),
-            " FROM rooms WHERE direct_one = ?1 AND direct_other = ?2"
-        );
+        let sql =
+            concat!("SELECT ", columns!(room), " FROM rooms WHERE direct_one = ?1 AND direct_other = ?2");
         let pair = [one_of.min(other), one_of.max(other)].map(|user| *user.as_bytes());
         one(self.0.conn(), sql, pair, room_row)
     }
@@ -56,12 +61,9 @@ impl<A: Access> Reads for View<A> {
               WHERE members.user = ?1 AND members.room > ?2 ORDER BY members.room LIMIT ?3"
         );
         let key = behind(after.as_ref().map(RoomId::as_bytes));
-        many(
-            self.0.conn(),
-            sql,
-            params![user.as_bytes(), key, rows_max(limit)],
-            |row| Ok((room_row(row)?, standing(row, ROOM_COLUMNS)?.row)),
-        )
+        many(self.0.conn(), sql, params![user.as_bytes(), key, rows_max(limit)], |row| {
+            Ok((room_row(row)?, standing(row, ROOM_COLUMNS)?.row))
+        })
     }
 
     fn rooms_visible(
@@ -84,16 +86,11 @@ impl<A: Access> Reads for View<A> {
               LEFT JOIN members ON members.room = seen.room AND members.user = ?1 ORDER BY seen.room"
         );
         let key = behind(after.as_ref().map(RoomId::as_bytes));
-        many(
-            self.0.conn(),
-            sql,
-            params![user.as_bytes(), key, rows_max(limit)],
-            |row| {
-                let is_member = row.get::<_, Option<i64>>(ROOM_COLUMNS)?.is_some();
-                let member = is_member.then(|| standing(row, ROOM_COLUMNS)).transpose()?;
-                Ok((room_row(row)?, member.map(|member| member.row)))
-            },
-        )
+        many(self.0.conn(), sql, params![user.as_bytes(), key, rows_max(limit)], |row| {
+            let is_member = row.get::<_, Option<i64>>(ROOM_COLUMNS)?.is_some();
+            let member = is_member.then(|| standing(row, ROOM_COLUMNS)).transpose()?;
+            Ok((room_row(row)?, member.map(|member| member.row)))
+        })
     }
 
     fn member(&self, room: RoomId, user: UserId) -> Result<Option<MemberRow>, StoreError> {
@@ -115,18 +112,21 @@ impl<A: Access> Reads for View<A> {
               WHERE members.room = ?1 AND members.user > ?2 ORDER BY members.user LIMIT ?3"
         );
         let key = behind(after.as_ref().map(UserId::as_bytes));
-        many(
-            self.0.conn(),
-            sql,
-            params![room.as_bytes(), key, rows_max(limit)],
-            |row| Ok((user_row(row)?, standing(row, USER_COLUMNS)?.row)),
-        )
+        many(self.0.conn(), sql, params![room.as_bytes(), key, rows_max(limit)], |row| {
+            Ok((user_row(row)?, standing(row, USER_COLUMNS)?.row))
+        })
     }
 
-    fn members_with_role(&self, room: RoomId, role_min: u64) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM members WHERE room = ?1 AND membership = 2 AND role >= ?2";
-        let role_min = i64::try_from(role_min).unwrap_or(i64::MAX);
-        count(self.0.conn(), sql, params![room.as_bytes(), role_min])
+    fn owners(&self, room: RoomId) -> Result<u64, StoreError> {
+        count(self.0.conn(), OWNERS, [room.as_bytes()])
+    }
+
+    fn memberships(&self, user: UserId, state: MembershipState) -> Result<u64, StoreError> {
+        count(self.0.conn(), MEMBERSHIPS, params![user.as_bytes(), kept(state.0)])
+    }
+
+    fn rooms_made(&self, user: UserId) -> Result<u64, StoreError> {
+        count(self.0.conn(), ROOMS_MADE, [user.as_bytes()])
     }
 
     fn heads(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<HeadRow>, StoreError> {
@@ -146,12 +146,7 @@ impl<A: Access> Reads for View<A> {
         }
         let conn = self.0.conn();
         let Some(rooms) = rooms else {
-            return many(
-                conn,
-                heads_where!("ORDER BY members.room"),
-                [user.as_bytes()],
-                head_row,
-            );
+            return many(conn, heads_where!("ORDER BY members.room"), [user.as_bytes()], head_row);
         };
         let head = |room: &RoomId| {
             let sql = heads_where!("AND members.room = ?2");
@@ -168,11 +163,7 @@ impl<A: Access> Reads for View<A> {
                 WHERE mine.user = ?1 AND mine.membership = 2 AND theirs.membership = 2 AND rooms.members <= ?3
                 LIMIT 1)";
         let members_max = i64::try_from(members_max).unwrap_or(i64::MAX);
-        Ok(count(
-            self.0.conn(),
-            sql,
-            params![one_of.as_bytes(), other.as_bytes(), members_max],
-        )? > 0)
+        Ok(count(self.0.conn(), sql, params![one_of.as_bytes(), other.as_bytes(), members_max])? > 0)
     }
 
     fn entries_after(
@@ -225,11 +216,7 @@ impl<A: Access> Reads for View<A> {
     }
 
     fn devices(&self, user: UserId) -> Result<Vec<DeviceRow>, StoreError> {
-        let sql = concat!(
-            "SELECT ",
-            columns!(device),
-            " FROM devices WHERE user = ?1 ORDER BY device"
-        );
+        let sql = concat!("SELECT ", columns!(device), " FROM devices WHERE user = ?1 ORDER BY device");
         many(self.0.conn(), sql, [user.as_bytes()], device_row)
     }
 
@@ -239,11 +226,7 @@ impl<A: Access> Reads for View<A> {
     }
 
     fn invite_by_hash(&self, hash: &[u8; 32]) -> Result<Option<InviteRow>, StoreError> {
-        let sql = concat!(
-            "SELECT ",
-            columns!(invite),
-            " FROM invites WHERE secret_hash = ?1"
-        );
+        let sql = concat!("SELECT ", columns!(invite), " FROM invites WHERE secret_hash = ?1");
         one(self.0.conn(), sql, [hash], invite_row)
     }
 
@@ -253,11 +236,8 @@ impl<A: Access> Reads for View<A> {
         after: Option<InviteId>,
         limit: usize,
     ) -> Result<Vec<InviteRow>, StoreError> {
-        let all = concat!(
-            "SELECT ",
-            columns!(invite),
-            " FROM invites WHERE invite > ?1 ORDER BY invite LIMIT ?2"
-        );
+        let all =
+            concat!("SELECT ", columns!(invite), " FROM invites WHERE invite > ?1 ORDER BY invite LIMIT ?2");
         let own = concat!(
             "SELECT ",
             columns!(invite),
@@ -266,35 +246,21 @@ impl<A: Access> Reads for View<A> {
         let key = behind(after.as_ref().map(InviteId::as_bytes));
         match by {
             None => many(self.0.conn(), all, params![key, rows_max(limit)], invite_row),
-            Some(by) => many(
-                self.0.conn(),
-                own,
-                params![key, rows_max(limit), by.as_bytes()],
-                invite_row,
-            ),
+            Some(by) => many(self.0.conn(), own, params![key, rows_max(limit), by.as_bytes()], invite_row),
         }
     }
 
     fn redeemed_by(&self, invite: InviteId, limit: usize) -> Result<Vec<UserId>, StoreError> {
         let sql = "SELECT DISTINCT user FROM devices WHERE invite = ?1 ORDER BY user LIMIT ?2";
-        many(
-            self.0.conn(),
-            sql,
-            params![invite.as_bytes(), rows_max(limit)],
-            |row| Ok(UserId::from_bytes(row.get(0)?)),
-        )
+        many(self.0.conn(), sql, params![invite.as_bytes(), rows_max(limit)], |row| {
+            Ok(UserId::from_bytes(row.get(0)?))
+        })
     }
 }
 
 pub(super) fn member(conn: &Connection, room: RoomId, user: UserId) -> Result<Option<Standing>, StoreError> {
-    let sql = concat!(
-        "SELECT ",
-        columns!(standing),
-        " FROM members WHERE room = ?1 AND user = ?2"
-    );
-    one(conn, sql, params![room.as_bytes(), user.as_bytes()], |row| {
-        standing(row, 0)
-    })
+    let sql = concat!("SELECT ", columns!(standing), " FROM members WHERE room = ?1 AND user = ?2");
+    one(conn, sql, params![room.as_bytes(), user.as_bytes()], |row| standing(row, 0))
 }
 
 /// The row a statement finds, if any.
@@ -334,9 +300,7 @@ fn page(
 ) -> Result<Vec<StoredEntry>, StoreError> {
     let mut statement = conn.prepare_cached(sql).map_err(store_error)?;
     let params = params![room.as_bytes(), position(from), rows_max(limit)];
-    let rows = statement
-        .query_map(params, |row| stored_entry(row, room))
-        .map_err(store_error)?;
+    let rows = statement.query_map(params, |row| stored_entry(row, room)).map_err(store_error)?;
     let (mut entries, mut bytes) = (Vec::new(), 0);
     for entry in rows {
         let entry = entry.map_err(store_error)?;

@@ -55,10 +55,7 @@ pub(super) fn number(row: &Row<'_>, at: usize) -> Result<u64> {
 
 pub(super) fn room_row(row: &Row<'_>) -> Result<RoomRow> {
     let direct = user_id(row, 4)?.zip(user_id(row, 5)?);
-    let head = Cursor {
-        incarnation: Incarnation(number(row, 6)?),
-        seq: Seq(number(row, 7)?),
-    };
+    let head = Cursor { incarnation: Incarnation(number(row, 6)?), seq: Seq(number(row, 7)?) };
     Ok(RoomRow {
         room: RoomId::from_bytes(row.get(0)?),
         name: parsed(row, 1)?,
@@ -75,15 +72,10 @@ pub(super) fn room_row(row: &Row<'_>) -> Result<RoomRow> {
 
 /// A standing whose columns begin at `at`.
 pub(super) fn standing(row: &Row<'_>, at: usize) -> Result<Standing> {
-    let state = MemberState {
-        membership: MembershipState(number(row, at)?),
-        role: RoomRole(number(row, at + 1)?),
-    };
+    let state =
+        MemberState { membership: MembershipState(number(row, at)?), role: RoomRole(number(row, at + 1)?) };
     Ok(Standing {
-        row: MemberRow {
-            state,
-            marker: Seq(number(row, at + 2)?),
-        },
+        row: MemberRow { state, marker: Seq(number(row, at + 2)?) },
         marker_nth: number(row, at + 3)?,
         own_after: number(row, at + 4)?,
     })
@@ -138,10 +130,7 @@ pub(super) fn stored_entry(row: &Row<'_>, room: RoomId) -> Result<StoredEntry> {
             format!("entry {seq} of room {room} is not what was written").into(),
         ));
     }
-    Ok(StoredEntry {
-        seq,
-        frame: Bytes::copy_from_slice(frame),
-    })
+    Ok(StoredEntry { seq, frame: Bytes::copy_from_slice(frame) })
 }
 
 /// Eight bytes of SHA-256 over an entry and its place: SQLite itself would not notice a bit that turned.
@@ -164,9 +153,7 @@ where
     T: FromStr<Err: StdError + Send + Sync + 'static>,
 {
     let text = row.get_ref(at)?.as_str_or_null()?;
-    text.map(str::parse)
-        .transpose()
-        .map_err(|error| damaged(at, Type::Text, Box::new(error)))
+    text.map(str::parse).transpose().map_err(|error| damaged(at, Type::Text, Box::new(error)))
 }
 
 fn required<T>(row: &Row<'_>, at: usize) -> Result<T>
@@ -174,8 +161,7 @@ where
     T: FromStr<Err: StdError + Send + Sync + 'static>,
 {
     let text = row.get_ref(at)?.as_str()?;
-    text.parse()
-        .map_err(|error| damaged(at, Type::Text, Box::new(error)))
+    text.parse().map_err(|error| damaged(at, Type::Text, Box::new(error)))
 }
 
 fn damaged(at: usize, ty: Type, why: Box<dyn StdError + Send + Sync>) -> Error {

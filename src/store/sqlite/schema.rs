@@ -16,8 +16,7 @@ const MIGRATIONS: &[&str] = &[VERSION_1];
 
 /// Fills an empty file.
 pub(super) fn create(conn: &mut Connection) -> Result<(), StoreError> {
-    conn.pragma_update(None, "application_id", APPLICATION_ID)
-        .map_err(store_error)?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(store_error)?;
     migrate(conn)
 }
 
@@ -43,15 +42,11 @@ pub(super) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
     if from as usize >= MIGRATIONS.len() {
         return Ok(());
     }
-    let transaction = conn
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(store_error)?;
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store_error)?;
     for step in MIGRATIONS.iter().skip(from as usize) {
         transaction.execute_batch(step).map_err(store_error)?;
     }
-    transaction
-        .pragma_update(None, "user_version", MIGRATIONS.len() as u32)
-        .map_err(store_error)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as u32).map_err(store_error)?;
     transaction.commit().map_err(store_error)
 }
 
@@ -81,6 +76,7 @@ const VERSION_1: &str = "
         UNIQUE (direct_one, direct_other)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX rooms_public ON rooms (room) WHERE visibility = 0;
+    CREATE INDEX rooms_by_creator ON rooms (creator) WHERE creator IS NOT NULL;
 
     -- The logs. The frame is last, so that a look at the numbers does not read it.
     CREATE TABLE entries (
@@ -116,6 +112,7 @@ const VERSION_1: &str = "
         PRIMARY KEY (room, user)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX members_by_user ON members (user, room);
+    CREATE INDEX members_owners ON members (room, membership, role) WHERE membership = 2 AND role >= 100;
 
     CREATE TABLE users (
         user BLOB NOT NULL PRIMARY KEY,

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use quipu_protocol::Seq;
 use rusqlite::Connection;
 
+use super::reads::{MEMBERSHIPS, OWNERS, ROOMS_MADE};
 use super::*;
 use crate::store::conformance::{ADA, BOB, JOINED, LOBBY, World, becomes, block_on, room_row, says};
 use crate::store::{Appended, Blocking, NewEntry};
@@ -17,15 +18,9 @@ fn a_second_opener_is_kept_out_until_the_first_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path()).unwrap();
     let reader = store.reader().unwrap();
-    assert!(matches!(
-        SqliteStore::open(folder.path()),
-        Err(StoreError::Locked(_))
-    ));
+    assert!(matches!(SqliteStore::open(folder.path()), Err(StoreError::Locked(_))));
     drop(store);
-    assert!(
-        matches!(SqliteStore::open(folder.path()), Err(StoreError::Locked(_))),
-        "a reader is left"
-    );
+    assert!(matches!(SqliteStore::open(folder.path()), Err(StoreError::Locked(_))), "a reader is left");
     drop(reader);
     SqliteStore::open(folder.path()).unwrap();
 }
@@ -74,14 +69,28 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(filled(folder.path(), 3));
     let path = folder.path().join("quipu.db");
-    Connection::open(&path)
-        .unwrap()
-        .pragma_update(None, "user_version", 77)
-        .unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 77).unwrap();
     let before = fs::read(&path).unwrap();
     let refused = SqliteStore::open(folder.path());
     assert!(matches!(refused, Err(StoreError::Newer { found: 77, known: 1 })));
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+/// What the writer counts before it decides must not depend on how large a room is.
+#[test]
+fn counts_look_only_at_what_they_count() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(filled(folder.path(), 3));
+    let conn = Connection::open(folder.path().join("quipu.db")).unwrap();
+    for (sql, index) in
+        [(OWNERS, "members_owners"), (MEMBERSHIPS, "members_by_user"), (ROOMS_MADE, "rooms_by_creator")]
+    {
+        let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let unbound = vec![rusqlite::types::Null; plan.parameter_count()];
+        let steps = plan.query_map(rusqlite::params_from_iter(unbound), |row| row.get::<_, String>(3));
+        let steps: Vec<_> = steps.unwrap().map(Result::unwrap).collect();
+        assert!(steps.len() == 1 && steps[0].contains(index), "{sql}: {steps:?}");
+    }
 }
 
 #[test]
@@ -90,22 +99,13 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("quipu.db");
         fs::write(&path, content).unwrap();
-        assert!(matches!(
-            SqliteStore::open(folder.path()),
-            Err(StoreError::Damaged(_))
-        ));
+        assert!(matches!(SqliteStore::open(folder.path()), Err(StoreError::Damaged(_))));
         assert_eq!(fs::read(&path).unwrap(), content);
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("quipu.db");
-    Connection::open(&path)
-        .unwrap()
-        .execute_batch("CREATE TABLE stamps (id INTEGER)")
-        .unwrap();
-    assert!(matches!(
-        SqliteStore::open(folder.path()),
-        Err(StoreError::Damaged(_))
-    ));
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE stamps (id INTEGER)").unwrap();
+    assert!(matches!(SqliteStore::open(folder.path()), Err(StoreError::Damaged(_))));
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("quipu.db")).unwrap();
     assert!(matches!(SqliteStore::open(folder.path()), Err(StoreError::Io(_))));
@@ -115,10 +115,7 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
 fn a_log_without_its_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("quipu.db-wal"), "the last words of a store").unwrap();
-    assert!(matches!(
-        SqliteStore::open(folder.path()),
-        Err(StoreError::Damaged(_))
-    ));
+    assert!(matches!(SqliteStore::open(folder.path()), Err(StoreError::Damaged(_))));
 }
 
 #[test]
@@ -127,10 +124,7 @@ fn a_folder_that_cannot_be_is_an_error() {
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     assert!(matches!(SqliteStore::open(&file), Err(StoreError::Io(_))));
-    assert!(matches!(
-        SqliteStore::open(&file.join("below")),
-        Err(StoreError::Io(_))
-    ));
+    assert!(matches!(SqliteStore::open(&file.join("below")), Err(StoreError::Io(_))));
 }
 
 #[test]
@@ -142,16 +136,10 @@ fn a_truncated_file_is_refused() {
     for bytes in [1, 100, 4096, whole.len() / 2, whole.len() - 4096, whole.len() - 1] {
         fs::write(&path, &whole[..bytes]).unwrap();
         let refused = SqliteStore::open(folder.path());
-        assert!(
-            matches!(refused, Err(StoreError::Damaged(_) | StoreError::Failed(_))),
-            "{bytes} bytes"
-        );
+        assert!(matches!(refused, Err(StoreError::Damaged(_) | StoreError::Failed(_))), "{bytes} bytes");
     }
     fs::write(&path, &whole).unwrap();
-    assert_eq!(
-        seqs(&*SqliteStore::open(folder.path()).unwrap().reader().unwrap()).len(),
-        200
-    );
+    assert_eq!(seqs(&*SqliteStore::open(folder.path()).unwrap().reader().unwrap()).len(), 200);
 }
 
 proptest! {
@@ -206,10 +194,7 @@ fn nobody_else_may_look_inside() {
     let store = filled(&folder, 3);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
-    let files = fs::read_dir(&folder)
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .collect::<Vec<_>>();
+    let files = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
     assert_eq!(files.len(), 4, "the store, its log, its index, the lock");
     for file in files {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
@@ -222,14 +207,8 @@ fn a_full_disk_is_survived() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = filled(folder.path(), 10);
     let reader = store.reader().unwrap();
-    let pages: u32 = store
-        .writer
-        .pragma_query_value(None, "page_count", |row| row.get(0))
-        .unwrap();
-    store
-        .writer
-        .pragma_update(None, "max_page_count", pages + 4)
-        .unwrap();
+    let pages: u32 = store.writer.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    store.writer.pragma_update(None, "max_page_count", pages + 4).unwrap();
     let mut taken = 10;
     let refused = loop {
         match append(&mut store, taken + 1) {
@@ -240,25 +219,16 @@ fn a_full_disk_is_survived() {
     };
     assert!(matches!(refused, CommitError::Undone(StoreError::Full)));
     for _ in 0..3 {
-        assert!(matches!(
-            append(&mut store, taken + 1),
-            Err(CommitError::Undone(StoreError::Full))
-        ));
+        assert!(matches!(append(&mut store, taken + 1), Err(CommitError::Undone(StoreError::Full))));
         assert_eq!(seqs(&*reader), (1..=taken).collect::<Vec<_>>());
     }
-    store
-        .writer
-        .pragma_update(None, "max_page_count", 1_000_000)
-        .unwrap();
+    store.writer.pragma_update(None, "max_page_count", 1_000_000).unwrap();
     // Ids of refused messages were not remembered, those of taken ones were.
     assert!(matches!(append(&mut store, taken + 1), Ok(Appended::New(_))));
     assert!(matches!(append(&mut store, taken), Ok(Appended::Duplicate(_))));
     drop((store, reader));
     let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(
-        seqs(&*store.reader().unwrap()),
-        (1..=taken + 1).collect::<Vec<_>>()
-    );
+    assert_eq!(seqs(&*store.reader().unwrap()), (1..=taken + 1).collect::<Vec<_>>());
 }
 
 #[test]
@@ -291,10 +261,7 @@ fn after_a_fault_the_store_proves_itself_again() {
     store.note(StoreError::Io("a test".into()));
     let path = folder.path().join("quipu.db");
     fs::rename(&path, folder.path().join("away")).unwrap();
-    assert!(matches!(
-        append(&mut store, 5),
-        Err(CommitError::Undone(StoreError::Io(_)))
-    ));
+    assert!(matches!(append(&mut store, 5), Err(CommitError::Undone(StoreError::Io(_)))));
     fs::rename(folder.path().join("away"), &path).unwrap();
     assert!(matches!(append(&mut store, 5), Ok(Appended::New(_))));
 }
@@ -309,9 +276,8 @@ fn answers_are_true() {
         let (mut places, mut unknown, mut refused) = (Vec::new(), 0, 0);
         for number in 1..=100 {
             let place = loop {
-                let append = world
-                    .storage
-                    .write(move |writes| Ok(writes.append(says(ADA, number, "hello"))?));
+                let append =
+                    world.storage.write(move |writes| Ok(writes.append(says(ADA, number, "hello"))?));
                 match append.await {
                     Ok(appended) => break crate::store::conformance::place(appended),
                     Err(crate::store::WriteError::Unknown(_)) => unknown += 1,
@@ -351,14 +317,8 @@ fn whole_store() -> &'static (Vec<u8>, Vec<bytes::Bytes>) {
     WHOLE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let mut store = filled(folder.path(), 150);
-        store
-            .commit(&mut |writes| drop(job(writes, becomes(ADA, Some(JOINED)))))
-            .unwrap();
-        let entries = store
-            .reader()
-            .unwrap()
-            .entries_after(LOBBY, Seq::ZERO, 999, usize::MAX)
-            .unwrap();
+        store.commit(&mut |writes| drop(job(writes, becomes(ADA, Some(JOINED))))).unwrap();
+        let entries = store.reader().unwrap().entries_after(LOBBY, Seq::ZERO, 999, usize::MAX).unwrap();
         drop(store);
         let file = fs::read(folder.path().join("quipu.db")).unwrap();
         (file, entries.into_iter().map(|entry| entry.frame).collect())
@@ -379,8 +339,6 @@ fn job(writes: &mut dyn Writes, new: NewEntry) -> Result<Appended, StoreError> {
 }
 
 fn seqs(reads: &dyn Reads) -> Vec<u64> {
-    let entries = reads
-        .entries_after(LOBBY, Seq::ZERO, usize::MAX, usize::MAX)
-        .unwrap();
+    let entries = reads.entries_after(LOBBY, Seq::ZERO, usize::MAX, usize::MAX).unwrap();
     entries.iter().map(|entry| entry.seq.0).collect()
 }

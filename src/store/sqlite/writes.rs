@@ -25,13 +25,7 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(conn: &'a mut Connection) -> Self {
-        Self {
-            conn,
-            fresh: Vec::new(),
-            job_begins: 0,
-            met: None,
-            lost: None,
-        }
+        Self { conn, fresh: Vec::new(), job_begins: 0, met: None, lost: None }
     }
 
     /// What the batch appended, ready to be committed.
@@ -62,9 +56,7 @@ impl Writes for View<Batch<'_>> {
         }
         batch.met = None;
         batch.job_begins = batch.fresh.len();
-        batch
-            .execute("SAVEPOINT job", [])
-            .map_err(|error| batch.lose(error))
+        batch.execute("SAVEPOINT job", []).map_err(|error| batch.lose(error))
     }
 
     fn end_job(&mut self, keep: bool) -> Result<(), StoreError> {
@@ -77,13 +69,9 @@ impl Writes for View<Batch<'_>> {
         }
         if !keep {
             batch.fresh.truncate(batch.job_begins);
-            batch
-                .execute("ROLLBACK TO job", [])
-                .map_err(|error| batch.lose(error))?;
+            batch.execute("ROLLBACK TO job", []).map_err(|error| batch.lose(error))?;
         }
-        batch
-            .execute("RELEASE job", [])
-            .map_err(|error| batch.lose(error))
+        batch.execute("RELEASE job", []).map_err(|error| batch.lose(error))
     }
 
     fn append(&mut self, new: NewEntry) -> Result<Appended, StoreError> {
@@ -142,13 +130,7 @@ struct Log {
 
 impl Log {
     fn place(&self, seq: Seq, at_ms: u64) -> Placed {
-        Placed {
-            at: Cursor {
-                incarnation: self.incarnation,
-                seq,
-            },
-            at_ms,
-        }
+        Placed { at: Cursor { incarnation: self.incarnation, seq }, at_ms }
     }
 }
 
@@ -164,10 +146,7 @@ impl Batch<'_> {
         log.at_ms = log.at_ms.max(new.now_ms);
         log.countable += u64::from(new.kind.is_countable());
         let frame = entry(new, log.head, log.at_ms).frame();
-        let author = new
-            .author
-            .map(|(user, _)| user)
-            .filter(|_| new.kind.is_countable());
+        let author = new.author.map(|(user, _)| user).filter(|_| new.kind.is_countable());
         self.execute(
             "INSERT INTO entries (room, seq, nth, author, checksum, frame) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
@@ -182,12 +161,7 @@ impl Batch<'_> {
         self.remember(new, &log, &hash)?;
         self.execute(
             "UPDATE rooms SET head = ?2, countable = ?3, at_ms = ?4 WHERE room = ?1",
-            params![
-                new.room.as_bytes(),
-                kept(log.head.0),
-                kept(log.countable),
-                kept(log.at_ms)
-            ],
+            params![new.room.as_bytes(), kept(log.head.0), kept(log.countable), kept(log.at_ms)],
         )?;
         if let Some(author) = author {
             let sql = "UPDATE members SET own_after = own_after + 1 WHERE room = ?1 AND user = ?2 AND membership = 2";
@@ -221,11 +195,7 @@ impl Batch<'_> {
         one(self.conn, sql, key, |row| {
             let is_same = row.get::<_, [u8; 32]>(2)? == *hash;
             let place = log.place(Seq(number(row, 0)?), number(row, 1)?);
-            Ok(if is_same {
-                Appended::Duplicate(place)
-            } else {
-                Appended::Conflict
-            })
+            Ok(if is_same { Appended::Duplicate(place) } else { Appended::Conflict })
         })
     }
 
@@ -319,11 +289,8 @@ impl Batch<'_> {
             (standing.marker_nth, standing.own_after) = (log.countable, 0);
         } else {
             let at = params![room.as_bytes(), kept(marker.0)];
-            standing.marker_nth = count(
-                self.conn,
-                "SELECT nth FROM entries WHERE room = ?1 AND seq = ?2",
-                at,
-            )?;
+            standing.marker_nth =
+                count(self.conn, "SELECT nth FROM entries WHERE room = ?1 AND seq = ?2", at)?;
             standing.own_after = count(
                 self.conn,
                 "SELECT count(*) FROM entries INDEXED BY entries_authored

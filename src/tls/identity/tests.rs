@@ -32,10 +32,7 @@ fn a_second_start_is_the_same_server() {
     let first = start(dir.path(), &["chat.example.org"], NOW_MS).unwrap();
     let second = start(dir.path(), &["chat.example.org"], NOW_MS + DAY_MS).unwrap();
     assert_eq!((first.pin(), leaf(&first)), (second.pin(), leaf(&second)));
-    assert_eq!(
-        first.authority().as_ref(),
-        fs::read(dir.path().join("ca.der")).unwrap()
-    );
+    assert_eq!(first.authority().as_ref(), fs::read(dir.path().join("ca.der")).unwrap());
     assert!(FILES.iter().all(|name| dir.path().join(name).exists()));
 }
 
@@ -47,11 +44,7 @@ fn keys_are_the_owners_alone_and_an_exposed_one_stops_the_start() {
     start(dir.path(), &[], NOW_MS).unwrap();
     for name in ["ca.key.pem", "leaf.key.pem", "web.key.pem"] {
         let path = dir.path().join(name);
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600,
-            "{name}"
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let text = start(dir.path(), &[], NOW_MS).unwrap_err().to_string();
         assert!(text.contains(name) && text.contains("0640"), "{text}");
@@ -70,18 +63,10 @@ fn a_start_killed_at_any_step_is_completed_by_the_next() {
         let next = start(dir.path(), &[], NOW_MS + 1000)
             .unwrap_or_else(|error| panic!("after {steps} steps: {error}"));
         if let Some(key) = key_before {
-            assert_eq!(
-                key,
-                fs::read(dir.path().join("ca.key.pem")).unwrap(),
-                "after {steps} steps"
-            );
+            assert_eq!(key, fs::read(dir.path().join("ca.key.pem")).unwrap(), "after {steps} steps");
         }
         let again = start(dir.path(), &[], NOW_MS + 2000).unwrap();
-        assert_eq!(
-            (next.pin(), leaf(&next)),
-            (again.pin(), leaf(&again)),
-            "after {steps} steps"
-        );
+        assert_eq!((next.pin(), leaf(&next)), (again.pin(), leaf(&again)), "after {steps} steps");
         if done {
             break;
         }
@@ -116,15 +101,9 @@ fn leaves_are_replaced_a_month_before_they_end_or_when_a_name_is_added() {
     let dir = tempfile::tempdir().unwrap();
     let identity = start(dir.path(), &[], NOW_MS).unwrap();
     let first = leaf(&identity);
-    assert_eq!(
-        identity.renew_if_due(NOW_MS + 59 * DAY_MS).unwrap(),
-        Renewal::Kept
-    );
+    assert_eq!(identity.renew_if_due(NOW_MS + 59 * DAY_MS).unwrap(), Renewal::Kept);
     assert_eq!(leaf(&identity), first);
-    assert_eq!(
-        identity.renew_if_due(NOW_MS + 61 * DAY_MS).unwrap(),
-        Renewal::Replaced
-    );
+    assert_eq!(identity.renew_if_due(NOW_MS + 61 * DAY_MS).unwrap(), Renewal::Replaced);
     assert_ne!(leaf(&identity), first);
     let renamed = start(dir.path(), &["chat.example.org"], NOW_MS + 62 * DAY_MS).unwrap();
     assert_ne!(leaf(&renamed), leaf(&identity));
@@ -138,10 +117,7 @@ fn an_offline_authority_is_missed_only_when_leaves_are_due() {
     fs::remove_file(dir.path().join("ca.key.pem")).unwrap();
     let identity = start(dir.path(), &[], NOW_MS + DAY_MS).unwrap();
     assert_eq!(identity.pin(), pin);
-    assert_eq!(
-        identity.renew_if_due(NOW_MS + 80 * DAY_MS).unwrap(),
-        Renewal::KeyOffline
-    );
+    assert_eq!(identity.renew_if_due(NOW_MS + 80 * DAY_MS).unwrap(), Renewal::KeyOffline);
     assert!(start(dir.path(), &[], NOW_MS + 80 * DAY_MS).is_ok());
     let error = start(dir.path(), &[], NOW_MS + 91 * DAY_MS).unwrap_err();
     assert!(matches!(error, IdentityError::KeyOffline { .. }), "{error}");
@@ -156,28 +132,16 @@ fn a_lost_or_damaged_authority_is_never_replaced() {
     let vault = Vault::open(dir.path()).unwrap();
 
     vault.publish_secret("ca.key.pem", b"").unwrap();
-    assert!(matches!(
-        start(dir.path(), &[], NOW_MS),
-        Err(IdentityError::Damaged { .. })
-    ));
+    assert!(matches!(start(dir.path(), &[], NOW_MS), Err(IdentityError::Damaged { .. })));
     let other = issue::ed25519_key(&SystemEntropy).unwrap().serialize_pem();
     vault.publish_secret("ca.key.pem", other.as_bytes()).unwrap();
-    assert!(matches!(
-        start(dir.path(), &[], NOW_MS),
-        Err(IdentityError::Mismatch { .. })
-    ));
+    assert!(matches!(start(dir.path(), &[], NOW_MS), Err(IdentityError::Mismatch { .. })));
     vault.publish_secret("ca.key.pem", &kept).unwrap();
     vault.publish("ca.pem", b"-----BEGIN").unwrap();
-    assert!(matches!(
-        start(dir.path(), &[], NOW_MS),
-        Err(IdentityError::Damaged { .. })
-    ));
+    assert!(matches!(start(dir.path(), &[], NOW_MS), Err(IdentityError::Damaged { .. })));
     fs::remove_file(&pem).unwrap();
     fs::remove_file(&key).unwrap();
-    assert!(matches!(
-        start(dir.path(), &[], NOW_MS),
-        Err(IdentityError::AuthorityLost { .. })
-    ));
+    assert!(matches!(start(dir.path(), &[], NOW_MS), Err(IdentityError::AuthorityLost { .. })));
 }
 
 #[test]
@@ -188,10 +152,7 @@ fn a_folder_emptied_while_running_stays_empty_and_the_leaves_stay_in_use() {
     for name in FILES {
         fs::remove_file(dir.path().join(name)).unwrap();
     }
-    assert!(matches!(
-        identity.renew_if_due(NOW_MS + 61 * DAY_MS),
-        Err(IdentityError::Damaged { .. })
-    ));
+    assert!(matches!(identity.renew_if_due(NOW_MS + 61 * DAY_MS), Err(IdentityError::Damaged { .. })));
     assert!(FILES.iter().all(|name| !dir.path().join(name).exists()));
     assert_eq!(leaf(&identity), before);
 }
@@ -212,10 +173,7 @@ fn damaged_leaves_are_simply_replaced() {
 fn an_operators_chain_pins_its_last_certificate_and_is_read_again() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let ours = start(dir.path(), &["chat.example.org"], NOW_MS).unwrap();
-    let files = TlsFiles {
-        chain: dir.path().join("web.pem"),
-        key: dir.path().join("web.key.pem"),
-    };
+    let files = TlsFiles { chain: dir.path().join("web.pem"), key: dir.path().join("web.key.pem") };
     let identity = Identity::from_files(files.clone(), &Seams::system()).unwrap();
     assert_eq!(identity.pin(), ours.pin());
     assert_eq!(identity.renew_if_due(NOW_MS).unwrap(), Renewal::Kept);
@@ -229,15 +187,9 @@ fn an_operators_chain_pins_its_last_certificate_and_is_read_again() {
     for name in ["web.pem", "web.key.pem"] {
         fs::copy(other.path().join(name), dir.path().join(name)).unwrap();
     }
-    assert!(matches!(
-        identity.renew_if_due(NOW_MS),
-        Err(IdentityError::PinChanged)
-    ));
+    assert!(matches!(identity.renew_if_due(NOW_MS), Err(IdentityError::PinChanged)));
     fs::copy(dir.path().join("leaf.key.pem"), dir.path().join("web.key.pem")).unwrap();
-    assert!(matches!(
-        Identity::from_files(files, &Seams::system()),
-        Err(IdentityError::Operator { .. })
-    ));
+    assert!(matches!(Identity::from_files(files, &Seams::system()), Err(IdentityError::Operator { .. })));
 }
 
 #[test]

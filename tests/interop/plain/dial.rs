@@ -76,8 +76,7 @@ impl PinVerifier {
         let usage = KeyUsage::server_auth();
         leaf.verify_for_usage(algorithms, &[authority], &[], now, usage, None, None)?;
         let fixed = ServerName::try_from("server.quipu.internal").unwrap();
-        leaf.verify_is_valid_for_subject_name(host)
-            .or_else(|_| leaf.verify_is_valid_for_subject_name(&fixed))
+        leaf.verify_is_valid_for_subject_name(host).or_else(|_| leaf.verify_is_valid_for_subject_name(&fixed))
     }
 }
 
@@ -112,17 +111,10 @@ impl ServerCertVerifier for PinVerifier {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            leaf,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, leaf, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

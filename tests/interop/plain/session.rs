@@ -25,24 +25,12 @@ impl Session {
     pub(crate) async fn open(link: &Link, address: SocketAddr) -> Self {
         let (endpoint, connection) = dial(address, &link.host, link.pin, "quipu/1").await.unwrap();
         let (mut send, receive) = connection.open_bi().await.unwrap();
-        let hello = map([
-            (1, 0.into()),
-            (2, Value::Array(Vec::new())),
-            (3, "plain/1".into()),
-        ]);
-        send.write_all(&[vec![CONTROL], frame(HELLO, &hello)].concat())
-            .await
-            .unwrap();
+        let hello = map([(1, 0.into()), (2, Value::Array(Vec::new())), (3, "plain/1".into())]);
+        send.write_all(&[vec![CONTROL], frame(HELLO, &hello)].concat()).await.unwrap();
         let mut control = (send, Frames(receive));
         let hello = control.1.until(HELLO).await;
         assert_eq!(hello.key(1).uint(), 0);
-        Self {
-            connection,
-            control,
-            link: link.clone(),
-            arrived: Vec::new(),
-            _endpoint: endpoint,
-        }
+        Self { connection, control, link: link.clone(), arrived: Vec::new(), _endpoint: endpoint }
     }
 
     /// Redeems the link's invite for this device; Token or a refusal.
@@ -62,10 +50,7 @@ impl Session {
     /// The Auth frame of this device for this connection.
     pub(crate) fn auth(&self, device: &Device, token: &[u8]) -> Vec<u8> {
         let proof = self.proof(device, "quipu-auth-v1", sha256(token));
-        frame(
-            AUTH,
-            &map([(1, Value::Bytes(token.to_vec())), (2, Value::Bytes(proof))]),
-        )
+        frame(AUTH, &map([(1, Value::Bytes(token.to_vec())), (2, Value::Bytes(proof))]))
     }
 
     /// Writes a frame on CONTROL and gives its answer.
@@ -83,9 +68,7 @@ impl Session {
     /// Asks one question; its whole answer.
     pub(crate) async fn ask(&self, ty: u64, question: &Value) -> Vec<Frame> {
         let (mut send, receive) = self.connection.open_bi().await.unwrap();
-        send.write_all(&[vec![REQUEST], frame(ty, question)].concat())
-            .await
-            .unwrap();
+        send.write_all(&[vec![REQUEST], frame(ty, question)].concat()).await.unwrap();
         send.finish().unwrap();
         let (mut frames, mut answer) = (Frames(receive), Vec::new());
         while let Some(frame) = frames.next().await {
@@ -96,9 +79,7 @@ impl Session {
 
     /// Opens a room behind `after`, or for a first look.
     pub(crate) async fn subscribe(&mut self, room: &[u8], after: Option<Cursor>) -> Room {
-        let after = after.map_or(Value::Null, |(life, seq)| {
-            Value::Array(vec![life.into(), seq.into()])
-        });
+        let after = after.map_or(Value::Null, |(life, seq)| Value::Array(vec![life.into(), seq.into()]));
         let row = Value::Array(vec![Value::Bytes(room.to_vec()), after, 100.into()]);
         let answer = self.ask(SUBSCRIBE, &map([(1, Value::Array(vec![row]))])).await;
         let row = answer[0].expect(SUBSCRIBED).key(1).nth(0);
@@ -108,11 +89,7 @@ impl Session {
         assert_eq!(opened.nth(0), row.nth(1), "another subscription");
         assert_eq!(opened.nth(1).bytes(), room);
         let start = opened.nth(2);
-        Room {
-            incarnation: start.nth(0).uint(),
-            next: start.nth(1).uint() + 1,
-            frames,
-        }
+        Room { incarnation: start.nth(0).uint(), next: start.nth(1).uint() + 1, frames }
     }
 
     /// The INBOX.
@@ -146,9 +123,7 @@ impl Session {
 
     fn proof(&self, device: &Device, purpose: &str, subject: [u8; 32]) -> Vec<u8> {
         let mut exporter = [0; 32];
-        self.connection
-            .export_keying_material(&mut exporter, LABEL, &subject)
-            .unwrap();
+        self.connection.export_keying_material(&mut exporter, LABEL, &subject).unwrap();
         device.proof(purpose, subject, self.link.pin, exporter)
     }
 }

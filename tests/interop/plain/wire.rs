@@ -61,9 +61,7 @@ impl Frames {
         let length = 1 << (bytes[0] >> 6);
         self.0.read_exact(&mut bytes[1..length]).await.unwrap();
         bytes[0] &= 0x3f;
-        let number = bytes[..length]
-            .iter()
-            .fold(0, |number, byte| (number << 8) | u64::from(*byte));
+        let number = bytes[..length].iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
         assert_eq!(varint(number).len(), length, "not the shortest form");
         Some(number)
     }
@@ -97,12 +95,7 @@ pub(crate) fn cbor(item: &Value) -> Vec<u8> {
 
 /// A map with small integer keys.
 pub(crate) fn map<const N: usize>(pairs: [(i64, Value); N]) -> Value {
-    Value::Map(
-        pairs
-            .into_iter()
-            .map(|(key, value)| (key.into(), value))
-            .collect(),
-    )
+    Value::Map(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect())
 }
 
 /// An item that is what one asks it for, or the test ends.
@@ -114,11 +107,7 @@ impl Item {
     pub(crate) fn key(&self, key: i64) -> Self {
         let pairs = self.0.as_map().unwrap();
         let pair = pairs.iter().find(|(known, _)| *known == Value::from(key));
-        Self(
-            pair.unwrap_or_else(|| panic!("no key {key} in {self:?}"))
-                .1
-                .clone(),
-        )
+        Self(pair.unwrap_or_else(|| panic!("no key {key} in {self:?}")).1.clone())
     }
 
     #[track_caller]

@@ -19,17 +19,12 @@ pub(crate) struct People {
 impl People {
     /// Nobody yet.
     pub(crate) fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 
     /// The profile `name`, whether it exists or not.
     pub(crate) fn profile(&self, name: &str) -> Cli {
-        Cli {
-            data: self.folder.path().to_owned(),
-            profile: name.to_owned(),
-        }
+        Cli { data: self.folder.path().to_owned(), profile: name.to_owned() }
     }
 
     /// The profile `name`, joined under that nickname.
@@ -105,12 +100,8 @@ impl Cli {
     /// Starts a command and lets it run.
     pub(crate) fn start<A: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = A>) -> Process {
         let mut command = self.command(words);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Process {
             shown: format!("{command:?}"),
             stdin: child.stdin.take(),
@@ -169,12 +160,7 @@ impl Process {
         self.stdin = None;
         let stdout = self.stdout.all();
         let stderr = self.stderr.all();
-        Ran {
-            shown: self.shown,
-            code: self.running.wait().code(),
-            stdout,
-            stderr,
-        }
+        Ran { shown: self.shown, code: self.running.wait().code(), stdout, stderr }
     }
 }
 
@@ -226,15 +212,7 @@ pub(crate) fn object(line: &str) -> Value {
 
 impl std::fmt::Display for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            shown,
-            code,
-            stdout,
-            stderr,
-        } = self;
-        write!(
-            f,
-            "{shown}\nexit {code:?}\n-- standard output\n{stdout}-- standard error\n{stderr}"
-        )
+        let Self { shown, code, stdout, stderr } = self;
+        write!(f, "{shown}\nexit {code:?}\n-- standard output\n{stdout}-- standard error\n{stderr}")
     }
 }

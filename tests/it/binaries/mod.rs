@@ -28,11 +28,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(crate) fn program(name: &str) -> PathBuf {
     let server = PathBuf::from(env!("CARGO_BIN_EXE_quipu-server"));
     let path = server.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        path.exists(),
-        "{} is missing: run cargo build --workspace first",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: run cargo build --workspace first", path.display());
     path
 }
 
@@ -53,10 +49,7 @@ impl Running {
 
     /// Sends a signal, `TERM` or `INT`, through the shell: the standard library has none but KILL.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.id())])
-            .status()
-            .unwrap();
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status().unwrap();
         assert!(sent.success(), "kill -{name} {}", self.id());
     }
 
@@ -92,10 +85,7 @@ impl Lines {
                 line.clear();
             }
         });
-        Self {
-            arriving,
-            seen: Vec::new(),
-        }
+        Self { arriving, seen: Vec::new() }
     }
 
     /// The next line; none at the end.

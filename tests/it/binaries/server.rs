@@ -39,12 +39,7 @@ impl ServerProcess {
     pub(crate) fn start_on(port: u16, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("quipu.toml"), settings).unwrap();
-        let mut server = Self {
-            folder,
-            port,
-            running: None,
-            link: None,
-        };
+        let mut server = Self { folder, port, running: None, link: None };
         let mut stdout = server.spawn();
         server.wait_listening();
         let line = stdout.until("quipu://");

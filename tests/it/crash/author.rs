@@ -52,11 +52,7 @@ impl Author {
             spoken: Spoken::default(),
             acked: Arc::clone(&acked),
         };
-        Self {
-            acked,
-            orders,
-            working: tokio::spawn(work.run(inbox)),
-        }
+        Self { acked, orders, working: tokio::spawn(work.run(inbox)) }
     }
 
     /// Messages acknowledged so far.
@@ -101,11 +97,7 @@ impl Work {
             if self.listen().await > 0 {
                 progress = Instant::now();
             }
-            assert!(
-                progress.elapsed() < SOON,
-                "author {}: no answer for {SOON:?}",
-                self.number
-            );
+            assert!(progress.elapsed() < SOON, "author {}: no answer for {SOON:?}", self.number);
         }
         self.client().shutdown().await;
         self.spoken
@@ -150,16 +142,10 @@ impl Work {
     /// Takes what has happened, waiting a little when there is nothing else to do; gives how many were answered.
     async fn listen(&mut self) -> usize {
         let before = self.spoken.acked.len();
-        let wait = if self.unanswered() < WINDOW {
-            Duration::ZERO
-        } else {
-            Duration::from_millis(50)
-        };
+        let wait = if self.unanswered() < WINDOW { Duration::ZERO } else { Duration::from_millis(50) };
         for numbered in self.client().next_events(256, wait).await {
             match numbered.event {
-                Event::Sent {
-                    id, at, duplicate, ..
-                } => self.note(id, at, duplicate),
+                Event::Sent { id, at, duplicate, .. } => self.note(id, at, duplicate),
                 Event::Refused { id, refusal, .. } => panic!("{id} was refused: {refusal}"),
                 Event::Lagged { .. } => panic!("events were lost though they are taken at once"),
                 _ => {}
@@ -173,10 +159,7 @@ impl Work {
     /// Acknowledged means: here, and for ever here.
     fn note(&mut self, id: MessageId, at: Cursor, duplicate: bool) {
         let before = self.spoken.acked.insert(id, at.seq);
-        assert!(
-            before.is_none_or(|before| before == at.seq),
-            "{id} moved from {before:?} to {at:?}"
-        );
+        assert!(before.is_none_or(|before| before == at.seq), "{id} moved from {before:?} to {at:?}");
         if before.is_none() && duplicate {
             self.spoken.duplicates += 1;
         }

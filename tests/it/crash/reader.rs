@@ -38,21 +38,8 @@ impl Reader {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (crashes, orders) = mpsc::unbounded_channel();
         let (tell, told) = watch::channel(Seq::ZERO);
-        let work = Work {
-            peer,
-            room,
-            habit,
-            seen: Arc::clone(&seen),
-            last: None,
-            tell,
-        };
-        Self {
-            seen,
-            crashes: Some(crashes),
-            told,
-            working: tokio::spawn(work.run(orders)),
-            room,
-        }
+        let work = Work { peer, room, habit, seen: Arc::clone(&seen), last: None, tell };
+        Self { seen, crashes: Some(crashes), told, working: tokio::spawn(work.run(orders)), room }
     }
 
     /// The reader's program dies and is started again, with nothing but its last cursor.
@@ -82,9 +69,7 @@ impl Reader {
 
     /// Waits until it has come as far as `head`.
     pub(crate) async fn reaches(&mut self, head: Seq) {
-        let reached = timeout(SOON, self.told.wait_for(|seq| *seq >= head))
-            .await
-            .is_ok();
+        let reached = timeout(SOON, self.told.wait_for(|seq| *seq >= head)).await.is_ok();
         assert!(reached, "at {} of {head} entries", self.log().len());
     }
 
@@ -99,10 +84,7 @@ impl Reader {
         let at_marker = async {
             loop {
                 let rooms = client.rooms(true).await.unwrap();
-                let summary = rooms
-                    .into_iter()
-                    .find(|summary| summary.info.room == self.room)
-                    .unwrap();
+                let summary = rooms.into_iter().find(|summary| summary.info.room == self.room).unwrap();
                 if let (Some(unread), Some(at)) = (summary.unread, summary.marker)
                     && at >= marker
                     && summary.info.head.seq == head

@@ -35,18 +35,9 @@ impl TestServer {
     pub(crate) async fn redeem(&self, secret: &[u8; 16], nickname: &str) -> Member {
         let (peer, device) = (self.dial().await, Device::new());
         let mut control = peer.greet().await;
-        let token = peer
-            .redeem(&mut control, secret, &device, nickname)
-            .await
-            .unwrap();
+        let token = peer.redeem(&mut control, secret, &device, nickname).await.unwrap();
         let me = peer.auth(&mut control, &token.token, &device).await.unwrap();
-        Member {
-            peer,
-            control,
-            device,
-            token,
-            me,
-        }
+        Member { peer, control, device, token, me }
     }
 
     /// The same device on a new connection, in place of the one it had.
@@ -59,13 +50,7 @@ impl TestServer {
         let peer = self.dial_granting(grants).await;
         let mut control = peer.greet().await;
         let me = peer.auth(&mut control, &token.token, &device).await.unwrap();
-        Member {
-            peer,
-            control,
-            device,
-            token,
-            me,
-        }
+        Member { peer, control, device, token, me }
     }
 }
 
@@ -78,25 +63,14 @@ impl Member {
 
     /// That the connection lives and its streams are served.
     pub(crate) async fn is_served(&self) {
-        let all = ListRooms {
-            mine: false,
-            after: None,
-            name: None,
-        };
+        let all = ListRooms { mine: false, after: None, name: None };
         let rooms: Rooms = self.peer.ask(&all).await.unwrap();
-        assert_eq!(
-            rooms.rooms[0].name.as_ref().map(|name| name.as_str()),
-            Some("lobby")
-        );
+        assert_eq!(rooms.rooms[0].name.as_ref().map(|name| name.as_str()), Some("lobby"));
     }
 
     /// The room everybody is in.
     pub(crate) async fn lobby(&self) -> RoomId {
-        let named = ListRooms {
-            mine: false,
-            after: None,
-            name: Some("lobby".parse().unwrap()),
-        };
+        let named = ListRooms { mine: false, after: None, name: Some("lobby".parse().unwrap()) };
         let rooms: Rooms = self.peer.ask(&named).await.unwrap();
         rooms.rooms[0].room
     }
@@ -107,19 +81,12 @@ impl Member {
         rooms: &[RoomId],
         after: Option<Cursor>,
     ) -> Vec<Result<u64, Refusal>> {
-        let row = |room: &RoomId| SubscribeRoom {
-            room: *room,
-            after,
-            backlog: 5_000,
-        };
-        let subscribe = Subscribe {
-            rooms: List::new(rooms.iter().map(row).collect()).unwrap(),
-            priority: None,
-        };
+        let row = |room: &RoomId| SubscribeRoom { room: *room, after, backlog: 5_000 };
+        let subscribe =
+            Subscribe { rooms: List::new(rooms.iter().map(row).collect()).unwrap(), priority: None };
         let subscribed: Subscribed = self.peer.ask(&subscribe).await.unwrap();
         let rows = subscribed.rooms.into_vec().into_iter();
-        rows.map(|row| row.subscription.ok_or_else(|| row.refusal.expect("either")))
-            .collect()
+        rows.map(|row| row.subscription.ok_or_else(|| row.refusal.expect("either"))).collect()
     }
 
     /// Opens a room and gives its stream, past the Opened.
@@ -128,11 +95,7 @@ impl Member {
         loop {
             if let (UniType::Room, mut reader) = self.peer.accept().await {
                 let opened: Opened = reader.expect().await;
-                assert_eq!(
-                    (opened.subscription, opened.room),
-                    (number, room),
-                    "another stream"
-                );
+                assert_eq!((opened.subscription, opened.room), (number, room), "another stream");
                 return (opened, reader);
             }
         }
@@ -146,13 +109,7 @@ impl Member {
 
 /// An invite for so many, for a day.
 pub(crate) fn invite(uses: u64) -> CreateInvite {
-    CreateInvite {
-        uses,
-        life_ms: 24 * 60 * 60 * 1_000,
-        room: None,
-        role: None,
-        own_device: None,
-    }
+    CreateInvite { uses, life_ms: 24 * 60 * 60 * 1_000, room: None, role: None, own_device: None }
 }
 
 /// A message nobody has published yet.

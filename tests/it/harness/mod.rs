@@ -10,10 +10,12 @@
 
 mod device;
 mod member;
+mod program;
 mod raw;
 
 pub(crate) use device::Device;
 pub(crate) use member::{Member, draft, invite};
+pub(crate) use program::{Program, binary, here};
 pub(crate) use raw::{Ended, Grants, RawPeer, RawReader, RawStream, our_hello};
 
 use std::future::Future;
@@ -138,10 +140,7 @@ impl TestServer {
     /// The socket of the server before goes with the last of its tasks, which may take a moment.
     async fn bind(&self) -> Server {
         loop {
-            let seams = Seams {
-                clock: self.clock.clone(),
-                entropy: Arc::new(SystemEntropy),
-            };
+            let seams = Seams { clock: self.clock.clone(), entropy: Arc::new(SystemEntropy) };
             match Server::bind(&self.config, seams).await {
                 Ok(server) => return server,
                 Err(StartError::Listen { .. }) => tokio::task::yield_now().await,
@@ -150,7 +149,7 @@ impl TestServer {
         }
     }
 
-    /// Asks the server to stop, and gives the token of those who wait for it.
+    /// Asks the server to stop, and does not wait for it.
     pub(crate) fn ask_to_stop(&self) {
         self.running.as_ref().expect("it runs").stopping.cancel();
     }
@@ -160,9 +159,7 @@ impl TestServer {
         let Running { stopping, task } = self.running.take().expect("it runs");
         let asked = Instant::now();
         stopping.cancel();
-        soon("the end of the server", task)
-            .await
-            .expect("the server does not panic");
+        soon("the end of the server", task).await.expect("the server does not panic");
         asked.elapsed()
     }
 
@@ -189,12 +186,9 @@ impl TestServer {
     /// The same by a client that grants the server so much.
     pub(crate) async fn dial_granting(&self, grants: Grants) -> RawPeer {
         let pin = self.invite().pin;
-        soon(
-            "a handshake",
-            RawPeer::dial(self.address, self.authority(), pin, grants),
-        )
-        .await
-        .expect("a connection")
+        soon("a handshake", RawPeer::dial(self.address, self.authority(), pin, grants))
+            .await
+            .expect("a connection")
     }
 }
 

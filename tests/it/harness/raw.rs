@@ -34,10 +34,7 @@ pub(crate) struct Grants {
 
 impl Default for Grants {
     fn default() -> Self {
-        Self {
-            uni_streams: 40,
-            stream_bytes: 128 * 1024,
-        }
+        Self { uni_streams: 40, stream_bytes: 128 * 1024 }
     }
 }
 
@@ -45,8 +42,7 @@ impl Default for Grants {
 pub(crate) struct RawPeer {
     pub(crate) connection: Connection,
     pub(crate) pin: [u8; 32],
-    // It has the socket.
-    _endpoint: Endpoint,
+    endpoint: Endpoint,
 }
 
 impl RawPeer {
@@ -61,22 +57,14 @@ impl RawPeer {
             SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
         };
         let endpoint = Endpoint::client(any).unwrap();
-        let connecting = endpoint
-            .connect_with(config(authority, grants), address, "localhost")
-            .unwrap();
-        Ok(Self {
-            connection: connecting.await?,
-            pin,
-            _endpoint: endpoint,
-        })
+        let connecting = endpoint.connect_with(config(authority, grants), address, "localhost").unwrap();
+        Ok(Self { connection: connecting.await?, pin, endpoint })
     }
 
     /// The TLS exporter of this connection.
     pub(crate) fn exporter(&self, context: &[u8; 32]) -> [u8; EXPORTER_BYTES] {
         let mut value = [0; EXPORTER_BYTES];
-        self.connection
-            .export_keying_material(&mut value, EXPORTER_LABEL, context)
-            .unwrap();
+        self.connection.export_keying_material(&mut value, EXPORTER_LABEL, context).unwrap();
         value
     }
 
@@ -91,13 +79,9 @@ impl RawPeer {
 
     /// A stream without a byte in it.
     pub(crate) async fn open_untyped(&self) -> RawStream {
-        let (send, recv) = soon("leave to open a stream", self.connection.open_bi())
-            .await
-            .expect("a connection that lives");
-        RawStream {
-            send,
-            read: RawReader::new(recv),
-        }
+        let (send, recv) =
+            soon("leave to open a stream", self.connection.open_bi()).await.expect("a connection that lives");
+        RawStream { send, read: RawReader::new(recv) }
     }
 
     /// The CONTROL stream, after Hello in both directions.
@@ -146,10 +130,7 @@ impl RawPeer {
         device: &Device,
     ) -> Result<Token, Refusal> {
         let subject = token::refresh_subject(&token.device);
-        let refresh = Refresh {
-            device: token.device,
-            proof: device.prove(Purpose::Refresh, subject, self),
-        };
+        let refresh = Refresh { device: token.device, proof: device.prove(Purpose::Refresh, subject, self) };
         control.ask(&refresh).await
     }
 
@@ -171,6 +152,13 @@ impl RawPeer {
         let mut read = RawReader::new(recv);
         let ty = read.stream_type().await;
         (UniType::from_number(ty).expect("a known type"), read)
+    }
+
+    /// Says goodbye as the protocol wants it, and sees that it is on its way.
+    pub(crate) async fn leave(&self) {
+        let none = VarInt::from_u32(CloseCode::None.number());
+        self.connection.close(none, b"");
+        soon("the goodbye", self.endpoint.wait_idle()).await;
     }
 
     /// Waits until the server closes the connection, and tells why it did.
@@ -215,9 +203,7 @@ impl RawStream {
 
     /// Waits until the server stops this stream; gives its code.
     pub(crate) async fn stopped(&self) -> Option<ResetCode> {
-        let stopped = soon("a stop", self.send.stopped())
-            .await
-            .expect("a connection that lives");
+        let stopped = soon("a stop", self.send.stopped()).await.expect("a connection that lives");
         ResetCode::from_number(stopped?.into_inner())
     }
 }
@@ -237,10 +223,7 @@ pub(crate) struct RawReader {
 
 impl RawReader {
     fn new(recv: RecvStream) -> Self {
-        Self {
-            recv,
-            decoder: FrameDecoder::default(),
-        }
+        Self { recv, decoder: FrameDecoder::default() }
     }
 
     async fn stream_type(&mut self) -> u64 {
@@ -276,9 +259,7 @@ impl RawReader {
                 ));
             }
             Err(ReadError::ConnectionLost(error)) => {
-                return Err(Ended::Closed(
-                    close_code(&error).unwrap_or_else(|| panic!("lost: {error}")),
-                ));
+                return Err(Ended::Closed(close_code(&error).unwrap_or_else(|| panic!("lost: {error}"))));
             }
             Err(error) => panic!("reading: {error}"),
         }
@@ -288,9 +269,7 @@ impl RawReader {
     /// The next frame, which must be a `T`.
     pub(crate) async fn expect<T: Message>(&mut self) -> T {
         match self.next().await {
-            Ok(Some(frame)) => frame
-                .decode()
-                .unwrap_or_else(|error| panic!("{}: {error}", T::NAME)),
+            Ok(Some(frame)) => frame.decode().unwrap_or_else(|error| panic!("{}: {error}", T::NAME)),
             other => panic!("{} was to come, not {other:?}", T::NAME),
         }
     }
@@ -299,9 +278,7 @@ impl RawReader {
     pub(crate) async fn answer<T: Message>(&mut self) -> Result<T, Refusal> {
         match self.next().await {
             Ok(Some(frame)) if frame.is::<Refusal>() => Err(frame.decode().unwrap()),
-            Ok(Some(frame)) => Ok(frame
-                .decode()
-                .unwrap_or_else(|error| panic!("{}: {error}", T::NAME))),
+            Ok(Some(frame)) => Ok(frame.decode().unwrap_or_else(|error| panic!("{}: {error}", T::NAME))),
             other => panic!("{} or a refusal was to come, not {other:?}", T::NAME),
         }
     }
@@ -329,11 +306,7 @@ impl RawReader {
 }
 
 pub(crate) fn our_hello() -> Hello {
-    Hello {
-        minor: MINOR,
-        features: List::default(),
-        agent: None,
-    }
+    Hello { minor: MINOR, features: List::default(), agent: None }
 }
 
 fn config(authority: CertificateDer<'static>, grants: Grants) -> ClientConfig {

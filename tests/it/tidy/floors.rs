@@ -55,13 +55,9 @@ fn line((major, minor, ..): Version) -> (u64, u64) {
 
 fn parse(version: &str) -> Version {
     let number = version.split('+').next().unwrap_or(version);
-    let (number, is_release) = number
-        .split_once('-')
-        .map_or((number, true), |(number, _)| (number, false));
+    let (number, is_release) = number.split_once('-').map_or((number, true), |(number, _)| (number, false));
     let parts: Vec<u64> = number.split('.').map(|part| part.parse().unwrap()).collect();
-    let [major, minor, patch] = parts[..] else {
-        panic!("{version} is not a version of three parts")
-    };
+    let [major, minor, patch] = parts[..] else { panic!("{version} is not a version of three parts") };
     (major, minor, patch, is_release)
 }
 
@@ -69,10 +65,7 @@ fn parse_floors(text: &str) -> Vec<Floor> {
     let floors: Floors = toml::from_str(text).unwrap();
     for Floor { name, fixed, .. } in &floors.floor {
         let versions: Vec<_> = fixed.iter().map(|fixed| parse(fixed)).collect();
-        assert!(
-            !versions.is_empty() && versions.is_sorted(),
-            "{name}: fixed must be versions, oldest first"
-        );
+        assert!(!versions.is_empty() && versions.is_sorted(), "{name}: fixed must be versions, oldest first");
     }
     floors.floor
 }
@@ -80,20 +73,11 @@ fn parse_floors(text: &str) -> Vec<Floor> {
 fn faults(floors: &[Floor], lock: &str) -> Vec<String> {
     let lock: Lock = toml::from_str(lock).unwrap();
     let below = lock.package.iter().flat_map(|Package { name, version }| {
-        let below = floors
-            .iter()
-            .filter(move |floor| floor.name == *name && !floor.is_kept_by(version));
-        below.map(
-            move |Floor {
-                      fixed,
-                      advisory,
-                      fault,
-                      ..
-                  }| {
-                let fixed = fixed.join(", ");
-                format!("Cargo.lock has {name} {version}: {fault}. Fixed in {fixed} ({advisory})")
-            },
-        )
+        let below = floors.iter().filter(move |floor| floor.name == *name && !floor.is_kept_by(version));
+        below.map(move |Floor { fixed, advisory, fault, .. }| {
+            let fixed = fixed.join(", ");
+            format!("Cargo.lock has {name} {version}: {fault}. Fixed in {fixed} ({advisory})")
+        })
     });
     below.collect()
 }
@@ -120,15 +104,7 @@ fn a_floor_holds_for_each_release_line() {
     let floor = &parse_floors(
         "[[floor]]\ncrate = 'a'\nfixed = ['0.9.5', '0.10.5', '1.2.0']\nadvisory = 'none'\nfault = 'none'",
     )[0];
-    for kept in [
-        "0.9.5",
-        "0.9.10",
-        "0.10.5",
-        "1.2.0",
-        "1.10.0",
-        "2.0.0",
-        "0.10.6+build",
-    ] {
+    for kept in ["0.9.5", "0.9.10", "0.10.5", "1.2.0", "1.10.0", "2.0.0", "0.10.6+build"] {
         assert!(floor.is_kept_by(kept), "{kept}");
     }
     for below in ["0.8.9", "0.9.4", "0.10.4", "0.10.5-rc.1", "0.11.0", "1.1.9"] {

@@ -21,17 +21,8 @@ impl Source {
     /// The file at `path` (from the root) that says `text`.
     pub(super) fn new(path: &str, text: &str) -> Self {
         let code = without_text(text);
-        let shipped = if is_test(path) {
-            String::new()
-        } else {
-            without_tests(&code)
-        };
-        Self {
-            path: path.to_owned(),
-            lines: text.lines().count(),
-            code,
-            shipped,
-        }
+        let shipped = if is_test(path) { String::new() } else { without_tests(&code) };
+        Self { path: path.to_owned(), lines: text.lines().count(), code, shipped }
     }
 
     /// `path:line` of the byte `at` of the code.
@@ -53,12 +44,7 @@ pub(super) fn read(root: &Path, folders: &[&str]) -> Vec<Source> {
             if path.is_dir() && !path.ends_with("target") {
                 pending.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path
-                    .strip_prefix(root)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .replace('\\', "/");
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
                 sources.push(Source::new(&name, &fs::read_to_string(&path).unwrap()));
             }
         }
@@ -88,9 +74,8 @@ pub(super) fn named_below<'a>(code: &'a str, below: &str) -> Vec<(usize, &'a str
         if at > 0 && (is_word(code, at - 1) || code[..at].trim_end().ends_with("::")) {
             continue;
         }
-        let group = rest
-            .strip_prefix('{')
-            .map_or_else(|| first_word(rest).into_iter().collect(), heads_of_group);
+        let group =
+            rest.strip_prefix('{').map_or_else(|| first_word(rest).into_iter().collect(), heads_of_group);
         named.extend(group.into_iter().map(|name| (at, name)));
     }
     named
@@ -114,16 +99,11 @@ fn heads_of_group(code: &str) -> Vec<&str> {
 
 fn first_word(code: &str) -> Option<&str> {
     let code = code.trim_start();
-    words(code)
-        .next()
-        .filter(|(at, _)| *at == 0)
-        .map(|(_, word)| word)
+    words(code).next().filter(|(at, _)| *at == 0).map(|(_, word)| word)
 }
 
 fn is_word(code: &str, at: usize) -> bool {
-    code.as_bytes()
-        .get(at)
-        .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    code.as_bytes().get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }
 
 /// Whether a whole file is tests: `tests.rs` beside what it tests, or in a folder of tests, benches, or of the store's conformance suite.
@@ -150,10 +130,7 @@ fn without_text(text: &str) -> String {
 /// `code` with every item under `#[cfg(test)]` blanked: to its closing brace, or to its semicolon.
 fn without_tests(code: &str) -> String {
     let mut shipped = code.as_bytes().to_vec();
-    for (start, marker) in code
-        .match_indices("#[cfg(test)]")
-        .chain(code.match_indices("#[cfg(all(test,"))
-    {
+    for (start, marker) in code.match_indices("#[cfg(test)]").chain(code.match_indices("#[cfg(all(test,")) {
         let mut depth = 0;
         let item = code[start + marker.len()..].bytes().position(|byte| {
             depth += i32::from(b"([{".contains(&byte)) - i32::from(b")]}".contains(&byte));
@@ -166,10 +143,7 @@ fn without_tests(code: &str) -> String {
 }
 
 fn blank(bytes: &mut [u8]) {
-    bytes
-        .iter_mut()
-        .filter(|byte| **byte != b'\n')
-        .for_each(|byte| *byte = b' ');
+    bytes.iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
 }
 
 /// Where the comment or the quoted text that begins at `at` ends; `at` itself, if none does.
@@ -197,11 +171,7 @@ fn character(rest: &[u8], first: u8) -> usize {
         0xC0.. => 2,
         _ => 1,
     };
-    if rest.get(1 + width) == Some(&b'\'') {
-        width + 2
-    } else {
-        0
-    }
+    if rest.get(1 + width) == Some(&b'\'') { width + 2 } else { 0 }
 }
 
 fn quoted(rest: &[u8], quote: u8) -> usize {
@@ -256,32 +226,15 @@ fn text_and_comments_are_not_code() {
 fn tests_are_not_shipped() {
     let text = "one();\n#[cfg(test)]\nmod tests { fn two() { three(); } }\n#[cfg(test)] mod four;\n#[cfg(test)] fn five(a: [u8; 3]) { six(); }\nseven();";
     let shipped = Source::new("src/lib.rs", text).shipped;
-    assert_eq!(
-        words(&shipped).map(|(_, word)| word).collect::<Vec<_>>(),
-        ["one", "seven"]
-    );
+    assert_eq!(words(&shipped).map(|(_, word)| word).collect::<Vec<_>>(), ["one", "seven"]);
     assert_eq!(Source::new("src/room/tests.rs", text).shipped, "");
 }
 
 #[test]
 fn paths_are_followed_into_groups() {
-    let names = |code, below| {
-        named_below(code, below)
-            .into_iter()
-            .map(|(_, name)| name)
-            .collect::<Vec<_>>()
-    };
+    let names = |code, below| named_below(code, below).into_iter().map(|(_, name)| name).collect::<Vec<_>>();
     assert_eq!(names("use crate::room::Room;", "crate"), ["room"]);
-    assert_eq!(
-        names("use crate::{\n  room::{self, Seq}, store,\n};", "crate"),
-        ["room", "store"]
-    );
-    assert_eq!(
-        names(
-            "krate::room(); my::crate::room(); crate ; crate\n  ::tls",
-            "crate"
-        ),
-        ["tls"]
-    );
+    assert_eq!(names("use crate::{\n  room::{self, Seq}, store,\n};", "crate"), ["room", "store"]);
+    assert_eq!(names("krate::room(); my::crate::room(); crate ; crate\n  ::tls", "crate"), ["tls"]);
     assert_eq!(names("use super::super::store;", "super::super"), ["store"]);
 }

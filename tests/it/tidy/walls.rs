@@ -22,28 +22,15 @@ const ABOVE: &[(&str, &[&str])] = &[
 /// What would make a module one that knows the network.
 const NETWORK: &[&str] = &["quinn", "quinn_proto", "rustls", "webpki"];
 /// What would give the protocol a runtime, a network or a clock. Addresses are values: `core::net` has them.
-const OUTSIDE: &[&str] = &[
-    "tokio",
-    "quinn",
-    "quinn_proto",
-    "rustls",
-    "socket2",
-    "SystemTime",
-    "Instant",
-];
+const OUTSIDE: &[&str] = &["tokio", "quinn", "quinn_proto", "rustls", "socket2", "SystemTime", "Instant"];
 const OUTSIDE_OF_STD: &[&str] = &["fs", "net", "env", "process", "thread"];
 
 fn arrows(source: &Source) -> Vec<String> {
     let walled = ABOVE.iter().filter(|(module, _)| is_in(&source.path, module));
     let faults = walled.flat_map(|(module, above)| {
-        let names = names_of_the_root(source)
-            .into_iter()
-            .filter(|(_, name)| above.contains(name));
+        let names = names_of_the_root(source).into_iter().filter(|(_, name)| above.contains(name));
         names.map(move |(at, name)| {
-            format!(
-                "{}: {module} names {name}, which stands above it",
-                source.place(at)
-            )
+            format!("{}: {module} names {name}, which stands above it", source.place(at))
         })
     });
     faults.collect()
@@ -51,11 +38,7 @@ fn arrows(source: &Source) -> Vec<String> {
 
 /// What a file names at the root of its crate, by `crate::` or by as many `super::` as lead there.
 fn names_of_the_root(source: &Source) -> Vec<(usize, &str)> {
-    let module = source
-        .path
-        .trim_start_matches("src/")
-        .trim_end_matches(".rs")
-        .trim_end_matches("/mod");
+    let module = source.path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
     let depth = module.split('/').count();
     let mut names = named_below(&source.code, "crate");
     // One more for a module inside the file, such as its tests.
@@ -69,12 +52,7 @@ fn room_and_store_without_network(source: &Source) -> Vec<String> {
     if !is_in(&source.path, "src/room") && !is_in(&source.path, "src/store") {
         return Vec::new();
     }
-    forbidden(
-        source,
-        &source.code,
-        NETWORK,
-        "chat and storage do not know that a network exists",
-    )
+    forbidden(source, &source.code, NETWORK, "chat and storage do not know that a network exists")
 }
 
 fn protocol_without_outside(source: &Source) -> Vec<String> {
@@ -83,9 +61,8 @@ fn protocol_without_outside(source: &Source) -> Vec<String> {
     }
     let why = "the protocol has no runtime, no files, no network and no clock";
     let mut faults = forbidden(source, &source.shipped, OUTSIDE, why);
-    let named = named_below(&source.shipped, "std")
-        .into_iter()
-        .filter(|(_, name)| OUTSIDE_OF_STD.contains(name));
+    let named =
+        named_below(&source.shipped, "std").into_iter().filter(|(_, name)| OUTSIDE_OF_STD.contains(name));
     faults.extend(named.map(|(at, name)| format!("{}: names std::{name}: {why}", source.place(at))));
     faults
 }
@@ -93,18 +70,12 @@ fn protocol_without_outside(source: &Source) -> Vec<String> {
 fn client_without_server(source: &Source) -> Vec<String> {
     let is_client = is_in(&source.path, "client") || is_in(&source.path, "protocol");
     let why = "clients are built without the server";
-    if is_client {
-        forbidden(source, &source.code, &["quipu_server"], why)
-    } else {
-        Vec::new()
-    }
+    if is_client { forbidden(source, &source.code, &["quipu_server"], why) } else { Vec::new() }
 }
 
 fn forbidden(source: &Source, code: &str, names: &[&str], why: &str) -> Vec<String> {
     let found = words(code).filter(|(_, word)| names.contains(word));
-    found
-        .map(|(at, word)| format!("{}: names {word}: {why}", source.place(at)))
-        .collect()
+    found.map(|(at, word)| format!("{}: names {word}: {why}", source.place(at))).collect()
 }
 
 #[test]
@@ -116,27 +87,15 @@ fn no_arrow_points_back() {
             ("src/store/sqlite.rs", "use crate::{store::Store, auth};"),
             ("src/room.rs", "use super::transport;"),
             ("src/room/tail.rs", "fn f() { super::super::server::stop() }"),
-            (
-                "src/room/tail.rs",
-                "mod tests { use super::super::super::server::Server; }",
-            ),
+            ("src/room/tail.rs", "mod tests { use super::super::super::server::Server; }"),
             ("src/transport/publish.rs", "use crate::server::Server;"),
             ("src/rate.rs", "use crate::store;"),
         ],
         &[
             ("src/server.rs", "use crate::{transport, room, store};"),
-            (
-                "src/transport/publish.rs",
-                "use crate::{auth::Authenticated, room::Room};",
-            ),
-            (
-                "src/room/rules.rs",
-                "use super::server; // a module of its own, src/room/server.rs",
-            ),
-            (
-                "src/store/mod.rs",
-                "//! See [`crate::room`].\nuse crate::store::Seq;",
-            ),
+            ("src/transport/publish.rs", "use crate::{auth::Authenticated, room::Room};"),
+            ("src/room/rules.rs", "use super::server; // a module of its own, src/room/server.rs"),
+            ("src/store/mod.rs", "//! See [`crate::room`].\nuse crate::store::Seq;"),
         ],
     );
 }
@@ -145,10 +104,7 @@ fn no_arrow_points_back() {
 fn room_and_store_do_not_know_the_network() {
     check(
         room_and_store_without_network,
-        &[
-            ("src/room/tail.rs", "use quinn::SendStream;"),
-            ("src/store.rs", "fn f(e: rustls::Error) {}"),
-        ],
+        &[("src/room/tail.rs", "use quinn::SendStream;"), ("src/store.rs", "fn f(e: rustls::Error) {}")],
         &[
             ("src/transport/mod.rs", "use quinn::Endpoint;"),
             ("src/room/tail.rs", "// not quinn's\nlet a = \"quinn\";"),
@@ -167,14 +123,8 @@ fn the_protocol_does_no_io() {
             ("protocol/src/invite.rs", "use std::net::UdpSocket;"),
         ],
         &[
-            (
-                "protocol/src/invite.rs",
-                "use core::net::IpAddr;\nuse std::{fmt, str};",
-            ),
-            (
-                "protocol/src/vectors.rs",
-                "#[cfg(test)]\nmod tests { use std::fs; }",
-            ),
+            ("protocol/src/invite.rs", "use core::net::IpAddr;\nuse std::{fmt, str};"),
+            ("protocol/src/vectors.rs", "#[cfg(test)]\nmod tests { use std::fs; }"),
             ("protocol/tests/vectors.rs", "use std::fs;"),
         ],
     );
@@ -183,11 +133,7 @@ fn the_protocol_does_no_io() {
 #[test]
 fn the_client_does_not_name_the_server() {
     let planted = [("client/src/lib.rs", "use quipu_server::Server;")];
-    check(
-        client_without_server,
-        &planted,
-        &[("src/main.rs", "use quipu_server::Server;")],
-    );
+    check(client_without_server, &planted, &[("src/main.rs", "use quipu_server::Server;")]);
 }
 
 /// Goal: what the code may not name, the manifests do not bring in either.
@@ -197,39 +143,18 @@ fn manifests_keep_the_walls() {
         let table: toml::Table = toml::from_str(manifest).unwrap();
         let dependencies = table.iter().filter(|(name, _)| name.ends_with("dependencies"));
         let names = dependencies.flat_map(|(_, crates)| crates.as_table().unwrap().keys().cloned());
-        names
-            .filter(|name| never.contains(&name.as_str()))
-            .collect::<Vec<_>>()
+        names.filter(|name| never.contains(&name.as_str())).collect::<Vec<_>>()
     };
     let never_in_client = ["quipu-server"];
-    let never_in_protocol = [
-        "quipu-server",
-        "quipu-client",
-        "tokio",
-        "tokio-util",
-        "quinn",
-        "quinn-proto",
-        "rustls",
-    ];
-    assert_eq!(
-        faults("[dependencies]\nquipu-server.workspace = true", &never_in_client),
-        ["quipu-server"]
-    );
-    assert_eq!(
-        faults("[dev-dependencies]\ntokio = '1'", &never_in_protocol),
-        ["tokio"]
-    );
-    for (package, never) in [
-        ("client", never_in_client.as_slice()),
-        ("protocol", never_in_protocol.as_slice()),
-    ] {
+    let never_in_protocol =
+        ["quipu-server", "quipu-client", "tokio", "tokio-util", "quinn", "quinn-proto", "rustls"];
+    assert_eq!(faults("[dependencies]\nquipu-server.workspace = true", &never_in_client), ["quipu-server"]);
+    assert_eq!(faults("[dev-dependencies]\ntokio = '1'", &never_in_protocol), ["tokio"]);
+    for (package, never) in
+        [("client", never_in_client.as_slice()), ("protocol", never_in_protocol.as_slice())]
+    {
         let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
         let found = faults(&manifest, never);
-        report(
-            found
-                .iter()
-                .map(|name| format!("{package}/Cargo.toml depends on {name}"))
-                .collect(),
-        );
+        report(found.iter().map(|name| format!("{package}/Cargo.toml depends on {name}")).collect());
     }
 }

@@ -12,7 +12,7 @@ use quipu_protocol::{Entry, Kind, MessageId, RoomId, Seq, UserId};
 use super::{
     disk::{self, Disk},
     memory::{Acknowledged, Short, Told},
-    person::Person,
+    person::{Person, Said, Witness},
 };
 
 /// Everything that is wrong with what `people` were told, if there is anything.
@@ -26,9 +26,7 @@ pub(crate) fn faults(disk: &Disk, people: &[&Person], rooms: &[RoomId]) -> Vec<S
         check.only_what_was_said(*room, people);
     }
     for person in people {
-        check
-            .faults
-            .extend(person.memory().faults.iter().map(|fault| format!("{}: {fault}", person.name)));
+        check.faults.extend(person.memory().faults.iter().map(|fault| format!("{}: {fault}", person.name)));
         check.nothing_lost(person);
         check.in_the_order_said(person);
         check.acknowledged_is_there(person);
@@ -41,22 +39,26 @@ pub(crate) fn faults(disk: &Disk, people: &[&Person], rooms: &[RoomId]) -> Vec<S
 }
 
 /// Everything readers were told that the disk does not have, at this very moment: what a crash took back.
-pub(crate) fn taken_back(disk: &Disk, people: &[&Person]) -> Vec<String> {
+///
+/// # Panics
+/// When there is any.
+pub(crate) fn nothing_was_taken_back(disk: &Disk, witnesses: &[Witness]) {
     let mut taken = Vec::new();
-    for person in people {
-        for (room, told) in &person.memory().rooms {
+    for person in witnesses {
+        let memory = person.memory();
+        for (room, told) in &memory.rooms {
             let log = Log::read(disk, *room);
             taken.extend(told.iter().filter_map(|told| log.unlike(told)).map(|unlike| {
                 format!("{} saw in {} what is not on the disk: {unlike}", person.name, Short(room))
             }));
         }
-        for ack in &person.memory().acknowledged {
+        for ack in &memory.acknowledged {
             if disk.head(ack.room) < ack.at.seq {
                 taken.push(format!("{} was acknowledged {} beyond the head", person.name, ack.id));
             }
         }
     }
-    taken
+    assert!(taken.is_empty(), "a crash took back:\n{}", taken.join("\n"));
 }
 
 struct Check {
@@ -70,11 +72,7 @@ struct Log(Vec<(Seq, Bytes, Entry)>);
 impl Log {
     fn read(disk: &Disk, room: RoomId) -> Self {
         let stored = disk.log(room).into_iter();
-        Self(
-            stored
-                .map(|stored| (stored.seq, stored.frame.clone(), disk::entry(&stored.frame)))
-                .collect(),
-        )
+        Self(stored.map(|stored| (stored.seq, stored.frame.clone(), disk::entry(&stored.frame))).collect())
     }
 
     fn at(&self, seq: Seq) -> Option<&(Seq, Bytes, Entry)> {
@@ -108,8 +106,7 @@ impl Check {
         let log = &self.logs[&room];
         for (expected, (seq, _, entry)) in (1..).map(Seq).zip(&log.0) {
             if *seq != expected || entry.seq != expected {
-                self.faults
-                    .push(format!("{} has {} in place {}", Short(&room), seq.0, expected.0));
+                self.faults.push(format!("{} has {} in place {}", Short(&room), seq.0, expected.0));
             }
         }
     }
@@ -145,15 +142,16 @@ impl Check {
     }
 
     fn nothing_lost(&mut self, person: &Person) {
-        for said in &person.said {
-            let there = self.logs[&said.room].by(person.user).any(|entry| entry.message == Some(said.id));
-            if !there {
-                self.faults.push(format!(
-                    "{} said {} in {}, and it is gone",
-                    person.name,
-                    said.id,
-                    Short(&said.room)
-                ));
+        let kept: BTreeSet<(RoomId, MessageId)> = self
+            .logs
+            .iter()
+            .flat_map(|(room, log)| log.by(person.user).map(move |entry| (*room, entry)))
+            .filter_map(|(room, entry)| Some((room, entry.message?)))
+            .collect();
+        for Said { room, id, .. } in &person.said {
+            if !kept.contains(&(*room, *id)) {
+                let gone = format!("{} said {id} in {}, and it is gone", person.name, Short(room));
+                self.faults.push(gone);
             }
         }
     }
@@ -162,10 +160,7 @@ impl Check {
         for (room, log) in &self.logs {
             let said = person.said.iter().filter(|said| said.room == *room).map(|said| said.id);
             let kept = log.by(person.user).filter(|entry| entry.kind == Kind::TEXT);
-            if let Some((said, entry)) = said
-                .zip(kept)
-                .find(|(said, entry)| entry.message != Some(*said))
-            {
+            if let Some((said, entry)) = said.zip(kept).find(|(said, entry)| entry.message != Some(*said)) {
                 self.faults.push(format!(
                     "{} said {said} before what is {} {}",
                     person.name,
@@ -212,8 +207,7 @@ impl Check {
             }
             next = to.next();
             let unlike = log.unlike(told);
-            self.faults
-                .extend(unlike.map(|unlike| format!("{} in {}: {unlike}", person.name, Short(&room))));
+            self.faults.extend(unlike.map(|unlike| format!("{} in {}: {unlike}", person.name, Short(&room))));
         }
         if next != log.head().next() {
             self.faults.push(format!(
@@ -228,7 +222,9 @@ impl Check {
 
     fn unread_is_exact(&mut self, disk: &Disk, person: &Person) {
         for row in disk.heads(person.user) {
-            let Some(log) = self.logs.get(&row.room) else { continue };
+            let Some(log) = self.logs.get(&row.room) else {
+                continue;
+            };
             let others = |entry: &&Entry| entry.kind.is_countable() && entry.user != Some(person.user);
             let behind = log.0.iter().map(|(.., entry)| entry).filter(|entry| entry.seq > row.marker);
             let recount = behind.filter(others).count() as u64;

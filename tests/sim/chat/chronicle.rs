@@ -22,10 +22,7 @@ pub(crate) struct Chronicle {
 
 impl Chronicle {
     pub(crate) fn new(net: Network) -> Self {
-        Self {
-            net,
-            lines: Arc::default(),
-        }
+        Self { net, lines: Arc::default() }
     }
 
     /// Writes down that `who` did or saw `what`.

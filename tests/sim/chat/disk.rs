@@ -35,10 +35,7 @@ impl Power {
 impl Disk {
     /// The disk as a server uses it while `power` is on.
     pub(crate) fn mount(&self, power: Power) -> Box<dyn Store> {
-        Box::new(Mounted {
-            store: self.0.clone(),
-            power,
-        })
+        Box::new(Mounted { store: self.0.clone(), power })
     }
 
     /// The whole log of a room, in order.
@@ -67,9 +64,7 @@ impl Disk {
 
     /// How the server thinks an account stands to its rooms.
     pub(crate) fn heads(&self, user: UserId) -> Vec<HeadRow> {
-        self.reader()
-            .heads(user, None)
-            .expect("the store in memory cannot fail")
+        self.reader().heads(user, None).expect("the store in memory cannot fail")
     }
 
     fn reader(&self) -> Box<dyn Reads> {

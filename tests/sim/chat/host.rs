@@ -38,6 +38,8 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Host {
     pub(crate) addr: SocketAddr,
     pub(crate) disk: Disk,
+    /// How often a server was started here.
+    pub(crate) lives: u32,
     net: Network,
     chronicle: Chronicle,
     seams: Seams,
@@ -65,6 +67,7 @@ impl Host {
         Self {
             addr,
             disk: Disk::default(),
+            lives: 0,
             net: world.net.clone(),
             chronicle,
             secrets: tls::Secrets::ephemeral(&seams),
@@ -85,11 +88,6 @@ impl Host {
     /// Sets what the operator grants, from the next start on.
     pub(crate) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
-    }
-
-    /// The public key hash by which clients know this server.
-    pub(crate) fn pin(&self) -> [u8; 32] {
-        self.identity.pin()
     }
 
     /// Whether a server runs.
@@ -117,25 +115,19 @@ impl Host {
             limits: self.limits.clone(),
             seams: self.seams.clone(),
         };
-        let server = Server::assemble(parts)
-            .await
-            .expect("the store in memory cannot fail");
-        let invite = server
-            .owner_invite()
-            .await
-            .expect("the store in memory cannot fail");
-        self.running = Some(Running {
-            power,
-            stopping: server.stopping(),
-            task: tokio::spawn(server.run()),
-        });
+        let server = Server::assemble(parts).await.expect("the store in memory cannot fail");
+        let invite = server.owner_invite().await.expect("the store in memory cannot fail");
+        self.running = Some(Running { power, stopping: server.stopping(), task: tokio::spawn(server.run()) });
+        self.lives += 1;
         self.chronicle.note("server", "started");
         invite
     }
 
     /// Ends the server as a power cut does: what is on the disk stays there, nobody is told.
     pub(crate) fn crash(&mut self) {
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.running.take() else {
+            return;
+        };
         running.power.cut();
         self.net.crash(self.addr);
         // Tasks of connections end by themselves, without a socket and without a disk.
@@ -155,9 +147,7 @@ impl Host {
         self.chronicle.note("server", "asked to stop");
         running.stopping.cancel();
         let stopped = timeout(STOP_MAX, running.task).await;
-        stopped
-            .expect("a server stops within five seconds")
-            .expect("a server does not panic");
+        stopped.expect("a server stops within five seconds").expect("a server does not panic");
         // The process ends, and with it the socket.
         running.power.cut();
         self.net.crash(self.addr);

@@ -57,29 +57,12 @@ impl Memory {
                 self.tell(*room, Told::Entry(*cursor, Box::new(entry.clone())));
                 return Some(line);
             }
-            Event::Gap {
-                room,
-                cursor,
-                from,
-                to,
-                reason,
-            } => {
+            Event::Gap { room, cursor, from, to, reason } => {
                 self.tell(*room, Told::Gap(*cursor, *from, *to));
                 return Some(format!("gap {} {from:?} to {to:?}, {reason:?}", Short(room)));
             }
-            Event::Sent {
-                id,
-                room,
-                at,
-                duplicate,
-                ..
-            } => {
-                self.acknowledged.push(Acknowledged {
-                    id: *id,
-                    room: *room,
-                    at: *at,
-                    duplicate: *duplicate,
-                });
+            Event::Sent { id, room, at, duplicate, .. } => {
+                self.acknowledged.push(Acknowledged { id: *id, room: *room, at: *at, duplicate: *duplicate });
                 let again = if *duplicate { " again" } else { "" };
                 return Some(format!("acknowledged{again} {id} at {} {}", Short(room), at.seq.0));
             }
@@ -107,10 +90,11 @@ impl Memory {
         self.rooms.get(&room)?.last().map(Told::cursor)
     }
 
-    /// How many entries were told about a room.
-    pub(crate) fn entries(&self, room: RoomId) -> usize {
+    /// How many messages of people were told in a room.
+    pub(crate) fn messages(&self, room: RoomId) -> usize {
         let told = self.rooms.get(&room).map_or(&[][..], Vec::as_slice);
-        told.iter().filter(|told| matches!(told, Told::Entry(..))).count()
+        let is_message = |told: &&Told| matches!(told, Told::Entry(_, entry) if entry.text().is_some());
+        told.iter().filter(is_message).count()
     }
 
     pub(crate) fn tell(&mut self, room: RoomId, told: Told) {

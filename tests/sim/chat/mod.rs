@@ -16,6 +16,7 @@ pub(crate) mod disk;
 pub(crate) mod host;
 pub(crate) mod memory;
 pub(crate) mod person;
+pub(crate) mod raw;
 pub(crate) mod seams;
 pub(crate) mod town;
 pub(crate) mod transport;

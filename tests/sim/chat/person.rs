@@ -11,11 +11,8 @@ use std::{
     time::Duration,
 };
 
-use quipu_client::{
-    Blocking, Client, Config, Draft, ErrorCode, Network as Platform, OpenFrom, Seams,
-    protocol::request::Anchor,
-};
-use quipu_protocol::{Cursor, InviteLink, MessageId, RoomId, Seq, UserId};
+use quipu_client::{Blocking, Client, Config, Draft, ErrorCode, Network as Platform, OpenFrom, Seams};
+use quipu_protocol::{Cursor, InviteLink, MessageId, RoomId, UserId};
 use tempfile::TempDir;
 use tokio::{
     task::JoinHandle,
@@ -24,7 +21,7 @@ use tokio::{
 
 use super::{
     chronicle::Chronicle,
-    memory::{Memory, Short, Told},
+    memory::{Memory, Short},
     seams::Epoch,
     transport::SimTransport,
 };
@@ -48,6 +45,8 @@ pub(crate) struct Person {
     home: TempDir,
     memory: Arc<Mutex<Memory>>,
     rooms: Vec<RoomId>,
+    /// How often the program was started.
+    pub(crate) lives: u32,
     running: Option<Running>,
 }
 
@@ -57,6 +56,20 @@ pub(crate) struct Said {
     pub(crate) room: RoomId,
     pub(crate) id: MessageId,
     pub(crate) body: String,
+}
+
+/// Somebody's memory, shared.
+#[derive(Debug, Clone)]
+pub(crate) struct Witness {
+    pub(crate) name: &'static str,
+    memory: Arc<Mutex<Memory>>,
+}
+
+impl Witness {
+    /// What was told so far.
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().expect("remembering does not panic")
+    }
 }
 
 struct Running {
@@ -84,6 +97,7 @@ impl Person {
             home: tempfile::tempdir_in(fast_folder()).expect("a temporary folder can be made"),
             memory: Arc::default(),
             rooms: Vec::new(),
+            lives: 0,
             running: None,
         };
         person.open().await;
@@ -103,6 +117,11 @@ impl Person {
         self.memory.lock().expect("remembering does not panic")
     }
 
+    /// What this person remembers, for somebody who looks while the person is busy.
+    pub(crate) fn witness(&self) -> Witness {
+        Witness { name: self.name, memory: Arc::clone(&self.memory) }
+    }
+
     /// Rooms open in this program and in every later one.
     pub(crate) fn rooms(&self) -> &[RoomId] {
         &self.rooms
@@ -116,10 +135,7 @@ impl Person {
         self.user = account.user;
         let client = self.client();
         client.start().await.expect("whoever joined can start");
-        client
-            .wait_online(PATIENCE)
-            .await
-            .expect("nothing is in the way yet");
+        client.wait_online(PATIENCE).await.expect("nothing is in the way yet");
     }
 
     /// Reads a room from its beginning on.
@@ -186,7 +202,9 @@ impl Person {
                 None => OpenFrom::Start,
                 Some(told) if !resume => OpenFrom::Cursor(told),
                 Some(told) => {
-                    self.catch_up_from_profile(room, told.seq).await;
+                    // The program remembers more than it had time to say: it may have been killed in between.
+                    let shown = self.client().shown(room, told).await;
+                    shown.expect("the profile can be written");
                     OpenFrom::Resume
                 }
             };
@@ -194,25 +212,6 @@ impl Person {
             opened.expect("few rooms are open");
         }
         self.client().start().await.expect("whoever joined can start");
-    }
-
-    async fn catch_up_from_profile(&self, room: RoomId, mut after: Seq) {
-        loop {
-            let page = self.client().cached(room, &Anchor::after(after), 200).await;
-            let Some(page) = page.expect("the profile can be read") else {
-                return;
-            };
-            let Some(last) = page.entries.last() else { return };
-            after = last.seq;
-            for entry in page.entries {
-                self.note(format_args!("finds {} {} in the profile", Short(&room), entry.seq.0));
-                let cursor = Cursor {
-                    incarnation: page.incarnation,
-                    seq: entry.seq,
-                };
-                self.memory().tell(room, Told::Entry(cursor, Box::new(entry)));
-            }
-        }
     }
 
     async fn open(&mut self) {
@@ -230,6 +229,7 @@ impl Person {
             self.chronicle.clone(),
             (self.name, self.net.clone()),
         ));
+        self.lives += 1;
         self.running = Some(Running { client, reading });
     }
 
@@ -267,10 +267,8 @@ async fn read(
 ) {
     loop {
         for numbered in client.next_events(EVENTS, Duration::from_secs(3_600)).await {
-            let heard = memory
-                .lock()
-                .expect("remembering does not panic")
-                .hear(&numbered.event, net.elapsed());
+            let heard =
+                memory.lock().expect("remembering does not panic").hear(&numbered.event, net.elapsed());
             if let Some(line) = heard {
                 chronicle.note(name, line);
             }

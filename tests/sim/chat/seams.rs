@@ -38,25 +38,17 @@ pub(crate) struct Epoch(SimClock);
 impl Epoch {
     /// Time that begins now.
     pub(crate) fn now() -> Self {
-        Self(SimClock {
-            started: Instant::now(),
-        })
+        Self(SimClock { started: Instant::now() })
     }
 
     /// What a server takes from outside.
     pub(crate) fn server(self, rng: Rng) -> quipu_server::seams::Seams {
-        quipu_server::seams::Seams {
-            clock: Arc::new(self.0),
-            entropy: Arc::new(SimEntropy(Mutex::new(rng))),
-        }
+        quipu_server::seams::Seams { clock: Arc::new(self.0), entropy: Arc::new(SimEntropy(Mutex::new(rng))) }
     }
 
     /// What a client takes from outside.
     pub(crate) fn client(self, rng: Rng) -> quipu_client::Seams {
-        quipu_client::Seams {
-            clock: Arc::new(self.0),
-            entropy: Arc::new(SimEntropy(Mutex::new(rng))),
-        }
+        quipu_client::Seams { clock: Arc::new(self.0), entropy: Arc::new(SimEntropy(Mutex::new(rng))) }
     }
 }
 

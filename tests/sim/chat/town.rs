@@ -11,7 +11,14 @@ use quipu_client::{NewInvite, protocol::request::Visibility};
 use quipu_protocol::{InviteLink, RoomId, Seq};
 use tokio::time::sleep;
 
-use super::{check, chronicle::Chronicle, host::Host, memory::Short, person::Person, seams::Epoch};
+use super::{
+    check,
+    chronicle::Chronicle,
+    host::Host,
+    memory::Short,
+    person::{Person, Witness},
+    seams::Epoch,
+};
 use crate::{
     net::{LinkModel, Network},
     world::World,
@@ -59,14 +66,7 @@ impl Town {
                 person.read(room).await;
             }
         }
-        Self {
-            host,
-            people,
-            rooms,
-            chronicle,
-            net: world.net.clone(),
-            epoch,
-        }
+        Self { host, people, rooms, chronicle, net: world.net.clone(), epoch }
     }
 
     /// An invite to the server and its second room for `uses` more.
@@ -83,13 +83,17 @@ impl Town {
         self.nothing_was_taken_back();
     }
 
-    /// Whether anybody saw what the disk does not have.
+    /// Checks that nobody saw what the disk does not have.
     ///
     /// # Panics
     /// When somebody did.
     pub(crate) fn nothing_was_taken_back(&self) {
-        let taken = check::taken_back(&self.host.disk, &self.everybody());
-        assert!(taken.is_empty(), "a crash took back:\n{}", taken.join("\n"));
+        check::nothing_was_taken_back(&self.host.disk, &self.witnesses());
+    }
+
+    /// Everybody's memory.
+    pub(crate) fn witnesses(&self) -> Vec<Witness> {
+        self.people.iter().map(Person::witness).collect()
     }
 
     /// Ends all faults, waits until everybody knows everything, and checks it all.

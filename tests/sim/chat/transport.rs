@@ -14,7 +14,7 @@ use quipu_client::{Family, Resolving, Transport};
 
 use crate::{
     net::{
-        Network, SimRuntime,
+        Cut, Network, SimRuntime,
         endpoint::{make_client_replayable, replayable_endpoint},
     },
     rng::Rng,
@@ -39,17 +39,8 @@ struct Machine {
 impl SimTransport {
     /// A machine at `ip` that finds `server` under every name.
     pub(crate) fn new(net: Network, ip: Ipv4Addr, server: SocketAddr, rng: Rng) -> Arc<Self> {
-        let machine = Machine {
-            ip,
-            last_port: 0,
-            bound: Vec::new(),
-            rng,
-        };
-        Arc::new(Self {
-            net,
-            server,
-            machine: Mutex::new(machine),
-        })
+        let machine = Machine { ip, last_port: 0, bound: Vec::new(), rng };
+        Arc::new(Self { net, server, machine: Mutex::new(machine) })
     }
 
     /// Where the machine is now.
@@ -62,10 +53,10 @@ impl SimTransport {
         self.lock().bound.last().copied()
     }
 
-    /// Sockets bound from now on are at `ip`. Those there are die: their interface is gone.
+    /// Sockets bound from now on are at `ip`. Those there are notice nothing, but nothing reaches them any more.
     pub(crate) fn move_to(&self, ip: Ipv4Addr) {
-        self.crash();
-        self.lock().ip = ip;
+        let old = std::mem::replace(&mut self.lock().ip, ip);
+        self.net.cut(Cut::Machine(old.into()));
     }
 
     /// All sockets die without a word.

@@ -33,9 +33,7 @@ pub(crate) fn replayable_endpoint(mut rng: Rng, reset_key: [u8; 64]) -> Endpoint
 
 /// Gives a server virtual wall time, which counts from now. Call inside the world.
 pub(crate) fn make_server_replayable(config: &mut ServerConfig) {
-    config.time_source(Arc::new(VirtualWallTime {
-        started: Instant::now(),
-    }));
+    config.time_source(Arc::new(VirtualWallTime { started: Instant::now() }));
 }
 
 /// Makes a client choose its first connection ids by `rng`.

@@ -34,10 +34,7 @@ impl Identity {
             CertificateParams::new(vec![SERVER_NAME.to_owned()]).expect("the name is a valid DNS name");
         params.serial_number = Some(SerialNumber::from_slice(&[1; 16]));
         let certificate = params.self_signed(&key).expect("the key can sign");
-        Self {
-            certificate: certificate.der().clone(),
-            key: key.serialize_der().into(),
-        }
+        Self { certificate: certificate.der().clone(), key: key.serialize_der().into() }
     }
 
     /// A server that presents this identity.
@@ -56,9 +53,7 @@ impl Identity {
     /// A client that trusts this identity and no other.
     pub(crate) fn client_config(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(self.certificate.clone())
-            .expect("our certificate parses");
+        roots.add(self.certificate.clone()).expect("our certificate parses");
         let mut tls = rustls::ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("ring speaks TLS 1.3")

@@ -71,11 +71,7 @@ impl LinkModel {
 
     /// Decides what happens to a packet of `len` bytes handed over at `now`.
     pub(super) fn carry(&self, state: &mut LinkState, draws: &Draws, now: Duration, len: usize) -> Fate {
-        if self
-            .bursts
-            .as_ref()
-            .is_some_and(|bursts| state.in_burst(bursts, draws, now))
-        {
+        if self.bursts.as_ref().is_some_and(|bursts| state.in_burst(bursts, draws, now)) {
             return Fate::Dropped(Why::Burst);
         }
         if draws.loss < self.loss {
@@ -157,11 +153,7 @@ impl Draws {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It reaches its mailbox, perhaps twice, perhaps with one bit flipped. Times are virtual.
-    Arrives {
-        at: Duration,
-        again: Option<Duration>,
-        flipped_bit: Option<usize>,
-    },
+    Arrives { at: Duration, again: Option<Duration>, flipped_bit: Option<usize> },
     /// It does not.
     Dropped(Why),
 }
@@ -181,11 +173,7 @@ pub(crate) enum Why {
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Arrives {
-                at,
-                again,
-                flipped_bit,
-            } => {
+            Self::Arrives { at, again, flipped_bit } => {
                 write!(f, "arrives {:.6}", at.as_secs_f64())?;
                 if let Some(again) = again {
                     write!(f, " and {:.6}", again.as_secs_f64())?;
@@ -201,21 +189,13 @@ impl fmt::Display for Fate {
 fn a_slow_link_delays_and_then_drops() {
     let model = LinkModel {
         delay: Duration::ZERO..Duration::ZERO,
-        rate: Some(Rate {
-            bits_per_second: 8_000,
-            queue: Duration::from_millis(1500),
-        }),
+        rate: Some(Rate { bits_per_second: 8_000, queue: Duration::from_millis(1500) }),
         ..LinkModel::clean()
     };
     let (mut state, mut rng) = (LinkState::default(), Rng::new(1));
-    let fates: Vec<Fate> = (0..3)
-        .map(|_| model.carry(&mut state, &Draws::new(&mut rng), Duration::ZERO, 1000))
-        .collect();
-    let arrives = |at| Fate::Arrives {
-        at: Duration::from_secs(at),
-        again: None,
-        flipped_bit: None,
-    };
+    let fates: Vec<Fate> =
+        (0..3).map(|_| model.carry(&mut state, &Draws::new(&mut rng), Duration::ZERO, 1000)).collect();
+    let arrives = |at| Fate::Arrives { at: Duration::from_secs(at), again: None, flipped_bit: None };
     // A thousand bytes take a second; the third would have waited two.
     assert_eq!(fates, [arrives(1), arrives(2), Fate::Dropped(Why::QueueFull)]);
 }
@@ -223,29 +203,15 @@ fn a_slow_link_delays_and_then_drops() {
 #[test]
 fn a_burst_takes_everything_while_it_lasts() {
     let millis = Duration::from_millis;
-    let bursts = Some(Bursts {
-        start: 0.01,
-        length: millis(100)..millis(100),
-    });
-    let model = LinkModel {
-        bursts,
-        ..LinkModel::clean()
-    };
+    let bursts = Some(Bursts { start: 0.01, length: millis(100)..millis(100) });
+    let model = LinkModel { bursts, ..LinkModel::clean() };
     let (mut state, mut rng) = (LinkState::default(), Rng::new(1));
     let lost: Vec<bool> = (0..20_000)
         .map(|n| model.carry(&mut state, &Draws::new(&mut rng), millis(n), 100) == Fate::Dropped(Why::Burst))
         .collect();
-    let runs: Vec<usize> = lost
-        .split(|lost| !lost)
-        .map(<[bool]>::len)
-        .filter(|len| *len > 0)
-        .collect();
+    let runs: Vec<usize> = lost.split(|lost| !lost).map(<[bool]>::len).filter(|len| *len > 0).collect();
     // One packet each millisecond. Two bursts may touch, and the end may fall into one.
     let whole = &runs[..runs.len() - 1];
     assert!(whole.iter().all(|len| len % 100 == 0), "{runs:?}");
-    assert!(
-        (70..130).contains(&runs.len()),
-        "{} bursts, about 100 expected",
-        runs.len()
-    );
+    assert!((70..130).contains(&runs.len()), "{} bursts, about 100 expected", runs.len());
 }

@@ -54,10 +54,7 @@ impl Mailbox {
             return Err(());
         }
         self.under_way.insert(due, packet);
-        let is_next = self
-            .under_way
-            .first_key_value()
-            .is_some_and(|(first, _)| *first == due);
+        let is_next = self.under_way.first_key_value().is_some_and(|(first, _)| *first == due);
         Ok(if is_next { self.waker.take() } else { None })
     }
 
@@ -93,11 +90,7 @@ pub(super) enum Next {
 
 #[test]
 fn what_arrives_at_a_closed_socket_is_gone_and_what_is_under_way_is_not() {
-    let packet = |byte| Packet {
-        from: SocketAddr::from(([10, 0, 0, 1], 1)),
-        ecn: None,
-        bytes: vec![byte],
-    };
+    let packet = |byte| Packet { from: SocketAddr::from(([10, 0, 0, 1], 1)), ecn: None, bytes: vec![byte] };
     let seconds = Duration::from_secs;
     let mut mailbox = Mailbox::default();
     mailbox.transfer(Some(1), seconds(0));

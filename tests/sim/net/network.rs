@@ -45,10 +45,7 @@ impl Network {
             bindings: 0,
             sequence: 0,
         };
-        Self {
-            state: Arc::new(Mutex::new(state)),
-            started: Instant::now(),
-        }
+        Self { state: Arc::new(Mutex::new(state)), started: Instant::now() }
     }
 
     /// Binds a socket. Use concrete addresses: there is no wildcard, and port 0 is not replaced.
@@ -71,11 +68,8 @@ impl Network {
     /// nothing, and the address is free to be bound again. Inside, its endpoint fails with an I/O error.
     pub(crate) fn crash(&self, addr: SocketAddr) {
         let now = self.elapsed();
-        let waker = self
-            .lock()
-            .mailboxes
-            .get_mut(&canonical(addr))
-            .and_then(|mailbox| mailbox.transfer(None, now));
+        let waker =
+            self.lock().mailboxes.get_mut(&canonical(addr)).and_then(|mailbox| mailbox.transfer(None, now));
         wake(waker);
     }
 
@@ -98,9 +92,7 @@ impl Network {
     /// Cuts during an interval counted from now.
     pub(crate) fn cut_during(&self, cut: impl Into<Cut>, from_now: Range<Duration>) {
         let now = self.elapsed();
-        self.lock()
-            .topology
-            .cut(cut.into(), now + from_now.start..now + from_now.end);
+        self.lock().topology.cut(cut.into(), now + from_now.start..now + from_now.end);
     }
 
     /// Ends a cut.
@@ -117,10 +109,7 @@ impl Network {
     /// itself notices nothing, like a client whose NAT forgot it.
     pub(crate) fn rebind_nat(&self, real: SocketAddr, seen: SocketAddr) {
         let mut state = self.lock();
-        assert!(
-            !state.mailboxes.contains_key(&seen),
-            "{seen} is a host, not the outside of a NAT"
-        );
+        assert!(!state.mailboxes.contains_key(&seen), "{seen} is a host, not the outside of a NAT");
         state.topology.rebind_nat(real, seen);
     }
 
@@ -148,11 +137,7 @@ impl Network {
             if state.mailboxes.get(&from).and_then(Mailbox::owner) != Some(id) {
                 return; // Crashed: nothing leaves any more.
             }
-            let packet = Packet {
-                from,
-                ecn: transmit.ecn,
-                bytes: bytes.to_vec(),
-            };
+            let packet = Packet { from, ecn: transmit.ecn, bytes: bytes.to_vec() };
             let wakers = state.send(packet, to, now);
             drop(state);
             wakers.into_iter().for_each(wake);
@@ -184,9 +169,7 @@ impl Network {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("a panic here has failed the test already")
+        self.state.lock().expect("a panic here has failed the test already")
     }
 }
 
@@ -209,13 +192,7 @@ impl State {
         let draws = Draws::new(&mut self.rng);
         let (real_from, len) = (packet.from, packet.bytes.len());
         packet.from = self.topology.seen(real_from);
-        let line = Line {
-            time: now,
-            from: packet.from,
-            to,
-            len,
-            fate: Fate::Dropped(Why::NoRoute),
-        };
+        let line = Line { time: now, from: packet.from, to, len, fate: Fate::Dropped(Why::NoRoute) };
         let (fate, wakers) = match self.topology.route(real_from, to, now) {
             Ok(real_to) if self.mailboxes.contains_key(&real_to) => {
                 let fate = self.carry(real_from, real_to, &draws, now, len);
@@ -229,11 +206,7 @@ impl State {
     }
 
     fn carry(&mut self, from: SocketAddr, to: SocketAddr, draws: &Draws, now: Duration, len: usize) -> Fate {
-        let model = self
-            .models
-            .get(&from)
-            .or_else(|| self.models.get(&to))
-            .unwrap_or(&self.model);
+        let model = self.models.get(&from).or_else(|| self.models.get(&to)).unwrap_or(&self.model);
         model.carry(self.links.entry((from, to)).or_default(), draws, now, len)
     }
 
@@ -244,12 +217,7 @@ impl State {
         now: Duration,
         fate: Fate,
     ) -> (Fate, [Option<Waker>; 2]) {
-        let Fate::Arrives {
-            at,
-            again,
-            flipped_bit,
-        } = fate
-        else {
+        let Fate::Arrives { at, again, flipped_bit } = fate else {
             return (fate, [None, None]);
         };
         if let Some(bit) = flipped_bit {

@@ -26,10 +26,7 @@ impl Runtime for SimRuntime {
     }
 
     fn wrap_udp_socket(&self, _: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "a simulated world has no real sockets",
-        ))
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a simulated world has no real sockets"))
     }
 
     fn now(&self) -> Instant {

@@ -36,12 +36,7 @@ pub(super) struct SimSocket {
 
 impl SimSocket {
     pub(super) fn new(net: Network, addr: SocketAddr, id: BindingId) -> Self {
-        Self {
-            net,
-            addr,
-            id,
-            timer: Mutex::new(Box::pin(sleep_until(Instant::now()))),
-        }
+        Self { net, addr, id, timer: Mutex::new(Box::pin(sleep_until(Instant::now()))) }
     }
 
     /// Waits until a packet has arrived.
@@ -96,11 +91,7 @@ impl AsyncUdpSocket for SimSocket {
                     // Like a kernel, cut off what the buffer cannot hold.
                     let len = packet.bytes.len().min(buf.len());
                     buf[..len].copy_from_slice(&packet.bytes[..len]);
-                    *meta = RecvMeta {
-                        len,
-                        stride: len,
-                        ..self.describe(&packet)
-                    };
+                    *meta = RecvMeta { len, stride: len, ..self.describe(&packet) };
                     received += 1;
                 }
                 Poll::Ready(Err(error)) if received == 0 => return Poll::Ready(Err(error)),

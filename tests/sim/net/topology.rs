@@ -38,10 +38,7 @@ impl Cut {
             Self::Host(addr) => addr == from || addr == to,
             Self::Machine(ip) => ip == from.ip() || ip == to.ip(),
             Self::Between(a, b) => (a, b) == (from, to) || (b, a) == (from, to),
-            Self::OneWay {
-                from: source,
-                to: target,
-            } => (source, target) == (from, to),
+            Self::OneWay { from: source, to: target } => (source, target) == (from, to),
         }
     }
 }
@@ -76,10 +73,7 @@ impl Topology {
             self.real_by_seen.remove(&old);
         }
         let other = self.real_by_seen.insert(seen, real);
-        assert!(
-            other.is_none_or(|other| other == real),
-            "{seen} already is the outside of {other:?}"
-        );
+        assert!(other.is_none_or(|other| other == real), "{seen} already is the outside of {other:?}");
     }
 
     /// The address others see for `real`.
@@ -95,10 +89,7 @@ impl Topology {
             None if self.seen_by_real.contains_key(&to) => return Err(Why::NoRoute),
             None => to,
         };
-        let cut = self
-            .cuts
-            .iter()
-            .any(|(cut, during)| during.contains(&now) && cut.takes(from, real));
+        let cut = self.cuts.iter().any(|(cut, during)| during.contains(&now) && cut.takes(from, real));
         if cut { Err(Why::Cut) } else { Ok(real) }
     }
 }

@@ -37,12 +37,7 @@ pub(crate) struct Line {
 impl Trace {
     pub(super) fn new() -> Self {
         let printed = env::var_os("QUIPU_SIM_TRACE").is_some();
-        Self {
-            lines: Vec::new(),
-            packets: 0,
-            hash: Fnv(0xcbf2_9ce4_8422_2325),
-            printed,
-        }
+        Self { lines: Vec::new(), packets: 0, hash: Fnv(0xcbf2_9ce4_8422_2325), printed }
     }
 
     pub(super) fn record(&mut self, line: Line) {
@@ -59,6 +54,12 @@ impl Trace {
     /// A number that two runs share exactly when they sent the same packets at the same times with the same fates.
     pub(crate) fn hash(&self) -> u64 {
         self.hash.0
+    }
+
+    /// How many packets did not arrive, among the lines kept.
+    pub(crate) fn lost(&self) -> u64 {
+        let lost = |line: &&Line| matches!(line.fate, Fate::Dropped(_));
+        self.lines.iter().filter(lost).count() as u64
     }
 
     /// The packets sent, oldest first, up to a bound.
@@ -87,13 +88,7 @@ impl Trace {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            time,
-            from,
-            to,
-            len,
-            fate,
-        } = self;
+        let Self { time, from, to, len, fate } = self;
         write!(f, "{:.6} {from} > {to} {len} bytes {fate}", time.as_secs_f64())
     }
 }
@@ -118,11 +113,7 @@ fn the_first_difference_is_shown() {
         from: SocketAddr::from(([10, 0, 0, 1], 1)),
         to: SocketAddr::from(([10, 0, 0, 2], 2)),
         len,
-        fate: Fate::Arrives {
-            at: Duration::from_millis(1520),
-            again: None,
-            flipped_bit: None,
-        },
+        fate: Fate::Arrives { at: Duration::from_millis(1520), again: None, flipped_bit: None },
     };
     let (mut first, mut second) = (Trace::new(), Trace::new());
     first.record(line(100));

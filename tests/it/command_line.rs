@@ -1,0 +1,15 @@
+//! The command line as people and scripts meet it: the real binaries, whole flows, exit codes and texts.
+//!
+//! ```text
+//!   talking      conversations, rooms, people          getting_in   invites and everything wrong with them
+//!   sending      ids, the outbox, pipes, odd input     keeping_out  devices, members, locked profiles
+//!   shapes       what --json prints
+//! ```
+//!
+//! What a command prints in detail is tested where it is made, in `client/src/cli`; here it is whether it works.
+
+mod getting_in;
+mod keeping_out;
+mod sending;
+mod shapes;
+mod talking;
