@@ -92,7 +92,7 @@ impl Rooms {
     /// Opens a room for reading.
     ///
     /// # Errors
-    /// As [`rules::may_read`].
+    /// [`Code::NOT_FOUND`] when the room is hidden from the asker, [`Code::FORBIDDEN`] when they are no member.
     pub async fn subscribe(&self, who: &Authenticated, ask: &SubscribeRoom) -> Result<OpenedRoom, Refusal> {
         // Attached first: a departure while we look is seen by the subscription.
         let mut subscription = Subscription::attach(&self.live, &self.storage, ask.room, who.user());
@@ -115,7 +115,7 @@ impl Rooms {
     /// Moves the asker's marker forward. Never back; asking again is harmless.
     ///
     /// # Errors
-    /// As [`rules::may_read`].
+    /// [`Code::NOT_FOUND`] when the room is hidden from the asker, [`Code::FORBIDDEN`] when they are no member.
     pub async fn mark_read(&self, who: &Authenticated, ask: MarkRead) -> Result<Seq, Refusal> {
         let asker = who.clone();
         let job = self.storage.write(move |store| {

@@ -51,7 +51,7 @@ impl Rooms {
     /// Members of a room the asker may read, a page by id.
     ///
     /// # Errors
-    /// As [`rules::may_read`].
+    /// [`Code::NOT_FOUND`] when the room is hidden from the asker, [`Code::FORBIDDEN`] when they are no member.
     pub async fn members(&self, who: &Authenticated, ask: ListMembers) -> Result<Members, Refusal> {
         let who = who.clone();
         let question = self.storage().read(move |store| {
