@@ -84,8 +84,8 @@ pub struct Limits {
     pub room_publish_per_second: u32,
     /// Connections one device may have. Default 2: one in use, one about to replace it. 1 to 16.
     pub connections_per_device: u32,
-    /// Connections that have not yet said who they are, in all. Default 1000, 1 to 100000. Above half of it, newcomers must
-    /// first prove their address.
+    /// Connections that have not yet said who they are, in all. Default 1000, 1 to 100000. Above half of it, and
+    /// in any case above half of the handshakes we make at once, newcomers must first prove their address.
     pub unauthenticated_max: u32,
     /// The same from one IPv4 address or IPv6 /64. Default 16, 1 to 10000 and not above `unauthenticated_max`. Many people
     /// may share one address.
@@ -194,6 +194,25 @@ mod tests {
 
     fn flags(arguments: &[&str]) -> Result<Flags, clap::Error> {
         Flags::try_parse_from([&["quipu-server"], arguments].concat())
+    }
+
+    /// The operator's guide says what the code does.
+    #[test]
+    fn the_guide_lists_the_defaults() {
+        let guide = include_str!("../docs/OPERATING.md");
+        let limits = Limits::default();
+        for (key, default) in [
+            ("publish_per_second", limits.publish_per_second),
+            ("publish_burst", limits.publish_burst),
+            ("room_publish_per_second", limits.room_publish_per_second),
+            ("connections_per_device", limits.connections_per_device),
+            ("unauthenticated_max", limits.unauthenticated_max),
+            ("unauthenticated_per_prefix_max", limits.unauthenticated_per_prefix_max),
+        ] {
+            assert!(guide.contains(&format!("| `[limits] {key}` | {default} |")), "{key} is {default}");
+        }
+        let proven_from = crate::limits::HANDSHAKES_MAX / 2;
+        assert!(guide.contains(&format!("above {proven_from}, they must prove their address")));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! chain = "/etc/chat/fullchain.pem"
 //! key = "/etc/chat/key.pem"
 //! [limits]
-//! publish_per_second = 5
+//! publish_per_second = 20
 //! ```
 //!
 //! Every key may be left out, but a key that is not known is an error: it is a mistyped one.
