@@ -14,7 +14,7 @@ use quipu_protocol::request::Visibility;
 use quipu_protocol::{Blob, Cursor, DeviceId, Ext, Incarnation, Kind, MessageId, RoomId, Seq, UserId};
 use quipu_server::store::memory::MemoryStore;
 use quipu_server::store::sqlite::SqliteStore;
-use quipu_server::store::{Blocking, Fresh, NewEntry, Observer, RoomRow, Storage, Store};
+use quipu_server::store::{Blocking, Effect, NewEntry, Observer, RoomRow, Storage, Store};
 use tokio::time::Instant;
 
 const BODY_BYTES: usize = 200;
@@ -23,7 +23,7 @@ const MEASURED: Duration = Duration::from_millis(1_500);
 struct Nobody;
 
 impl Observer for Nobody {
-    fn committed(&self, _entries: &[Fresh]) {}
+    fn committed(&self, _entries: &[Effect]) {}
 }
 
 #[tokio::main]

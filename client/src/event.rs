@@ -30,7 +30,7 @@ pub enum Event {
         /// Its place: give it back to [`crate::OpenFrom::Cursor`] to continue behind it.
         cursor: Cursor,
         /// The entry.
-        entry: Entry,
+        entry: Box<Entry>,
     },
     /// Entries of an open room that are not told one by one; history has them unless the reason says otherwise.
     Gap {

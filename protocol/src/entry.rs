@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{Message, messages};
 use crate::id::{DeviceId, MessageId, RoomId, Seq, UserId};
-use crate::limits::{BODY_BYTES_MAX, MENTIONS_MAX};
-use crate::name::{Nickname, RoomName, Topic};
-use crate::wire::{Blob, List, wire_array, wire_map};
+use crate::limits::{
+    BODY_BYTES_MAX, FILES_MAX, MEDIA_TYPE_BYTES_MAX, MENTIONS_MAX, NICKNAME_BYTES_MAX, TEXT_BYTES_MAX,
+};
+use crate::name::{FileName, Nickname, RoomName, Topic};
+use crate::wire::{Blob, List, Text, wire_array, wire_map};
 
 /// What an entry is. Unknown kinds are kept, counted as they say, and shown as "unsupported", never dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,8 +23,20 @@ use crate::wire::{Blob, List, wire_array, wire_map};
 pub struct Kind(pub u64);
 
 impl Kind {
-    /// A message; the body is UTF-8 text.
+    /// A message; the body is UTF-8 text, which may be empty when there are files.
     pub const TEXT: Self = Self(0);
+    /// The target reads differently from now on; the body is its new text.
+    pub const EDIT: Self = Self(1);
+    /// The target is gone: its body is erased wherever it was kept. The body may give a reason.
+    pub const REDACTION: Self = Self(2);
+    /// A reaction to the target; the body is an emoji or a short word.
+    pub const REACTION: Self = Self(3);
+    /// Takes the author's own reaction with this body back.
+    pub const UNREACTION: Self = Self(4);
+    /// The target is pinned.
+    pub const PIN: Self = Self(5);
+    /// It is pinned no longer.
+    pub const UNPIN: Self = Self(6);
     /// The room came to be; the body is a [`Created`].
     pub const CREATED: Self = Self(16);
     /// Someone's membership changed; the body is a [`MemberChange`].
@@ -34,7 +48,12 @@ impl Kind {
 
     /// Whether a client may publish this kind; all others are made by the server alone.
     pub const fn is_publishable(self) -> bool {
-        self.0 == Self::TEXT.0
+        self.0 <= Self::UNPIN.0
+    }
+
+    /// Whether an entry of this kind is about another one, its [`Ext::target`].
+    pub const fn has_target(self) -> bool {
+        Self::EDIT.0 <= self.0 && self.0 <= Self::UNPIN.0
     }
 
     /// Whether an entry of this kind makes a room unread for those who have not seen it: what people say does,
@@ -58,16 +77,99 @@ wire_map! {
             3 => if_epoch: u64,
             /// People this message calls.
             4 => mentions: List<UserId, MENTIONS_MAX>,
-            /// First entry of the thread. Reserved.
+            /// First entry of the thread.
             5 => thread_root: Seq,
-            /// When the entry shall vanish, unix milliseconds. Reserved.
+            /// When the entry shall vanish, unix milliseconds.
             6 => expires_ms: u64,
             /// Epoch of the encrypted group the body belongs to. Reserved.
             7 => epoch: u64,
             /// SHA-256 of the entry before, for logs that prove their order. Reserved.
             8 => previous_hash: Blob<32>,
+            /// The entry this one is about, where its kind has one.
+            9 => target: Seq,
+            /// Files that belong to the message.
+            10 => files: List<FileRef, FILES_MAX>,
+            /// Why it was done, for people.
+            11 => reason: Text<TEXT_BYTES_MAX>,
+            /// True: the message calls everybody in the room.
+            12 => mentions_room: bool,
+            /// Where it came from, when it was brought here from elsewhere.
+            13 => origin: Origin,
+            /// Who changed the text last, and when. Only the server says so.
+            14 => edited: Edited,
+            /// Why there is no body any more. Only the server says so.
+            15 => erased: Erasure,
         }
     }
+}
+
+impl Ext {
+    /// Whether a draft uses what is not there yet, or what is the server's to say.
+    pub fn is_presumptuous(&self) -> bool {
+        self.if_epoch.is_some()
+            || self.epoch.is_some()
+            || self.previous_hash.is_some()
+            || self.edited.is_some()
+            || self.erased.is_some()
+    }
+}
+
+wire_map! {
+    /// A file as a message refers to it. What it says of the content is the author's word but for hash and size.
+    pub struct FileRef {
+        required {
+            /// SHA-256 of the content.
+            1 => hash: Blob<32>,
+            /// Size of the content, bytes.
+            2 => size: u64,
+            /// What it is called: data, never a path.
+            3 => name: FileName,
+            /// Its media type, as `image/png`.
+            4 => media_type: Text<MEDIA_TYPE_BYTES_MAX>,
+        }
+        optional {
+            /// Width of a picture, pixels.
+            5 => width: u64,
+            /// Height of a picture, pixels.
+            6 => height: u64,
+        }
+    }
+}
+
+wire_array! {
+    /// What an entry was before it was brought here: data, which proves nothing.
+    pub struct Origin {
+        /// When it was said there, unix milliseconds.
+        at_ms: u64,
+        /// Who said it there.
+        author: Text<NICKNAME_BYTES_MAX>,
+    }
+}
+
+wire_array! {
+    /// The last change of an entry's text.
+    pub struct Edited {
+        /// Who made it.
+        by: UserId,
+        /// When, unix milliseconds.
+        at_ms: u64,
+    }
+}
+
+/// Why the body of an entry is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Erasure(pub u64);
+
+impl Erasure {
+    /// Its author took it back.
+    pub const RETRACTED: Self = Self(1);
+    /// Somebody with the right to do so removed it.
+    pub const REMOVED: Self = Self(2);
+    /// Its time was over.
+    pub const EXPIRED: Self = Self(3);
+    /// Everything its author wrote was removed.
+    pub const AUTHOR_REMOVED: Self = Self(4);
 }
 
 wire_array! {
@@ -109,9 +211,14 @@ wire_array! {
 }
 
 impl Entry {
-    /// The body as text, when it is a message in UTF-8.
+    /// Whether its body is still there.
+    pub fn is_erased(&self) -> bool {
+        self.ext.erased.is_some()
+    }
+
+    /// The body as text, when it is a message in UTF-8 that was not erased.
     pub fn text(&self) -> Option<&str> {
-        (self.kind == Kind::TEXT).then(|| std::str::from_utf8(&self.body).ok()).flatten()
+        (self.kind == Kind::TEXT && !self.is_erased()).then(|| std::str::from_utf8(&self.body).ok()).flatten()
     }
 
     /// The frame that disk and readers share.
@@ -171,7 +278,7 @@ wire_array! {
 mod tests {
     use super::*;
     use crate::cbor;
-    use crate::limits::{ENTRY_OVERHEAD_BYTES_MAX, FRAME_BYTES_MAX};
+    use crate::limits::{ENTRY_OVERHEAD_BYTES_MAX, FILE_NAME_BYTES_MAX, FRAME_BYTES_MAX};
 
     #[test]
     fn the_largest_entry_fits_its_bounds() {
@@ -192,6 +299,16 @@ mod tests {
                 expires_ms: Some(u64::MAX),
                 epoch: Some(u64::MAX),
                 previous_hash: Some(Blob::new(vec![5; 32]).unwrap()),
+                target: Some(Seq(u64::MAX)),
+                files: Some(List::new(vec![file(); FILES_MAX]).unwrap()),
+                reason: Some(Text::new("r".repeat(TEXT_BYTES_MAX)).unwrap()),
+                mentions_room: Some(true),
+                origin: Some(Origin {
+                    at_ms: u64::MAX,
+                    author: Text::new("o".repeat(NICKNAME_BYTES_MAX)).unwrap(),
+                }),
+                edited: Some(Edited { by: UserId::from_bytes([6; 16]), at_ms: u64::MAX }),
+                erased: Some(Erasure(u64::MAX)),
             },
         };
         let payload = cbor::encode(&entry);
@@ -199,6 +316,17 @@ mod tests {
             payload.len() <= BODY_BYTES_MAX + ENTRY_OVERHEAD_BYTES_MAX && payload.len() <= FRAME_BYTES_MAX
         );
         assert_eq!(cbor::decode::<Entry>(&payload, "Entry"), Ok(entry));
+    }
+
+    fn file() -> FileRef {
+        FileRef {
+            hash: Blob::new(vec![7; 32]).unwrap(),
+            size: u64::MAX,
+            name: "f".repeat(FILE_NAME_BYTES_MAX).parse().unwrap(),
+            media_type: Text::new("m".repeat(MEDIA_TYPE_BYTES_MAX)).unwrap(),
+            width: Some(u64::MAX),
+            height: Some(u64::MAX),
+        }
     }
 
     #[test]

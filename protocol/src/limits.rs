@@ -7,7 +7,7 @@ pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// Largest body of an entry, in bytes: several screens of text.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// All of an entry that is not its body, in bytes: ids, numbers and a full [`crate::Ext`].
-pub const ENTRY_OVERHEAD_BYTES_MAX: usize = 2 * 1024;
+pub const ENTRY_OVERHEAD_BYTES_MAX: usize = 4 * 1024;
 /// Largest datagram payload, in bytes: it must fit the smallest QUIC packet (RFC 9000 section 14.1).
 pub const DATAGRAM_BYTES_MAX: usize = 1_100;
 
@@ -38,6 +38,12 @@ pub const HEADS_MAX: usize = 64;
 pub const PRESENCE_MAX: usize = 256;
 /// People mentioned in one message.
 pub const MENTIONS_MAX: usize = 32;
+/// Files of one message.
+pub const FILES_MAX: usize = 8;
+/// Longest name of a file, in bytes.
+pub const FILE_NAME_BYTES_MAX: usize = 128;
+/// Longest media type, in bytes.
+pub const MEDIA_TYPE_BYTES_MAX: usize = 64;
 /// Feature ids in a Hello.
 pub const FEATURES_MAX: usize = 64;
 

@@ -8,7 +8,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{DEVICE_NAME_BYTES_MAX, NICKNAME_BYTES_MAX, ROOM_NAME_BYTES_MAX, TOPIC_BYTES_MAX};
+use crate::limits::{
+    DEVICE_NAME_BYTES_MAX, FILE_NAME_BYTES_MAX, NICKNAME_BYTES_MAX, ROOM_NAME_BYTES_MAX, TOPIC_BYTES_MAX,
+};
 
 /// A name outside its rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +74,10 @@ name! {
     /// What a room is about.
     Topic, "a topic", "at most 512 bytes of text without control characters",
         TOPIC_BYTES_MAX, is_plain;
+    /// What a file is called. It is shown, and offered when the file is kept; it is never a path.
+    FileName, "a file name", "1 to 128 bytes of text without control characters, `/` or `\\`, and not only dots",
+        FILE_NAME_BYTES_MAX,
+        |text| is_plain(text) && !text.contains(['/', '\\']) && text.chars().any(|char| char != '.' && char != ' ');
 }
 
 impl Nickname {
@@ -111,6 +117,16 @@ mod tests {
         let folded = |text: &str| text.parse::<Nickname>().map(|name| name.folded());
         assert_eq!(folded("Maria.K"), folded("maria.k"));
         assert!(folded("ada\u{202e}").is_err() && folded("аda").is_err() && folded(" ada").is_err());
+    }
+
+    #[test]
+    fn file_names_are_no_paths() {
+        for good in ["a", "Übersicht 2026.pdf", ".profile", "…"] {
+            assert!(good.parse::<FileName>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", " ", "a/b", "..\\a", "a\u{0}", "cod.exe\u{202e}gpj", &"x".repeat(129)] {
+            assert!(bad.parse::<FileName>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -152,7 +152,10 @@ fn words_are_those_of_the_code() {
     let pairs = |named: &[(u64, &str)]| -> BTreeSet<(u64, String)> {
         named.iter().map(|(number, name)| (*number, (*name).to_owned())).collect()
     };
-    assert_eq!(numbered(&["Kind", "Name", "Body"]), pairs(&named!(Kind: TEXT, CREATED, MEMBER)));
+    assert_eq!(
+        numbered(&["Kind", "Name", "Body"]),
+        pairs(&named!(Kind: TEXT, EDIT, REDACTION, REACTION, UNREACTION, PIN, UNPIN, CREATED, MEMBER))
+    );
     let gaps = named!(GapReason: BACKLOG, INCARNATION, RETENTION);
     let ends = named!(EndReason: SHUTDOWN, LEFT, REMOVED);
     for ((row, gap), end) in rows(&["Reason", "Gap", "End"]).iter().zip(gaps).zip(ends) {
@@ -186,6 +189,9 @@ fn limits_are_those_of_the_code() {
         HEADS_MAX,
         PRESENCE_MAX,
         MENTIONS_MAX,
+        FILES_MAX,
+        FILE_NAME_BYTES_MAX,
+        MEDIA_TYPE_BYTES_MAX,
         FEATURES_MAX,
         ROOM_NAME_BYTES_MAX,
         NICKNAME_BYTES_MAX,

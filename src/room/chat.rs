@@ -136,19 +136,22 @@ impl Rooms {
 
 /// What can be judged without the log.
 fn check(draft: &Draft) -> Result<(), Refusal> {
-    if !draft.kind.is_publishable() {
+    if draft.kind != Kind::TEXT {
         return Err(Refusal::because(
             Code::UNSUPPORTED,
             format!("entries of kind {} are not published", draft.kind.0),
         ));
     }
-    let reserved = draft.ext.if_epoch.is_some()
-        || draft.ext.thread_root.is_some()
-        || draft.ext.expires_ms.is_some()
-        || draft.ext.epoch.is_some()
-        || draft.ext.previous_hash.is_some();
-    if reserved {
-        return Err(Refusal::because(Code::UNSUPPORTED, "the draft uses a reserved field"));
+    let ext = &draft.ext;
+    let not_yet = ext.thread_root.is_some()
+        || ext.expires_ms.is_some()
+        || ext.target.is_some()
+        || ext.files.is_some()
+        || ext.reason.is_some()
+        || ext.mentions_room.is_some()
+        || ext.origin.is_some();
+    if ext.is_presumptuous() || not_yet {
+        return Err(Refusal::because(Code::UNSUPPORTED, "the draft uses a field that is not for it"));
     }
     if draft.kind == Kind::TEXT && (draft.body.is_empty() || std::str::from_utf8(&draft.body).is_err()) {
         return Err(Refusal::because(Code::BAD_REQUEST, "a message is text in utf-8 and not empty"));

@@ -23,7 +23,7 @@ use super::inbox::Inbox;
 use super::people::People;
 use super::tail::Tail;
 use crate::limits::{PRESENCE_MEMBERS_MAX, TYPING_QUEUE};
-use crate::store::{Fresh, Observer};
+use crate::store::{Effect, Fresh, Observer};
 
 /// Rooms with readers, and inboxes.
 #[derive(Default)]
@@ -57,6 +57,17 @@ struct Reader {
 }
 
 impl State {
+    fn append(&mut self, entry: &Fresh) {
+        self.tail.push(entry.seq, entry.frame.clone());
+        self.observed = self.observed.max(entry.seq);
+        let Some((user, membership)) = entry.membership else { return };
+        let gone = membership.is_none_or(|state| state.membership != MembershipState::JOINED);
+        if let Some(reader) = self.readers.get_mut(&user).filter(|_| gone) {
+            let reason = if entry.author == Some(user) { EndReason::LEFT } else { EndReason::REMOVED };
+            reader.gone = Some((entry.seq, reason));
+        }
+    }
+
     /// Where and how this account ceased to be a member, if it did since it began to read.
     pub(super) fn gone(&self, user: UserId) -> Option<(Seq, EndReason)> {
         self.readers.get(&user).and_then(|reader| reader.gone)
@@ -158,20 +169,20 @@ impl Live {
 }
 
 impl Observer for Live {
-    fn committed(&self, entries: &[Fresh]) {
-        for run in entries.chunk_by(|one, next| one.room == next.room) {
-            let Some(last) = run.last() else { continue };
-            let live = lock(&self.rooms).get(&last.room).cloned();
+    fn committed(&self, effects: &[Effect]) {
+        for run in effects.chunk_by(|one, next| one.room() == next.room()) {
+            let Some(room) = run.first().map(Effect::room) else { continue };
+            let live = lock(&self.rooms).get(&room).cloned();
             if let Some(live) = live {
-                live.push(run);
+                live.take(run);
             }
             let mut people = lock(&self.people);
-            for inbox in people.following(last.room) {
-                inbox.head_changed(last.room, false);
+            for inbox in people.following(room) {
+                inbox.head_changed(room, false);
             }
-            for (user, state) in run.iter().filter_map(|entry| entry.membership) {
+            for (user, state) in run.iter().filter_map(|effect| effect.appended()?.membership) {
                 let joined = state.is_some_and(|state| state.membership == MembershipState::JOINED);
-                people.membership_changed(last.room, user, joined);
+                people.membership_changed(room, user, joined);
             }
         }
     }
@@ -179,20 +190,14 @@ impl Observer for Live {
 
 impl LiveRoom {
     /// One wake-up for a whole run, so that a reader is given it in one write.
-    fn push(&self, run: &[Fresh]) {
+    fn take(&self, run: &[Effect]) {
         let mut state = lock(&self.state);
-        for entry in run {
-            state.tail.push(entry.seq, entry.frame.clone());
-            let Some((user, membership)) = entry.membership else {
-                continue;
-            };
-            let gone = membership.is_none_or(|state| state.membership != MembershipState::JOINED);
-            if let Some(reader) = state.readers.get_mut(&user).filter(|_| gone) {
-                let reason = if entry.author == Some(user) { EndReason::LEFT } else { EndReason::REMOVED };
-                reader.gone = Some((entry.seq, reason));
+        for effect in run {
+            match effect {
+                Effect::Appended(entry) => state.append(entry),
+                Effect::Rewritten { seq, frame, .. } => state.tail.replace(*seq, frame.clone()),
             }
         }
-        state.observed = run.last().map_or(state.observed, |entry| entry.seq.max(state.observed));
         drop(state);
         self.appended.notify_waiters();
     }

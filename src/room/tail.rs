@@ -57,6 +57,16 @@ impl Tail {
         }
     }
 
+    /// Lets an entry read differently, if it is in memory. Whoever was given the old frame is told by another entry.
+    pub fn replace(&mut self, seq: Seq, frame: Bytes) {
+        let Some(behind) = self.last.0.checked_sub(seq.0) else { return };
+        let Some(at) = (self.frames.len() as u64).checked_sub(behind + 1) else { return };
+        if let Some(kept) = self.frames.get_mut(at as usize) {
+            self.bytes = self.bytes - kept.len() + frame.len();
+            *kept = frame;
+        }
+    }
+
     /// Up to a batch of what follows `cursor`.
     pub fn read(&self, cursor: Seq) -> Found {
         if cursor >= self.last {
@@ -110,6 +120,18 @@ mod tests {
         tail.push(Seq(6), frame(6));
         assert_eq!(tail.read(Seq(5)), Found::Frames(vec![frame(6)]));
         assert_eq!(tail.read(Seq(3)), Found::Older);
+    }
+
+    #[test]
+    fn an_entry_reads_differently_at_its_place() {
+        let mut tail = tail(5..=7);
+        tail.replace(Seq(6), frame(66));
+        for elsewhere in [0, 4, 8, u64::MAX] {
+            tail.replace(Seq(elsewhere), frame(0));
+        }
+        assert_eq!(tail.read(Seq(4)), Found::Frames(vec![frame(5), frame(66), frame(7)]));
+        tail.replace(Seq(6), Bytes::new());
+        assert_eq!(tail.bytes, 16);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::auth::Authenticated;
 use crate::limits::TAIL_ENTRIES_MAX;
 use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
-use crate::store::{Blocking, Fresh, Lane, Observer, Storage, UserRow};
+use crate::store::{Blocking, Effect, Lane, Observer, Storage, UserRow};
 
 mod membership;
 
@@ -24,13 +24,13 @@ struct World {
 }
 
 /// Keeps what was committed from the living rooms until it is told otherwise.
-struct Late(Arc<Live>, std::sync::Mutex<Option<Vec<Fresh>>>);
+struct Late(Arc<Live>, std::sync::Mutex<Option<Vec<Effect>>>);
 
 impl Observer for Late {
-    fn committed(&self, entries: &[Fresh]) {
+    fn committed(&self, effects: &[Effect]) {
         match &mut *self.1.lock().unwrap() {
-            Some(kept) => kept.extend_from_slice(entries),
-            None => self.0.committed(entries),
+            Some(kept) => kept.extend_from_slice(effects),
+            None => self.0.committed(effects),
         }
     }
 }

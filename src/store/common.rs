@@ -1,10 +1,10 @@
 //! What every store does alike: how an entry is made, and how a member stands to a log.
 
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{Entry, Ext, Seq, cbor};
+use quipu_protocol::{Entry, Ext, FrameDecoder, Seq, cbor};
 use ring::digest::{Context, SHA256};
 
-use super::{MemberRow, MemberState, NewEntry};
+use super::{MemberRow, MemberState, NewEntry, StoreError};
 
 /// The entry at this place. Conditions have done their work and are left out.
 pub(super) fn entry(new: &NewEntry, seq: Seq, at_ms: u64) -> Entry {
@@ -18,6 +18,14 @@ pub(super) fn entry(new: &NewEntry, seq: Seq, at_ms: u64) -> Entry {
         body: new.body.clone(),
         ext: lasting(&new.ext),
     }
+}
+
+/// An entry from its stored frame.
+pub(super) fn decoded(frame: &[u8]) -> Result<Entry, StoreError> {
+    let mut decoder = FrameDecoder::default();
+    decoder.feed(frame);
+    let entry = decoder.next_frame().ok().flatten().and_then(|frame| frame.decode().ok());
+    entry.ok_or_else(|| StoreError::Damaged(format!("{} bytes of a log are no entry", frame.len())))
 }
 
 /// SHA-256 of what a message says: a retry has the same, another message under the same id has not.
@@ -70,7 +78,7 @@ impl Standing {
         Self { row: MemberRow { state, marker }, marker_nth, own_after: 0 }
     }
 
-    /// Countable entries after the marker that others wrote.
+    /// Countable entries after the marker that others wrote, those among them that were erased included.
     pub(super) fn unread(&self, countable: u64) -> u64 {
         countable.saturating_sub(self.marker_nth).saturating_sub(self.own_after)
     }

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
     use crate::store::memory::MemoryStore;
     use crate::store::{
-        Blocking, CommitError, Fresh, Observer, Reads, Storage, Store, StoreError, WriteError, Writes,
+        Blocking, CommitError, Effect, Observer, Reads, Storage, Store, StoreError, WriteError, Writes,
     };
 
     /// Fails its first commit.
@@ -38,7 +38,7 @@ mod tests {
             self.0.reader()
         }
 
-        fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, CommitError> {
+        fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Effect>, CommitError> {
             if std::mem::replace(&mut self.1, false) {
                 return Err(CommitError::Undone(StoreError::Full));
             }
@@ -49,7 +49,7 @@ mod tests {
     struct Nobody;
 
     impl Observer for Nobody {
-        fn committed(&self, _: &[Fresh]) {}
+        fn committed(&self, _: &[Effect]) {}
     }
 
     #[tokio::test]

@@ -29,8 +29,9 @@ pub use rows::*;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
 
 use bytes::Bytes;
+use quipu_protocol::entry::Erasure;
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{DeviceId, InviteId, MessageId, RoomId, RoomName, Seq, UserId};
+use quipu_protocol::{DeviceId, Entry, InviteId, Kind, MessageId, RoomId, RoomName, Seq, UserId};
 
 /// An implementation of the log of record. Its calls block; [`Storage`] keeps them off the async threads.
 pub trait Store: Send + 'static {
@@ -40,12 +41,12 @@ pub trait Store: Send + 'static {
     /// When the store cannot be opened once more.
     fn reader(&self) -> Result<Box<dyn Reads>, StoreError>;
 
-    /// Runs `work` in one transaction and makes it durable; gives back the entries it appended, in order.
+    /// Runs `work` in one transaction and makes it durable; gives back what it did to the logs, in order.
     ///
     /// # Errors
     /// Then nothing of `work` happened, unless the error says that the outcome is unknown. A store whose disk
     /// failed to make a batch durable commits nothing more until it has proved that the disk works again.
-    fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, CommitError>;
+    fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Effect>, CommitError>;
 }
 
 /// What can be asked of the store.
@@ -108,6 +109,18 @@ pub trait Reads: Send {
         bytes_max: usize,
     ) -> Result<Vec<StoredEntry>, StoreError>;
 
+    /// One entry as it reads now; none when it is not there.
+    fn entry(&self, room: RoomId, seq: Seq) -> Result<Option<Entry>, StoreError>;
+    /// Positions of the entries of this kind about `target`, ascending, behind `after`, at most `limit`.
+    fn about(
+        &self,
+        room: RoomId,
+        target: Seq,
+        kind: Kind,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Seq>, StoreError>;
+
     /// An account.
     fn user(&self, user: UserId) -> Result<Option<UserRow>, StoreError>;
     /// The account whose nickname folds to `folded`.
@@ -148,6 +161,12 @@ pub trait Writes: Reads {
     /// What `append` would say of an entry whose message id its author has used in this room: `None` when they
     /// have not. It changes nothing.
     fn find(&self, new: &NewEntry) -> Result<Option<Appended>, StoreError>;
+    /// Lets an entry read differently: its body and its ext are those of `entry`, everything else stays. What else
+    /// was kept of its content follows.
+    fn rewrite(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError>;
+    /// Erases the body of an entry and of all its edits, everywhere it was kept, and what makes it countable: nobody
+    /// has it unread any more. False when there was nothing to erase.
+    fn erase(&mut self, room: RoomId, seq: Seq, why: Erasure) -> Result<bool, StoreError>;
     /// Writes a new room. Its id, its name and its pair of people are free, the caller has looked.
     fn insert_room(&mut self, room: &RoomRow) -> Result<(), StoreError>;
     /// Sets or removes a membership; keeps the room's number of joined members. A new joined member's marker is
@@ -186,6 +205,40 @@ pub struct Placed {
     pub at: quipu_protocol::Cursor,
     /// When it was taken, unix milliseconds.
     pub at_ms: u64,
+}
+
+/// What a batch made durable, in the order in which it happened.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// An entry has its place.
+    Appended(Fresh),
+    /// An entry reads differently from now on, at its old place.
+    Rewritten {
+        /// Its room.
+        room: RoomId,
+        /// Its position.
+        seq: Seq,
+        /// The whole Entry frame, in a buffer of its own.
+        frame: Bytes,
+    },
+}
+
+impl Effect {
+    /// The room in which it happened.
+    pub fn room(&self) -> RoomId {
+        match self {
+            Self::Appended(fresh) => fresh.room,
+            Self::Rewritten { room, .. } => *room,
+        }
+    }
+
+    /// The entry that was appended, if that is what happened.
+    pub fn appended(&self) -> Option<&Fresh> {
+        match self {
+            Self::Appended(fresh) => Some(fresh),
+            Self::Rewritten { .. } => None,
+        }
+    }
 }
 
 /// An entry that a batch made durable.
@@ -275,7 +328,7 @@ pub struct NewEntry {
     /// What the author calls it: the key of deduplication, together with room and author.
     pub message: Option<MessageId>,
     /// What it is.
-    pub kind: quipu_protocol::Kind,
+    pub kind: Kind,
     /// What it says.
     pub body: quipu_protocol::Blob<{ quipu_protocol::limits::BODY_BYTES_MAX }>,
     /// What else, without the conditions.

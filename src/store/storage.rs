@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::lane::Lane;
 use super::readers::Readers;
 use super::writer::{Work, Writer, ticket};
-use super::{Fresh, Reads, Store, StoreError, Writes};
+use super::{Effect, Reads, Store, StoreError, Writes};
 
 /// Jobs that wait for the writer. It is also what they may cost: each holds at most one body of 16 KiB.
 pub const JOBS_QUEUED_MAX: usize = 4_096;
@@ -41,10 +41,10 @@ pub enum Blocking {
     Slow(Duration),
 }
 
-/// Sees every batch of entries after it is durable and before its authors are told.
+/// Sees what every batch did to the logs, after it is durable and before its authors are told.
 pub trait Observer: Send + Sync + 'static {
-    /// Entries in the order of their positions. Must not block.
-    fn committed(&self, entries: &[Fresh]);
+    /// Effects in their order. Must not block.
+    fn committed(&self, effects: &[Effect]);
 }
 
 /// Why a job did not happen.

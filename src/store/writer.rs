@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::storage::{BATCH_JOBS_MAX, Blocking, Observer, WriteError};
-use super::{CommitError, Fresh, Lane, Store, StoreError, Writes};
+use super::{CommitError, Effect, Lane, Store, StoreError, Writes};
 
 /// A job in the queue, whatever its answer's type.
 pub(super) trait Work: Send {
@@ -142,10 +142,10 @@ impl Writer {
                 tokio::task::spawn_blocking(commit).await.ok()?
             }
         };
-        if let Ok(fresh) = &committed
-            && !fresh.is_empty()
+        if let Ok(effects) = &committed
+            && !effects.is_empty()
         {
-            observer.committed(fresh);
+            observer.committed(effects);
         }
         let outcome = committed.map(drop);
         for work in batch {
@@ -155,7 +155,7 @@ impl Writer {
     }
 }
 
-fn commit(store: &mut dyn Store, mut batch: Batch) -> (Batch, Result<Vec<Fresh>, CommitError>) {
+fn commit(store: &mut dyn Store, mut batch: Batch) -> (Batch, Result<Vec<Effect>, CommitError>) {
     let mut work = |writes: &mut dyn Writes| batch.iter_mut().for_each(|work| work.run(writes));
     // Jobs catch their own panics; one in the store itself leaves the outcome open.
     let committed = catch_unwind(AssertUnwindSafe(|| store.commit(&mut work)))

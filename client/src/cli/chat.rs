@@ -197,7 +197,7 @@ impl<'a> Chat<'a> {
 
     async fn happened(&mut self, events: Vec<Numbered>, out: &mut Out) -> Result<(), Failure> {
         let entries = events.iter().filter_map(|numbered| match &numbered.event {
-            Event::Entry { entry, .. } => Some(entry),
+            Event::Entry { entry, .. } => Some(&**entry),
             _ => None,
         });
         entry::fetch_names(&mut self.names, &self.session.client, entries).await;

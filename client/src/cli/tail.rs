@@ -131,7 +131,7 @@ impl<'a> Tailing<'a> {
             let events = self.session.client.next_events(EVENTS_MAX, self.pause()).await;
             self.give_up_if_cut_off()?;
             let entries = events.iter().filter_map(|numbered| match &numbered.event {
-                Event::Entry { entry, .. } => Some(entry),
+                Event::Entry { entry, .. } => Some(&**entry),
                 _ => None,
             });
             entry::fetch_names(&mut self.names, &self.session.client, entries).await;

@@ -214,7 +214,7 @@ impl Follower {
         let kept = batch.iter().map(|(entry, payload)| (entry.seq, payload.clone())).collect();
         let events = batch.into_iter().map(|(entry, _)| {
             let cursor = Cursor { incarnation, seq: entry.seq };
-            Event::Entry { room, cursor, entry }
+            Event::Entry { room, cursor, entry: Box::new(entry) }
         });
         self.tell(self.at(last), kept, events.collect()).await
     }

@@ -1,14 +1,14 @@
 //! Samples of what goes into a room's log and comes out of it: PUBLISH, ROOM, INBOX, datagrams.
 
 use quipu_protocol::datagram::Typing;
-use quipu_protocol::entry::{Change, Created, MemberChange};
+use quipu_protocol::entry::{Change, Created, Edited, Erasure, FileRef, MemberChange, Origin};
 use quipu_protocol::inbox::{
     Head, HeadExt, Heads, InboxReady, Membership, PersonPresence, Presence, PresenceState,
 };
 use quipu_protocol::publish::{Ack, Refused};
 use quipu_protocol::request::{RoomRole, Visibility};
 use quipu_protocol::room::{CaughtUp, End, EndReason, Gap, GapReason, Opened, Snapshot};
-use quipu_protocol::{Blob, Code, Draft, Entry, Ext, Kind, List, Refusal, Seq, cbor};
+use quipu_protocol::{Blob, Code, Draft, Entry, Ext, Kind, List, Refusal, Seq, Text, cbor};
 
 use super::request::{direct_room, lobby, team};
 use super::{ADA, AT_MS, BOB, LAPTOP, LOBBY, MESSAGE, PHONE, Sample, TEAM, at, fits, frame, item, name};
@@ -31,6 +31,24 @@ fn full_ext() -> Ext {
         expires_ms: Some(AT_MS + 60_000),
         epoch: Some(2),
         previous_hash: Some(fits(Blob::new(vec![0x88; 32]))),
+        target: Some(Seq(37)),
+        files: Some(fits(List::new(vec![picture(), FileRef { width: None, height: None, ..picture() }]))),
+        reason: Some(fits(Text::new("because"))),
+        mentions_room: Some(true),
+        origin: Some(Origin { at_ms: AT_MS - 1, author: fits(Text::new("ada on irc")) }),
+        edited: Some(Edited { by: BOB, at_ms: AT_MS }),
+        erased: Some(Erasure::REMOVED),
+    }
+}
+
+fn picture() -> FileRef {
+    FileRef {
+        hash: fits(Blob::new(vec![0x77; 32])),
+        size: 4_711,
+        name: name("quipu.png"),
+        media_type: fits(Text::new("image/png")),
+        width: Some(640),
+        height: Some(480),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use quipu_protocol::entry::Erasure;
 use quipu_protocol::{Code, Entry, FrameDecoder, Refusal, Seq};
 
 use super::*;
@@ -275,4 +276,29 @@ fn decoded(entry: &StoredEntry) -> Entry {
     let mut frames = FrameDecoder::default();
     frames.feed(&entry.frame);
     frames.next_frame().unwrap().unwrap().decode().unwrap()
+}
+
+pub(super) async fn an_erased_entry_is_empty_everywhere_and_unread_by_nobody(world: World) {
+    world.create(LOBBY).await;
+    world.set_member(LOBBY, BOB, Some(JOINED)).await;
+    world.append(says(ADA, 1, "one")).await;
+    world.append(says(ADA, 2, "two")).await;
+    let edit = Ext { target: Some(Seq(1)), ..Ext::default() };
+    world.append(NewEntry { kind: Kind::EDIT, ext: edit, ..says(ADA, 3, "uno") }).await;
+    let entry = world.entry(1).await;
+    let edited = Entry { body: Blob::new("uno").unwrap(), ..entry };
+    world.storage.write(move |writes| Ok(writes.rewrite(LOBBY, &edited)?)).await.unwrap();
+    assert_eq!(world.entry(1).await.text(), Some("uno"));
+    assert_eq!(world.unread(LOBBY, BOB).await, Some(2));
+
+    let erase = || world.storage.write(|writes| Ok(writes.erase(LOBBY, Seq(1), Erasure::REMOVED)?));
+    assert!(erase().await.unwrap());
+    assert!(!erase().await.unwrap(), "there is nothing left to erase");
+    for seq in [1, 3] {
+        let entry = world.entry(seq).await;
+        assert_eq!((entry.body.len(), entry.ext.erased), (0, Some(Erasure::REMOVED)), "{seq}");
+    }
+    assert_eq!(world.unread(LOBBY, BOB).await, Some(1));
+    let missing = world.storage.write(|writes| Ok(writes.erase(LOBBY, Seq(9), Erasure::REMOVED)?)).await;
+    assert!(missing.is_err());
 }

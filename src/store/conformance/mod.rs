@@ -11,15 +11,15 @@ use std::sync::{Arc, Mutex};
 
 use quipu_protocol::request::{MembershipState, RoomRole, ServerRole, Visibility};
 use quipu_protocol::{
-    Blob, Cursor, DeviceId, Ext, Incarnation, Kind, MessageId, Nickname, RoomId, Seq, UserId,
+    Blob, Cursor, DeviceId, Entry, Ext, Incarnation, Kind, MessageId, Nickname, RoomId, Seq, UserId,
 };
 use tempfile::TempDir;
 
 use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
 use super::{
-    Appended, Blocking, Fresh, MemberState, NewEntry, Observer, Placed, RoomRow, Storage, Store, StoredEntry,
-    UserRow, WriteError,
+    Appended, Blocking, Effect, MemberState, NewEntry, Observer, Placed, RoomRow, Storage, Store,
+    StoredEntry, UserRow, WriteError,
 };
 
 macro_rules! conforms {
@@ -46,7 +46,7 @@ conforms! {
     log: order_is_dense_from_one, a_retry_gets_the_first_place, another_content_under_the_id_is_a_conflict,
         ids_are_the_authors_own, conditions_are_not_kept, time_never_goes_back, a_failed_job_leaves_no_trace,
         a_panic_harms_only_its_job, a_batch_is_observed_before_it_is_answered, pages_go_both_ways,
-        what_was_answered_outlives_a_restart, a_closed_store_refuses, the_last_handle_finishes_the_queue;
+        what_was_answered_outlives_a_restart, an_erased_entry_is_empty_everywhere_and_unread_by_nobody, a_closed_store_refuses, the_last_handle_finishes_the_queue;
     members: joining_leaves_nothing_unread, markers_only_move_forward, only_joined_members_count,
         members_come_in_pages, people_share_rooms, rooms_of_an_account_are_counted;
     directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
@@ -123,6 +123,11 @@ impl World {
             .unwrap()
     }
 
+    /// An entry of the lobby as it reads now.
+    pub(super) async fn entry(&self, seq: u64) -> Entry {
+        self.storage.read(move |reads| reads.entry(LOBBY, Seq(seq))).await.unwrap().unwrap()
+    }
+
     /// Unread entries of a joined member.
     pub(super) async fn unread(&self, room: RoomId, user: UserId) -> Option<u64> {
         let heads = self.storage.read(move |reads| reads.heads(user, Some(&[room]))).await.unwrap();
@@ -135,8 +140,9 @@ impl World {
 pub(super) struct Seen(Mutex<Vec<(RoomId, Seq)>>);
 
 impl Observer for Seen {
-    fn committed(&self, entries: &[Fresh]) {
-        self.0.lock().unwrap().extend(entries.iter().map(|entry| (entry.room, entry.seq)));
+    fn committed(&self, effects: &[Effect]) {
+        let entries = effects.iter().filter_map(Effect::appended);
+        self.0.lock().unwrap().extend(entries.map(|entry| (entry.room, entry.seq)));
     }
 }
 

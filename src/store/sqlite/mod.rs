@@ -10,8 +10,10 @@
 //! Invariant: after the disk failed to take a commit or a checkpoint, nothing commits until a new connection has
 //! brought the whole write-ahead log into the file, with every fsync it takes, and emptied it.
 
+mod contents;
 mod fault;
 mod folder;
+mod home;
 mod reads;
 mod rows;
 mod schema;
@@ -21,39 +23,31 @@ mod writes;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use self::fault::store_error;
 use self::folder::Folder;
+use self::home::{Home, Memory};
 use self::reads::{Access, View};
 use self::writes::Batch;
-use super::{CommitError, Fresh, Reads, Store, StoreError, Writes};
+use super::{CommitError, Effect, Reads, Store, StoreError, Writes};
 
 /// The first SQLite without the race that could damage a write-ahead log while it is reset.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
-/// Page cache of the writer, in KiB: the inner pages of every index, and what one batch dirties.
-const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// Page cache of one reader, in KiB: the inner pages and a few pages of history.
 const READER_CACHE_KIB: i64 = 4 * 1024;
 /// Pages of 4 KiB in the write-ahead log before they are brought into the file. A page that changes often is
 /// brought there once, and one large batch can dirty 2,000; a start after a crash reads 32 MiB.
 const WAL_PAGES_MAX: i64 = 8_000;
-/// The write-ahead log's file is cut to this after a burst, in bytes.
-const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Largest file that is checked from end to end at every start, in bytes: about a fifth of a second. Damage in a
 /// larger one is found when it is read.
 const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// How long one connection waits for another: only a checkpoint of ours can be in the way.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Statements that stay prepared: all there are.
-const STATEMENTS_MAX: usize = 64;
 
-/// The store in a folder.
+/// The store in a folder, or in memory.
 pub struct SqliteStore {
     writer: Connection,
-    folder: Arc<Folder>,
+    home: Home,
     /// Why the writer's connection must not be used any more.
     fault: Option<StoreError>,
     /// The write-ahead log has grown beyond its bound.
@@ -75,22 +69,39 @@ impl SqliteStore {
             folder.create(schema::create)?;
         }
         folder.check_length()?;
-        let mut writer = connect(&folder)?;
-        schema::check(&writer)?;
+        let home = Home::Folder(Arc::clone(&folder));
+        let found = home.connect()?;
+        schema::check(&found)?;
         if folder.store_bytes()? <= CHECKED_BYTES_MAX {
-            check_pages(&writer)?;
+            check_pages(&found)?;
         }
-        prepare_writer(&writer)?;
+        let mut writer = home.connect_writer()?;
         schema::migrate(&mut writer)?;
-        Ok(Self { writer, folder, fault: None, wal_is_long: false })
+        Ok(Self::of(home, writer))
+    }
+
+    /// An empty store in memory.
+    pub(super) fn in_memory() -> Result<Self, StoreError> {
+        let home = Home::Memory(Arc::new(Memory::new()?));
+        let mut writer = home.connect_writer()?;
+        schema::create(&mut writer)?;
+        Ok(Self::of(home, writer))
+    }
+
+    /// The same store in memory with another writer: only one of them may be in a batch at a time.
+    pub(super) fn again(&self) -> Result<Self, StoreError> {
+        Ok(Self::of(self.home.clone(), self.home.connect_writer()?))
+    }
+
+    fn of(home: Home, writer: Connection) -> Self {
+        Self { writer, home, fault: None, wal_is_long: false }
     }
 
     /// Makes the writer fit for a batch: after a fault, a new connection that proves the disk works; after many
     /// pages, a checkpoint.
     fn make_ready(&mut self) -> Result<(), StoreError> {
         if self.fault.is_some() {
-            let writer = connect(&self.folder)?;
-            prepare_writer(&writer)?;
+            let writer = self.home.connect_writer()?;
             let left = checkpoint(&writer, "PRAGMA wal_checkpoint(TRUNCATE)")?;
             if left > 0 {
                 return Err(StoreError::Failed(format!("{left} pages of the write-ahead log are in use")));
@@ -112,7 +123,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    fn run(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, StoreError> {
+    fn run(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Effect>, StoreError> {
         self.writer.execute_batch("BEGIN IMMEDIATE").map_err(store_error)?;
         let mut batch = View(Batch::new(&mut self.writer));
         work(&mut batch);
@@ -132,21 +143,23 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn reader(&self) -> Result<Box<dyn Reads>, StoreError> {
-        let conn = connect(&self.folder)?;
+        let conn = self.home.connect()?;
         let settings = format!("PRAGMA query_only = 1; PRAGMA cache_size = -{READER_CACHE_KIB};");
         conn.execute_batch(&settings).map_err(store_error)?;
-        Ok(Box::new(View(Reader { conn, _folder: Arc::clone(&self.folder) })))
+        Ok(Box::new(View(Reader { conn, _home: self.home.clone() })))
     }
 
-    fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, CommitError> {
+    fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Effect>, CommitError> {
         self.make_ready()?;
-        let fresh = self.run(work).map_err(|error| self.note(error))?;
+        let effects = self.run(work).map_err(|error| self.note(error))?;
         match self.writer.execute_batch("COMMIT").map_err(store_error) {
             Ok(()) => {
-                // Only a hint: without an answer the log just grows until there is one.
-                let long = checkpoint(&self.writer, "PRAGMA wal_checkpoint(NOOP)");
-                self.wal_is_long = long.is_ok_and(|pages| pages > WAL_PAGES_MAX);
-                Ok(fresh)
+                if self.home.has_log() {
+                    // Only a hint: without an answer the log just grows until there is one.
+                    let long = checkpoint(&self.writer, "PRAGMA wal_checkpoint(NOOP)");
+                    self.wal_is_long = long.is_ok_and(|pages| pages > WAL_PAGES_MAX);
+                }
+                Ok(effects)
             }
             Err(error) => match self.note(error) {
                 // The last page of the log was not written, so whoever reads the log stops before this batch.
@@ -160,38 +173,13 @@ impl Store for SqliteStore {
 struct Reader {
     conn: Connection,
     /// Keeps other processes out as long as the file is open.
-    _folder: Arc<Folder>,
+    _home: Home,
 }
 
 impl Access for Reader {
     fn conn(&self) -> &Connection {
         &self.conn
     }
-}
-
-fn connect(folder: &Folder) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(folder.store_path(), flags).map_err(store_error)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    conn.busy_timeout(BUSY_TIMEOUT).map_err(store_error)?;
-    // No schema of a stranger runs code, pages are checked as they are read, and a failing disk is an error
-    // rather than a signal.
-    conn.execute_batch("PRAGMA trusted_schema = 0; PRAGMA cell_size_check = 1; PRAGMA mmap_size = 0;")
-        .map_err(store_error)?;
-    Ok(conn)
-}
-
-fn prepare_writer(conn: &Connection) -> Result<(), StoreError> {
-    let mode: String =
-        conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(store_error)?;
-    if mode != "wal" {
-        return Err(StoreError::Io(format!("the data folder takes no write-ahead log, only {mode}")));
-    }
-    let settings = format!(
-        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -{WRITER_CACHE_KIB}; PRAGMA journal_size_limit = {WAL_BYTES_KEPT};"
-    );
-    conn.execute_batch(&settings).map_err(store_error)
 }
 
 /// Runs a checkpoint pragma; gives the pages of the log that are not in the file yet.

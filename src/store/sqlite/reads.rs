@@ -1,7 +1,7 @@
 //! Questions as SQL.
 
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{DeviceId, InviteId, RoomId, RoomName, Seq, UserId};
+use quipu_protocol::{DeviceId, Entry, InviteId, Kind, RoomId, RoomName, Seq, UserId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::fault::store_error;
@@ -9,7 +9,7 @@ use super::rows::{
     ROOM_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position, room_row, standing,
     stored_entry, user_row,
 };
-use crate::store::common::Standing;
+use crate::store::common::{Standing, decoded};
 use crate::store::{
     DeviceRow, HeadRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
 };
@@ -137,7 +137,9 @@ impl<A: Access> Reads for View<A> {
                     columns!(room),
                     ", ",
                     columns!(standing),
-                    ", rooms.countable
+                    ", rooms.countable,
+                     (SELECT count(*) FROM uncounted WHERE uncounted.room = members.room
+                        AND uncounted.seq > members.marker AND uncounted.author <> members.user)
                      FROM members JOIN rooms ON rooms.room = members.room
                      WHERE members.user = ?1 AND members.membership = 2 ",
                     $rest
@@ -189,6 +191,21 @@ impl<A: Access> Reads for View<A> {
         let mut entries = page(self.0.conn(), sql, room, before, limit, bytes_max)?;
         entries.reverse();
         Ok(entries)
+    }
+
+    fn entry(&self, room: RoomId, seq: Seq) -> Result<Option<Entry>, StoreError> {
+        entry_at(self.0.conn(), room, seq)
+    }
+
+    fn about(
+        &self,
+        room: RoomId,
+        target: Seq,
+        kind: Kind,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Seq>, StoreError> {
+        about(self.0.conn(), room, target, kind, after, limit)
     }
 
     fn user(&self, user: UserId) -> Result<Option<UserRow>, StoreError> {
@@ -258,6 +275,26 @@ impl<A: Access> Reads for View<A> {
     }
 }
 
+pub(super) fn entry_at(conn: &Connection, room: RoomId, seq: Seq) -> Result<Option<Entry>, StoreError> {
+    let sql = "SELECT seq, checksum, frame FROM entries WHERE room = ?1 AND seq = ?2";
+    let stored = one(conn, sql, params![room.as_bytes(), position(seq)], |row| stored_entry(row, room))?;
+    stored.map(|stored| decoded(&stored.frame)).transpose()
+}
+
+pub(super) fn about(
+    conn: &Connection,
+    room: RoomId,
+    target: Seq,
+    kind: Kind,
+    after: Seq,
+    limit: usize,
+) -> Result<Vec<Seq>, StoreError> {
+    let sql = "SELECT seq FROM relations
+        WHERE room = ?1 AND target = ?2 AND kind = ?3 AND seq > ?4 ORDER BY seq LIMIT ?5";
+    let key = params![room.as_bytes(), position(target), kept(kind.0), position(after), rows_max(limit)];
+    many(conn, sql, key, |row| Ok(Seq(number(row, 0)?)))
+}
+
 pub(super) fn member(conn: &Connection, room: RoomId, user: UserId) -> Result<Option<Standing>, StoreError> {
     let sql = concat!("SELECT ", columns!(standing), " FROM members WHERE room = ?1 AND user = ?2");
     one(conn, sql, params![room.as_bytes(), user.as_bytes()], |row| standing(row, 0))
@@ -316,12 +353,12 @@ fn page(
 fn head_row(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
     let room = room_row(row)?;
     let member = standing(row, ROOM_COLUMNS)?;
-    let countable = number(row, ROOM_COLUMNS + 5)?;
+    let (countable, erased) = (number(row, ROOM_COLUMNS + 5)?, number(row, ROOM_COLUMNS + 6)?);
     Ok(HeadRow {
         room: room.room,
         head: room.head,
         marker: member.row.marker,
-        unread: member.unread(countable),
+        unread: member.unread(countable).saturating_sub(erased),
     })
 }
 

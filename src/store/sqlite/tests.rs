@@ -72,7 +72,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 77).unwrap();
     let before = fs::read(&path).unwrap();
     let refused = SqliteStore::open(folder.path());
-    assert!(matches!(refused, Err(StoreError::Newer { found: 77, known: 1 })));
+    assert!(matches!(refused, Err(StoreError::Newer { found: 77, known: 2 })));
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 

@@ -1,6 +1,7 @@
 //! Changes as SQL, each job in a savepoint of its own.
 
-use quipu_protocol::{Cursor, Incarnation, RoomId, Seq, UserId};
+use quipu_protocol::entry::Erasure;
+use quipu_protocol::{Cursor, Entry, Incarnation, RoomId, Seq, UserId};
 use rusqlite::{Connection, Params, params};
 
 use super::fault::store_error;
@@ -8,14 +9,14 @@ use super::reads::{Access, View, count, member, one};
 use super::rows::{checksum, kept, number};
 use crate::store::common::{Standing, content_hash, entry};
 use crate::store::{
-    Appended, DeviceRow, Fresh, InviteRow, MemberState, NewEntry, Placed, RoomRow, StoreError, UserRow,
-    Writes,
+    Appended, DeviceRow, Effect, Fresh, InviteRow, MemberState, NewEntry, Placed, RoomRow, StoreError,
+    UserRow, Writes,
 };
 
 /// The open transaction.
 pub(super) struct Batch<'a> {
-    conn: &'a mut Connection,
-    fresh: Vec<Fresh>,
+    pub(super) conn: &'a mut Connection,
+    pub(super) effects: Vec<Effect>,
     job_begins: usize,
     /// What the running job met last.
     met: Option<StoreError>,
@@ -25,12 +26,12 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(conn: &'a mut Connection) -> Self {
-        Self { conn, fresh: Vec::new(), job_begins: 0, met: None, lost: None }
+        Self { conn, effects: Vec::new(), job_begins: 0, met: None, lost: None }
     }
 
-    /// What the batch appended, ready to be committed.
-    pub(super) fn finish(self) -> Result<Vec<Fresh>, StoreError> {
-        self.lost.map_or(Ok(self.fresh), Err)
+    /// What the batch did to the logs, ready to be committed.
+    pub(super) fn finish(self) -> Result<Vec<Effect>, StoreError> {
+        self.lost.map_or(Ok(self.effects), Err)
     }
 
     fn noting<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
@@ -55,7 +56,7 @@ impl Writes for View<Batch<'_>> {
             return Err(error.clone());
         }
         batch.met = None;
-        batch.job_begins = batch.fresh.len();
+        batch.job_begins = batch.effects.len();
         batch.execute("SAVEPOINT job", []).map_err(|error| batch.lose(error))
     }
 
@@ -68,7 +69,7 @@ impl Writes for View<Batch<'_>> {
             return Err(batch.lose(error));
         }
         if !keep {
-            batch.fresh.truncate(batch.job_begins);
+            batch.effects.truncate(batch.job_begins);
             batch.execute("ROLLBACK TO job", []).map_err(|error| batch.lose(error))?;
         }
         batch.execute("RELEASE job", []).map_err(|error| batch.lose(error))
@@ -82,6 +83,16 @@ impl Writes for View<Batch<'_>> {
     fn find(&self, new: &NewEntry) -> Result<Option<Appended>, StoreError> {
         let log = self.0.log(new.room)?;
         self.0.sent_before(new, &log, &content_hash(new))
+    }
+
+    fn rewrite(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
+        let outcome = self.0.rewrite(room, entry);
+        self.0.noting(outcome)
+    }
+
+    fn erase(&mut self, room: RoomId, seq: Seq, why: Erasure) -> Result<bool, StoreError> {
+        let outcome = self.0.erase(room, seq, why);
+        self.0.noting(outcome)
     }
 
     fn insert_room(&mut self, room: &RoomRow) -> Result<(), StoreError> {
@@ -145,7 +156,8 @@ impl Batch<'_> {
         log.head = log.head.next();
         log.at_ms = log.at_ms.max(new.now_ms);
         log.countable += u64::from(new.kind.is_countable());
-        let frame = entry(new, log.head, log.at_ms).frame();
+        let entry = entry(new, log.head, log.at_ms);
+        let frame = entry.frame();
         let author = new.author.map(|(user, _)| user).filter(|_| new.kind.is_countable());
         self.execute(
             "INSERT INTO entries (room, seq, nth, author, checksum, frame) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -159,6 +171,7 @@ impl Batch<'_> {
             ],
         )?;
         self.remember(new, &log, &hash)?;
+        self.entered(new.room, &entry)?;
         self.execute(
             "UPDATE rooms SET head = ?2, countable = ?3, at_ms = ?4 WHERE room = ?1",
             params![new.room.as_bytes(), kept(log.head.0), kept(log.countable), kept(log.at_ms)],
@@ -171,13 +184,13 @@ impl Batch<'_> {
             self.set_member(new.room, user, member)?;
         }
         let place = log.place(log.head, log.at_ms);
-        self.fresh.push(Fresh {
+        self.effects.push(Effect::Appended(Fresh {
             room: new.room,
             seq: log.head,
             frame,
             author: new.author.map(|(user, _)| user),
             membership: new.membership,
-        });
+        }));
         Ok(Appended::New(place))
     }
 
@@ -371,7 +384,7 @@ impl Batch<'_> {
         log.ok_or_else(|| StoreError::Failed("no such room".into()))
     }
 
-    fn execute(&self, sql: &str, params: impl Params) -> Result<(), StoreError> {
+    pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<(), StoreError> {
         let mut statement = self.conn.prepare_cached(sql).map_err(store_error)?;
         statement.execute(params).map(drop).map_err(store_error)
     }

@@ -142,7 +142,7 @@ impl Work {
                     continue;
                 }
                 match numbered.event {
-                    Event::Entry { cursor, entry, .. } => self.note(cursor, entry),
+                    Event::Entry { cursor, entry, .. } => self.note(cursor, *entry),
                     Event::Gap { from, to, .. } => panic!("{from} to {to} were not told"),
                     Event::RoomEnded { reason, refusal, .. } => panic!("ended: {reason:?} {refusal:?}"),
                     Event::Lagged { .. } => opened = self.open().await,
@@ -193,7 +193,7 @@ pub(crate) async fn whole_log(client: &Client, room: RoomId, head: Seq) -> Vec<E
         assert!(!events.is_empty(), "{} of {head} entries", log.len());
         for numbered in events.into_iter().filter(|numbered| numbered.number > opened) {
             if let Event::Entry { entry, .. } = numbered.event {
-                assert!(log.insert(entry.seq, entry).is_none(), "told twice");
+                assert!(log.insert(entry.seq, *entry).is_none(), "told twice");
             }
         }
     }

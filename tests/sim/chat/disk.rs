@@ -11,7 +11,7 @@ use std::sync::{
 use bytes::Bytes;
 use quipu_protocol::{Entry, FrameDecoder, RoomId, Seq, UserId};
 use quipu_server::store::{
-    CommitError, Fresh, HeadRow, Reads, Store, StoreError, StoredEntry, Writes, memory::MemoryStore,
+    CommitError, Effect, HeadRow, Reads, Store, StoreError, StoredEntry, Writes, memory::MemoryStore,
 };
 
 /// What is durable. Clones are the same disk.
@@ -91,7 +91,7 @@ impl Store for Mounted {
         self.store.reader()
     }
 
-    fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Fresh>, CommitError> {
+    fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Effect>, CommitError> {
         if self.power.0.load(Ordering::Relaxed) {
             self.store.commit(work)
         } else {

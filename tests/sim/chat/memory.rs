@@ -54,7 +54,7 @@ impl Memory {
         match event {
             Event::Entry { room, cursor, entry } => {
                 let line = format!("reads {} {:?} of {}", Short(room), entry.seq.0, Author(entry));
-                self.tell(*room, Told::Entry(*cursor, Box::new(entry.clone())));
+                self.tell(*room, Told::Entry(*cursor, entry.clone()));
                 return Some(line);
             }
             Event::Gap { room, cursor, from, to, reason } => {

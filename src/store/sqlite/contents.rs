@@ -1,0 +1,80 @@
+//! What an entry says, and everything that is kept because of it: when it comes, reads differently, or is gone.
+//!
+//! The frame in `entries` is the truth; whatever else knows something of its content (what is about what, what
+//! counts) changes here, in the same transaction, and nowhere else.
+
+use quipu_protocol::entry::Erasure;
+use quipu_protocol::{Blob, Entry, Ext, Kind, RoomId, Seq};
+use rusqlite::params;
+
+use super::reads::{about, entry_at};
+use super::rows::{checksum, kept};
+use super::writes::Batch;
+use crate::store::{Effect, StoreError};
+
+impl Batch<'_> {
+    /// An entry has come.
+    pub(super) fn entered(&self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
+        let Some(target) = entry.ext.target else { return Ok(()) };
+        self.execute(
+            "INSERT INTO relations (room, target, kind, seq) VALUES (?1, ?2, ?3, ?4)",
+            params![room.as_bytes(), kept(target.0), kept(entry.kind.0), kept(entry.seq.0)],
+        )
+    }
+
+    /// An entry reads differently from now on.
+    fn changed(&self, _room: RoomId, _entry: &Entry) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// An entry's content is gone; this is what it was.
+    fn emptied(&self, room: RoomId, before: &Entry) -> Result<(), StoreError> {
+        let Some(author) = before.user.filter(|_| before.kind.is_countable()) else { return Ok(()) };
+        self.execute(
+            "INSERT INTO uncounted (room, seq, author) VALUES (?1, ?2, ?3)",
+            params![room.as_bytes(), kept(before.seq.0), author.as_bytes()],
+        )
+    }
+
+    pub(super) fn rewrite(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
+        let before = self.present(room, entry.seq)?;
+        let entry = Entry { body: entry.body.clone(), ext: entry.ext.clone(), ..before };
+        self.put_frame(room, &entry)?;
+        self.changed(room, &entry)
+    }
+
+    pub(super) fn erase(&mut self, room: RoomId, seq: Seq, why: Erasure) -> Result<bool, StoreError> {
+        let before = self.present(room, seq)?;
+        if before.is_erased() {
+            return Ok(false);
+        }
+        let positions = Ext {
+            reply_to: before.ext.reply_to,
+            thread_root: before.ext.thread_root,
+            target: before.ext.target,
+            erased: Some(why),
+            ..Ext::default()
+        };
+        let entry = Entry { body: Blob::default(), ext: positions, ..before.clone() };
+        self.put_frame(room, &entry)?;
+        self.emptied(room, &before)?;
+        for edit in about(self.conn, room, seq, Kind::EDIT, Seq::ZERO, usize::MAX)? {
+            self.erase(room, edit, why)?;
+        }
+        Ok(true)
+    }
+
+    fn present(&self, room: RoomId, seq: Seq) -> Result<Entry, StoreError> {
+        entry_at(self.conn, room, seq)?.ok_or_else(|| StoreError::Failed("no such entry".into()))
+    }
+
+    fn put_frame(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
+        let frame = entry.frame();
+        self.execute(
+            "UPDATE entries SET checksum = ?3, frame = ?4 WHERE room = ?1 AND seq = ?2",
+            params![room.as_bytes(), kept(entry.seq.0), checksum(room, entry.seq, &frame), &*frame],
+        )?;
+        self.effects.push(Effect::Rewritten { room, seq: entry.seq, frame });
+        Ok(())
+    }
+}

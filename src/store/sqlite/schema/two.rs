@@ -1,0 +1,5 @@
+//! The second version: what people expect of a chat. A file for each part of it.
+
+mod contents;
+
+pub(super) const PARTS: &[&str] = &[contents::TABLES];
