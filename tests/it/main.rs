@@ -19,3 +19,4 @@ mod secrets;
 mod startup;
 mod stop;
 mod tidy;
+mod tour;

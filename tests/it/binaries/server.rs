@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv6Addr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
@@ -56,6 +56,11 @@ impl ServerProcess {
     /// Its UDP port, the same for its whole life.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The folder it runs in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Its database. Look into it only while nothing runs.
