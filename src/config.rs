@@ -16,7 +16,7 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
@@ -51,6 +51,24 @@ pub struct Flags {
     /// Check the configuration and stop
     #[arg(long)]
     pub check_config: bool,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+}
+
+/// What the program does instead of serving.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Task {
+    /// Copy everything the server keeps to a new folder. It may run meanwhile
+    Backup {
+        /// The folder to make
+        to: PathBuf,
+    },
+    /// Make an empty server's folders from a backup
+    Restore {
+        /// The folder a backup made
+        from: PathBuf,
+    },
 }
 
 /// Everything an operator decided.

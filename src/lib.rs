@@ -4,9 +4,10 @@
 //!   main ─▶ server ─▶ transport ─▶ room ─▶ store ─▶ quipu-protocol
 //! ```
 //!
-//! No arrow points back; `auth` and `rate` serve transport and server.
+//! No arrow points back; `auth` and `rate` serve transport and server. `backup` stands beside the server.
 
 pub mod auth;
+pub mod backup;
 pub mod config;
 pub mod limits;
 pub mod rate;

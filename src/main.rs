@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use qrcode::render::unicode::Dense1x2;
 use quipu_protocol::InviteLink;
-use quipu_server::config::{Config, Flags};
+use quipu_server::backup::{self, BackupError};
+use quipu_server::config::{Config, Flags, Task};
 use quipu_server::seams::Seams;
 use quipu_server::server::{Server, StartError};
 use quipu_server::store::StoreError;
@@ -24,6 +25,7 @@ mod exit {
 fn main() -> ExitCode {
     let flags = Flags::parse();
     let only_check = flags.check_config;
+    let task = flags.task.clone();
     let config = match Config::load(flags) {
         Ok(config) => config,
         Err(error) => return fail(&error, exit::CONFIG),
@@ -35,6 +37,9 @@ fn main() -> ExitCode {
     if only_check {
         eprintln!("the configuration is valid");
         return ExitCode::SUCCESS;
+    }
+    if let Some(task) = task {
+        return perform(&config, &task);
     }
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -60,6 +65,27 @@ fn main() -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, exit_code(&error)),
+    }
+}
+
+/// What is done instead of serving.
+fn perform(config: &Config, task: &Task) -> ExitCode {
+    let (done, said) = match task {
+        Task::Backup { to } => (backup::take(config, to), format!("the backup is in {}", to.display())),
+        Task::Restore { from } => {
+            let restored = backup::restore(config, from, &Seams::system());
+            (restored, format!("restored to {}: start the server", config.data.display()))
+        }
+    };
+    match done {
+        Ok(()) => {
+            eprintln!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(error @ BackupError::Store(StoreError::Newer { .. } | StoreError::Damaged(_))) => {
+            fail(&error, exit::DATA)
+        }
+        Err(error) => fail(&error, exit::FOLDERS),
     }
 }
 

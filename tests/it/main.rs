@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 mod auth_raw;
+mod backup;
 mod binaries;
 mod bounds_raw;
 mod command_line;

@@ -79,15 +79,48 @@ impl Folder {
         &self,
         fill: impl FnOnce(&mut Connection) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let new = self.path.join("quipu.db.new");
+        self.finish(&self.begin()?, |conn| {
+            conn.pragma_update(None, "page_size", PAGE_BYTES).map_err(store_error)?;
+            fill(conn)
+        })
+    }
+
+    /// Makes the store's file from a copy of another one, in the same way.
+    pub(super) fn adopt(
+        &self,
+        copy: &Path,
+        change: impl FnOnce(&mut Connection) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let new = self.begin()?;
+        let mut from = File::open(copy).map_err(|error| io_error(copy, &error))?;
+        io::copy(&mut from, &mut &new).map_err(|error| io_error(&self.new_path(), &error))?;
+        self.finish(&new, change)
+    }
+
+    fn new_path(&self) -> PathBuf {
+        self.path.join("quipu.db.new")
+    }
+
+    /// An empty file beside the store's place.
+    fn begin(&self) -> Result<File, StoreError> {
+        let new = self.new_path();
         let failed = |error: io::Error| io_error(&new, &error);
         if new.try_exists().map_err(failed)? {
             fs::remove_file(&new).map_err(failed)?;
         }
-        let file = private_file(&new).map_err(failed)?;
+        private_file(&new).map_err(failed)
+    }
+
+    /// Lets `fill` work on the new file, and puts it at the store's place.
+    fn finish(
+        &self,
+        file: &File,
+        fill: impl FnOnce(&mut Connection) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let new = self.new_path();
+        let failed = |error: io::Error| io_error(&new, &error);
         let mut conn = Connection::open(&new).map_err(store_error)?;
         // No journal on disk: a file that is not finished is thrown away, not repaired.
-        conn.pragma_update(None, "page_size", PAGE_BYTES).map_err(store_error)?;
         conn.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(())).map_err(store_error)?;
         fill(&mut conn)?;
         conn.close().map_err(|(_, error)| store_error(error))?;
@@ -139,7 +172,7 @@ fn set_mode(_path: &Path, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-fn io_error(path: &Path, error: &io::Error) -> StoreError {
+pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::StorageFull => StoreError::Full,
         _ => StoreError::Io(format!("{}: {error}", path.display())),

@@ -19,7 +19,7 @@ const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// The write-ahead log's file is cut to this after a burst, in bytes.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// How long one connection waits for another: on disk only a checkpoint of ours can be in the way.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements that stay prepared: all there are.
 const STATEMENTS_MAX: usize = 128;
 

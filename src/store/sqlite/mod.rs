@@ -11,6 +11,7 @@
 //! brought the whole write-ahead log into the file, with every fsync it takes, and emptied it.
 
 mod contents;
+mod copy;
 mod fault;
 mod folder;
 mod home;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+pub use self::copy::{revive, snapshot};
 use self::fault::store_error;
 use self::folder::Folder;
 use self::home::{Home, Memory};
