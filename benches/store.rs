@@ -106,6 +106,7 @@ fn room(number: u8) -> RoomRow {
         members: 0,
         creator: None,
         created_ms: 0,
+        settings: quipu_server::store::Settings::default(),
     }
 }
 

@@ -34,6 +34,13 @@ fn fullest_room() -> RoomInfo {
         topic: Some(name(&"t".repeat(TOPIC_BYTES_MAX))),
         peer: Some(ADA),
         peer_nickname: Some(name(&"n".repeat(NICKNAME_BYTES_MAX))),
+        permissions: Some(Permissions(u64::MAX)),
+        settings: Some(RoomSettings {
+            read_only: Some(true),
+            invite_only: Some(true),
+            slow_ms: Some(u64::MAX),
+        }),
+        muted: Some(Muted { until_ms: Some(u64::MAX) }),
         ..request::lobby()
     }
 }

@@ -7,7 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{cddl, spec};
-use quipu_protocol::request::{AnchorKind, MembershipState, RoomRole, ServerRole, Visibility};
+use quipu_protocol::request::{AnchorKind, MembershipState, Permissions, RoomRole, ServerRole, Visibility};
 use quipu_protocol::room::{EndReason, GapReason};
 use quipu_protocol::stream::{BidiType, UniType};
 use quipu_protocol::{CloseCode, Code, InviteLink, Kind, ResetCode, limits, table};
@@ -144,6 +144,11 @@ fn words_are_those_of_the_code() {
         let room = RoomRole(number).word();
         assert_eq!(row[1], if room == "unknown" { "" } else { room });
         assert_eq!(row[2], ServerRole(number).word());
+    }
+    let bits = rows(&["Bit", "Permission", "Allows"]);
+    assert_eq!(bits.len(), Permissions::NAMES.len());
+    for row in bits {
+        assert_eq!(Permissions::named(&row[1]), Some(Permissions(1 << number(&row[0]))));
     }
     let anchors = rows(&["Kind", "Name", "Gives"]);
     for row in &anchors {

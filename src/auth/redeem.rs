@@ -140,6 +140,7 @@ fn new_user(store: &mut dyn Writes, invite: &InviteRow, new: &Newcomer) -> Resul
         role: invite.role,
         epoch: 0,
         created_ms: new.now_ms,
+        deactivated_ms: None,
     };
     store.put_user(&user)?;
     Ok(user)

@@ -10,6 +10,7 @@ use quipu_protocol::request::{MarkRead, RoomInfo, SubscribeRoom};
 use quipu_protocol::room::Opened;
 use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
 
+use super::footing::Footing;
 use super::live::Live;
 use super::subscription::Subscription;
 use super::{directory, rules};
@@ -72,11 +73,11 @@ impl Rooms {
         lane: &Lane,
     ) -> Result<Pending<Ack>, Refusal> {
         check(&draft)?;
-        let (who, now_ms, live) = (who.clone(), self.now_ms(), Arc::clone(&self.live));
+        let (who, clock, live) = (who.clone(), Arc::clone(&self.seams.clock), Arc::clone(&self.live));
         let (room, user) = (draft.room, who.user());
         let pending = self
             .storage
-            .enqueue_in(lane, move |store| append(store, &who, draft, now_ms))
+            .enqueue_in(lane, move |store| append(store, &who, draft, clock.now_ms()))
             .await
             .map_err(WriteError::refusal)?;
         Ok(Box::pin(async move {
@@ -96,14 +97,15 @@ impl Rooms {
     pub async fn subscribe(&self, who: &Authenticated, ask: &SubscribeRoom) -> Result<OpenedRoom, Refusal> {
         // Attached first: a departure while we look is seen by the subscription.
         let mut subscription = Subscription::attach(&self.live, &self.storage, ask.room, who.user());
-        let (id, asker) = (ask.room, who.clone());
+        let (id, asker, now_ms) = (ask.room, who.clone(), self.now_ms());
         let question = move |store: &dyn crate::store::Reads| {
             let Some(room) = store.room(id)? else {
                 return Ok(Err(Code::NOT_FOUND.into()));
             };
             let member = store.member(id, asker.user())?;
             let allowed = rules::may_read(&asker, &room, member.as_ref());
-            Ok(allowed.and(Ok((directory::info(store, asker.user(), &room, member.as_ref())?, room))))
+            let info = directory::info(store, asker.user(), now_ms, room.clone(), member)?;
+            Ok(allowed.and(Ok((info, room))))
         };
         let (info, room) = self.storage.read(question).await.map_err(|error| error.refusal())??;
         let start = subscription.begin(room.head, room.floor, ask.after, ask.backlog);
@@ -162,8 +164,8 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
 fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64) -> Result<Ack, WriteError> {
     let message = draft.message;
     let if_head = draft.ext.if_head;
-    let room = store.room(draft.room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-    let member = store.member(draft.room, who.user())?;
+    let at = Footing::of(&*store, draft.room, who.user(), now_ms)?;
+    let said_ms = at.said_ms(&*store, who.user())?;
     let entry = NewEntry {
         room: draft.room,
         now_ms,
@@ -174,8 +176,8 @@ fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64
         ext: Ext { if_head: None, ..draft.ext },
         membership: None,
     };
-    let stale = if_head.is_some_and(|seq| seq != room.head.seq);
-    let allowed = rules::may_publish(who, &room, member.as_ref());
+    let stale = if_head.is_some_and(|seq| seq != at.room.head.seq);
+    let allowed = rules::may_send(who, &at, said_ms);
     let appended = match allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) }) {
         Ok(()) => store.append(entry)?,
         // What was acknowledged once stays acknowledged, whatever has changed since.

@@ -3,16 +3,17 @@
 use quipu_protocol::inbox::{Head, HeadExt};
 use quipu_protocol::limits::ROWS_MAX;
 use quipu_protocol::request::{
-    ListMembers, ListRooms, LookUp, MemberInfo, Members, MembershipState, RoomInfo, RoomRole,
-    Rooms as RoomList, UserInfo, Users,
+    ListMembers, ListRooms, LookUp, MemberInfo, Members, MembershipState, Muted, RoomInfo, RoomRole,
+    RoomSettings, Rooms as RoomList, Sanction, UserInfo, Users,
 };
 use quipu_protocol::{Code, List, Refusal, RoomId, UserId};
 
 use super::chat::Rooms;
+use super::footing::Footing;
 use super::rules;
 use crate::auth::Authenticated;
 use crate::limits::{INVITATIONS_MAX, ROOMS_PER_USER_MAX};
-use crate::store::{MemberRow, Reads, RoomRow, StoreError, WriteError};
+use crate::store::{MemberRow, Reads, RoomRow, Settings, StoreError, WriteError};
 
 impl Rooms {
     /// Rooms the asker may see, a page by id.
@@ -20,7 +21,7 @@ impl Rooms {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self, who: &Authenticated, ask: ListRooms) -> Result<RoomList, Refusal> {
-        let who = who.clone();
+        let (who, now_ms) = (who.clone(), self.now_ms());
         let question = self.storage().read(move |store| {
             let mut rows: Vec<(RoomRow, Option<MemberRow>)> = match &ask.name {
                 Some(name) => store.room_by_name(name)?.into_iter().map(|row| (row, None)).collect(),
@@ -40,7 +41,7 @@ impl Rooms {
                     found => found,
                 };
                 if rules::may_see(&who, &row, member.as_ref()).is_ok() {
-                    rooms.push(info(store, who.user(), &row, member.as_ref())?);
+                    rooms.push(info(store, who.user(), now_ms, row, member)?);
                 }
             }
             Ok(RoomList { rooms: List::first(rooms), more })
@@ -120,8 +121,9 @@ impl Rooms {
     /// # Errors
     /// When the store fails.
     pub async fn info(&self, user: UserId, room: RoomId) -> Result<Option<RoomInfo>, StoreError> {
+        let now_ms = self.now_ms();
         let question = move |store: &dyn Reads| match store.room(room)? {
-            Some(row) => info(store, user, &row, store.member(room, user)?.as_ref()).map(Some),
+            Some(row) => info(store, user, now_ms, row, store.member(room, user)?).map(Some),
             None => Ok(None),
         };
         self.storage().read(question).await
@@ -132,10 +134,11 @@ impl Rooms {
     /// # Errors
     /// When the store fails.
     pub async fn invitations(&self, user: UserId) -> Result<Vec<RoomInfo>, StoreError> {
+        let now_ms = self.now_ms();
         let question = move |store: &dyn Reads| {
             let rows = store.rooms_of(user, None, ROOMS_PER_USER_MAX + INVITATIONS_MAX)?.into_iter();
             let invited = rows.filter(|(_, member)| member.state.membership == MembershipState::INVITED);
-            invited.map(|(row, member)| info(store, user, &row, Some(&member))).collect()
+            invited.map(|(row, member)| info(store, user, now_ms, row, Some(member))).collect()
         };
         self.storage().read(question).await
     }
@@ -145,9 +148,16 @@ impl Rooms {
 pub(super) fn info(
     store: &dyn Reads,
     user: UserId,
-    row: &RoomRow,
-    member: Option<&MemberRow>,
+    now_ms: u64,
+    room: RoomRow,
+    member: Option<MemberRow>,
 ) -> Result<RoomInfo, StoreError> {
+    let sanctions = store.sanctions(room.room, user)?;
+    described(store, user, &Footing { room, member, sanctions, now_ms })
+}
+
+fn described(store: &dyn Reads, user: UserId, at: &Footing) -> Result<RoomInfo, StoreError> {
+    let row = &at.room;
     let peer = row.direct.map(|(one, other)| if one == user { other } else { one });
     let peer_row = match peer {
         Some(peer) => store.user(peer)?,
@@ -158,18 +168,30 @@ pub(super) fn info(
         visibility: row.visibility,
         head: row.head,
         members: row.members,
-        membership: member.map_or(MembershipState::NONE, |member| member.state.membership),
-        role: member.map_or(RoomRole::READER, |member| member.state.role),
+        membership: at.member.map_or(MembershipState::NONE, |member| member.state.membership),
+        role: at.member.map_or(RoomRole::READER, |member| member.state.role),
         name: row.name.clone(),
         topic: row.topic.clone(),
         peer,
         peer_nickname: peer_row.map(|row| row.nickname),
+        permissions: Some(rules::effective(at)),
+        settings: Some(settings(row)),
+        muted: at.sanction(Sanction::MUTE).map(|mute| Muted { until_ms: mute.until_ms }),
     })
 }
 
-pub(super) fn info_of(store: &dyn Reads, user: UserId, room: RoomId) -> Result<RoomInfo, WriteError> {
-    let (row, member) = room_and_member(store, room, user)?;
-    Ok(info(store, user, &row, member.as_ref())?)
+fn settings(row: &RoomRow) -> RoomSettings {
+    let Settings { read_only, invite_only, slow_ms } = row.settings;
+    RoomSettings { read_only: Some(read_only), invite_only: Some(invite_only), slow_ms: Some(slow_ms) }
+}
+
+pub(super) fn info_of(
+    store: &dyn Reads,
+    user: UserId,
+    room: RoomId,
+    now_ms: u64,
+) -> Result<RoomInfo, WriteError> {
+    Ok(described(store, user, &Footing::of(store, room, user, now_ms)?)?)
 }
 
 pub(super) fn room_and_member(

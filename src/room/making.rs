@@ -11,7 +11,7 @@ use super::directory::info_of;
 use super::membership::{enter, may_be_in_another, may_make_another, note, note_member};
 use super::rules;
 use crate::auth::Authenticated;
-use crate::store::{RoomRow, WriteError, Writes};
+use crate::store::{RoomRow, Settings, WriteError, Writes};
 
 impl Rooms {
     /// Makes the first room of a server, unless it is there.
@@ -55,7 +55,7 @@ impl Rooms {
                     make(store, &row, Some(&who))?;
                 }
             }
-            info_of(&*store, who.user(), row.room)
+            info_of(&*store, who.user(), row.room, row.created_ms)
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -75,7 +75,7 @@ impl Rooms {
         let (who, other) = (who.clone(), ask.user);
         let job = self.storage().write(move |store| {
             if let Some(room) = store.direct_room(pair.0, pair.1)? {
-                return info_of(&*store, who.user(), room.room);
+                return info_of(&*store, who.user(), room.room, row.created_ms);
             }
             rules::may_make(&who)?;
             let other = store.user(other)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
@@ -95,7 +95,7 @@ impl Rooms {
                 change,
                 Some(rules::joined(RoomRole::OWNER)),
             )?;
-            info_of(&*store, who.user(), row.room)
+            info_of(&*store, who.user(), row.room, row.created_ms)
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -120,6 +120,7 @@ fn blank(room: RoomId, name: Option<RoomName>, visibility: Visibility, created_m
         members: 0,
         creator: None,
         created_ms,
+        settings: Settings::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::chat::Rooms;
 use super::directory::{info_of, room_and_member};
+use super::footing::Footing;
 use super::rules;
 use crate::auth::Authenticated;
 use crate::limits::{INVITATIONS_MAX, ROOMS_MADE_MAX, ROOMS_PER_USER_MAX};
@@ -22,11 +23,11 @@ impl Rooms {
     pub async fn join(&self, who: &Authenticated, room: RoomId) -> Result<RoomInfo, Refusal> {
         let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage().write(move |store| {
-            let (row, member) = room_and_member(&*store, room, who.user())?;
-            if let Some(state) = rules::join(&who, &row, member.as_ref())? {
+            let at = Footing::of(&*store, room, who.user(), now_ms)?;
+            if let Some(state) = rules::join(&who, &at)? {
                 enter(store, &who, room, state, now_ms)?;
             }
-            info_of(&*store, who.user(), room)
+            info_of(&*store, who.user(), room, now_ms)
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -43,7 +44,7 @@ impl Rooms {
         move |store, who, invite| {
             unless_refused(lobby, admit(store, who, lobby, now_ms))?;
             let Some(room) = invite.room else { return Ok(()) };
-            let led = vouched(&*store, room, invite.created_by);
+            let led = vouched(&*store, room, invite.created_by, now_ms);
             unless_refused(room, led.and_then(|()| admit(store, who, room, now_ms)))
         }
     }
@@ -58,7 +59,7 @@ impl Rooms {
             let (row, member) = room_and_member(&*store, room, who.user())?;
             let owners = if rules::is_owner(member.as_ref()) { store.owners(room)? } else { 0 };
             let leaves = rules::leave(&who, &row, member.as_ref(), owners)?;
-            let seen = info_of(&*store, who.user(), room)?;
+            let seen = info_of(&*store, who.user(), room, now_ms)?;
             if leaves {
                 let nickname = who.nickname().clone();
                 let change = MemberChange { user: who.user(), change: Change::LEFT, nickname, role: 0 };
@@ -77,9 +78,9 @@ impl Rooms {
     pub async fn invite_member(&self, who: &Authenticated, ask: InviteMember) -> Result<(), Refusal> {
         let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage().write(move |store| {
-            let (row, member) = room_and_member(&*store, ask.room, who.user())?;
-            let target = store.member(ask.room, ask.user)?;
-            if !rules::invite(&who, &row, member.as_ref(), target.as_ref())? {
+            let at = Footing::of(&*store, ask.room, who.user(), now_ms)?;
+            let target = Footing::of(&*store, ask.room, ask.user, now_ms)?;
+            if !rules::invite(&who, &at, &target)? {
                 return Ok(());
             }
             let user = store.user(ask.user)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
@@ -103,10 +104,10 @@ impl Rooms {
     pub async fn remove_member(&self, who: &Authenticated, ask: RemoveMember) -> Result<(), Refusal> {
         let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage().write(move |store| {
-            let (row, member) = room_and_member(&*store, ask.room, who.user())?;
+            let at = Footing::of(&*store, ask.room, who.user(), now_ms)?;
             let target = store.member(ask.room, ask.user)?;
             let target = target.as_ref().map(|target| (ask.user, target));
-            let Some(change) = rules::remove(&who, &row, member.as_ref(), target)? else {
+            let Some(change) = rules::remove(&who, &at, target)? else {
                 return Ok(());
             };
             let user = store.user(ask.user)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
@@ -118,15 +119,13 @@ impl Rooms {
 }
 
 /// That whoever made an invite may let somebody into its room now.
-fn vouched(store: &dyn Reads, room: RoomId, by: Option<UserId>) -> Result<(), WriteError> {
+fn vouched(store: &dyn Reads, room: RoomId, by: Option<UserId>, now_ms: u64) -> Result<(), WriteError> {
     let by = by.ok_or_else(|| Refusal::from(Code::FORBIDDEN))?;
-    let (row, inviter) = room_and_member(store, room, by)?;
-    Ok(rules::vouch(&row, inviter.as_ref())?)
+    Ok(rules::vouch(&Footing::of(store, room, by, now_ms)?)?)
 }
 
 fn admit(store: &mut dyn Writes, who: &Authenticated, room: RoomId, now_ms: u64) -> Result<(), WriteError> {
-    let (row, member) = room_and_member(&*store, room, who.user())?;
-    match rules::admit(&row, member.as_ref())? {
+    match rules::admit(&Footing::of(&*store, room, who.user(), now_ms)?)? {
         Some(state) => enter(store, who, room, state, now_ms),
         None => Ok(()),
     }

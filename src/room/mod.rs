@@ -11,6 +11,7 @@
 
 mod chat;
 mod directory;
+mod footing;
 mod inbox;
 mod live;
 mod making;

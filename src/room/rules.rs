@@ -1,23 +1,112 @@
 //! Who may do what: pure functions over rows, called inside the write transaction, at the head of the log.
 //!
-//! A room that is hidden from the asker and a room that does not exist give the same answer.
+//! ```text
+//!   role ─▶ what it allows ─┐
+//!   explicit permissions ───┴▶ granted ─▶ without what a read-only room or a mute takes ─▶ effective ─▶ may
+//! ```
+//!
+//! A room that is hidden from the asker and a room that does not exist give the same answer. A role on the server
+//! allows nothing within a room: whoever runs the server is no reader of what others say in private.
+//! Invariant: whatever is done in a room, [`may`] was asked for the permission it takes.
 
 use quipu_protocol::entry::Change;
-use quipu_protocol::request::{MembershipState, RoomRole, ServerRole, Visibility};
+use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility};
 use quipu_protocol::{Code, Refusal, UserId};
 
+use super::footing::Footing;
 use crate::auth::Authenticated;
 use crate::limits::MEMBERS_MAX;
 use crate::store::{MemberRow, MemberState, RoomRow};
 
 /// A state of membership that reads, speaks and counts.
 pub(super) fn joined(role: RoomRole) -> MemberState {
-    MemberState { membership: MembershipState::JOINED, role }
+    MemberState { membership: MembershipState::JOINED, role, permissions: None }
 }
 
 /// A state of membership that may become [`joined`].
 pub(super) fn invited() -> MemberState {
-    MemberState { membership: MembershipState::INVITED, role: RoomRole::MEMBER }
+    MemberState { membership: MembershipState::INVITED, role: RoomRole::MEMBER, permissions: None }
+}
+
+/// What it takes to be heard: what a mute and a read-only room take away.
+const VOICE: Permissions = Permissions::SEND.or(Permissions::REACT).or(Permissions::UPLOAD);
+/// What a member may do.
+const MEMBER: Permissions = VOICE.or(Permissions::READ).or(Permissions::INVITE);
+/// What a moderator may do.
+const MODERATOR: Permissions = MEMBER
+    .or(Permissions::PIN)
+    .or(Permissions::KICK)
+    .or(Permissions::REDACT_ANY)
+    .or(Permissions::MENTION_ROOM);
+/// What either of the two may do in a direct room, for ever: there is nobody to let in, to send out or to call.
+const DIRECT: Permissions = VOICE.or(Permissions::READ).or(Permissions::PIN).or(Permissions::MANAGE_ROOM);
+
+/// What a role allows where nothing else was said.
+pub(super) fn allowed_by(role: RoomRole) -> Permissions {
+    match role {
+        role if role >= RoomRole::OWNER => Permissions::ALL,
+        role if role >= RoomRole::MODERATOR => MODERATOR,
+        role if role >= RoomRole::MEMBER => MEMBER,
+        _ => Permissions::READ,
+    }
+}
+
+/// What somebody was given in a room, whatever forbids it at the moment.
+pub(super) fn granted(at: &Footing) -> Permissions {
+    match at.member.as_ref().filter(|member| is_joined(Some(member))) {
+        None => Permissions::NONE,
+        Some(_) if at.room.visibility == Visibility::DIRECT => DIRECT,
+        Some(member) => member.state.permissions.unwrap_or(allowed_by(member.state.role)),
+    }
+}
+
+/// What somebody may do in a room now.
+pub(super) fn effective(at: &Footing) -> Permissions {
+    let silent = at.sanction(Sanction::MUTE).is_some() || silenced(at);
+    if silent { granted(at).without(VOICE) } else { granted(at) }
+}
+
+/// Whether the room's being read-only concerns this member.
+fn silenced(at: &Footing) -> bool {
+    let is_exempt = |member: &MemberRow| member.state.permissions.is_some() || is_moderator(Some(member));
+    at.room.settings.read_only && !at.member.as_ref().is_some_and(is_exempt)
+}
+
+/// Whether the asker may do this in the room now.
+pub(super) fn may(who: &Authenticated, at: &Footing, what: Permissions) -> Result<(), Refusal> {
+    may_read(who, &at.room, at.member.as_ref())?;
+    if effective(at).has(what) {
+        return Ok(());
+    }
+    let lacking = what.without(granted(at)).names().collect::<Vec<_>>().join(", ");
+    let text = if !lacking.is_empty() {
+        format!("you lack a permission here: {lacking}")
+    } else if at.sanction(Sanction::MUTE).is_some() {
+        "you are muted here".to_owned()
+    } else {
+        "only moderators speak here".to_owned()
+    };
+    Err(Refusal::because(Code::FORBIDDEN, text))
+}
+
+/// Whether the room's slow mode concerns somebody.
+pub(super) fn slowed(at: &Footing) -> bool {
+    at.room.settings.slow_ms > 0 && !is_moderator(at.member.as_ref())
+}
+
+/// Whether the asker may say something now, who last did at this time, unix milliseconds; see [`Footing::said_ms`].
+pub(super) fn may_send(who: &Authenticated, at: &Footing, said_ms: Option<u64>) -> Result<(), Refusal> {
+    may(who, at, Permissions::SEND)?;
+    let ready_ms =
+        said_ms.filter(|_| slowed(at)).map_or(0, |said_ms| said_ms.saturating_add(at.room.settings.slow_ms));
+    match ready_ms.saturating_sub(at.now_ms) {
+        0 => Ok(()),
+        wait_ms => Err(Refusal::because(Code::RATE, "the room is in slow mode").retry_after(wait_ms)),
+    }
+}
+
+fn is_moderator(member: Option<&MemberRow>) -> bool {
+    is_joined(member) && role(member) >= RoomRole::MODERATOR
 }
 
 fn is_joined(member: Option<&MemberRow>) -> bool {
@@ -54,20 +143,6 @@ pub(super) fn may_read(
     if is_joined(member) { Ok(()) } else { Err(Refusal::because(Code::FORBIDDEN, "join the room first")) }
 }
 
-/// Whether the asker may publish.
-pub(super) fn may_publish(
-    who: &Authenticated,
-    room: &RoomRow,
-    member: Option<&MemberRow>,
-) -> Result<(), Refusal> {
-    may_read(who, room, member)?;
-    if role(member) >= RoomRole::MEMBER {
-        Ok(())
-    } else {
-        Err(Refusal::because(Code::FORBIDDEN, "you may only read here"))
-    }
-}
-
 /// Whether the asker may make rooms, direct ones too.
 pub(super) fn may_make(who: &Authenticated) -> Result<(), Refusal> {
     if who.role() < ServerRole::BOT {
@@ -87,36 +162,50 @@ pub(super) fn may_create(who: &Authenticated, visibility: Visibility) -> Result<
 }
 
 /// The state a joining account gets; `None` when it already is a member.
-pub(super) fn join(
-    who: &Authenticated,
-    room: &RoomRow,
-    member: Option<&MemberRow>,
-) -> Result<Option<MemberState>, Refusal> {
-    may_see(who, room, member)?;
-    admit(room, member)
+pub(super) fn join(who: &Authenticated, at: &Footing) -> Result<Option<MemberState>, Refusal> {
+    may_see(who, &at.room, at.member.as_ref())?;
+    if at.room.settings.invite_only && at.member.is_none() {
+        return Err(Refusal::because(Code::FORBIDDEN, "only those who are invited enter"));
+    }
+    admit(at)
 }
 
 /// The same for somebody who need not see the room: an invite leads them there.
-pub(super) fn admit(room: &RoomRow, member: Option<&MemberRow>) -> Result<Option<MemberState>, Refusal> {
+pub(super) fn admit(at: &Footing) -> Result<Option<MemberState>, Refusal> {
+    let member = at.member.as_ref();
     if is_joined(member) {
         return Ok(None);
     }
-    if room.members >= MEMBERS_MAX {
+    not_banned(at)?;
+    if at.room.members >= MEMBERS_MAX {
         return Err(Code::ROOM_FULL.into());
     }
     Ok(Some(joined(member.map_or(RoomRole::MEMBER, |member| member.state.role))))
 }
 
-/// Whether an invite of this member still leads into the room.
-pub(super) fn vouch(room: &RoomRow, inviter: Option<&MemberRow>) -> Result<(), Refusal> {
-    if room.visibility == Visibility::DIRECT {
-        return Err(Refusal::because(Code::CONFLICT, "a direct room is for exactly two"));
+fn not_banned(at: &Footing) -> Result<(), Refusal> {
+    match at.sanction(Sanction::BAN) {
+        Some(_) => Err(Refusal::because(Code::FORBIDDEN, "banned from the room")),
+        None => Ok(()),
     }
-    if is_joined(inviter) && role(inviter) >= RoomRole::MEMBER {
+}
+
+/// Whether an invite of the one who stands there still leads into the room.
+pub(super) fn vouch(inviter: &Footing) -> Result<(), Refusal> {
+    for_many(&inviter.room)?;
+    if effective(inviter).has(Permissions::INVITE) {
         Ok(())
     } else {
         Err(Refusal::because(Code::FORBIDDEN, "whoever made the invite may not let anybody in"))
     }
+}
+
+/// That the room is not one of two people, who are in it for ever.
+fn for_many(room: &RoomRow) -> Result<(), Refusal> {
+    if room.visibility == Visibility::DIRECT {
+        return Err(Refusal::because(Code::CONFLICT, "a direct room is for exactly two"));
+    }
+    Ok(())
 }
 
 /// Whether the asker may go: the last owner stays while others are there. `owners` counts joined owners, and matters
@@ -141,39 +230,29 @@ pub(super) fn leave(
 }
 
 /// Whether the asker may let somebody in; `Ok(false)` when that one is in, or may come in, already.
-pub(super) fn invite(
-    who: &Authenticated,
-    room: &RoomRow,
-    member: Option<&MemberRow>,
-    target: Option<&MemberRow>,
-) -> Result<bool, Refusal> {
-    may_publish(who, room, member)?;
-    if room.visibility == Visibility::DIRECT {
-        return Err(Refusal::because(Code::CONFLICT, "a direct room is for exactly two"));
-    }
-    Ok(target.is_none())
+pub(super) fn invite(who: &Authenticated, at: &Footing, target: &Footing) -> Result<bool, Refusal> {
+    may_read(who, &at.room, at.member.as_ref())?;
+    for_many(&at.room)?;
+    may(who, at, Permissions::INVITE)?;
+    not_banned(target)?;
+    Ok(target.member.is_none())
 }
 
 /// What happens when the asker sends somebody out; `None` when there is nobody to send.
 pub(super) fn remove(
     who: &Authenticated,
-    room: &RoomRow,
-    member: Option<&MemberRow>,
+    at: &Footing,
     target: Option<(UserId, &MemberRow)>,
 ) -> Result<Option<Change>, Refusal> {
-    may_read(who, room, member)?;
-    if room.visibility == Visibility::DIRECT {
-        return Err(Refusal::because(Code::CONFLICT, "a direct room is for exactly two"));
-    }
-    if role(member) < RoomRole::MODERATOR {
-        return Err(Refusal::because(Code::FORBIDDEN, "only a moderator sends people out"));
-    }
+    may_read(who, &at.room, at.member.as_ref())?;
+    for_many(&at.room)?;
+    may(who, at, Permissions::KICK)?;
     match target {
         None => Ok(None),
         Some((user, _)) if user == who.user() => {
             Err(Refusal::because(Code::BAD_REQUEST, "leave the room instead"))
         }
-        Some((_, target)) if target.state.role >= role(member) && is_joined(Some(target)) => {
+        Some((_, target)) if target.state.role >= role(at.member.as_ref()) && is_joined(Some(target)) => {
             Err(Refusal::because(Code::FORBIDDEN, "their role is not below yours"))
         }
         Some(_) => Ok(Some(Change::REMOVED)),
@@ -185,103 +264,4 @@ fn role(member: Option<&MemberRow>) -> RoomRole {
 }
 
 #[cfg(test)]
-mod tests {
-    use quipu_protocol::{Cursor, RoomId, Seq};
-
-    use super::*;
-
-    fn who(role: ServerRole) -> Authenticated {
-        Authenticated::for_test(UserId::from_bytes([1; 16]), "ada", role)
-    }
-
-    fn room(visibility: Visibility) -> RoomRow {
-        RoomRow {
-            room: RoomId::from_bytes([9; 16]),
-            name: None,
-            visibility,
-            topic: None,
-            direct: None,
-            head: Cursor::default(),
-            floor: Seq(1),
-            members: 2,
-            creator: None,
-            created_ms: 0,
-        }
-    }
-
-    fn member(state: MemberState) -> MemberRow {
-        MemberRow { state, marker: Seq::ZERO }
-    }
-
-    fn code<T>(outcome: Result<T, Refusal>) -> Option<Code> {
-        outcome.err().map(|refusal| refusal.code)
-    }
-
-    /// Seeing, reading and publishing, for every kind of asker and room.
-    #[test]
-    fn what_each_may_do_with_a_room() {
-        const OK: Option<Code> = None;
-        const NOT: Option<Code> = Some(Code::NOT_FOUND);
-        const NO: Option<Code> = Some(Code::FORBIDDEN);
-        let (public, private) = (Visibility::PUBLIC, Visibility::PRIVATE);
-        let (reader, speaker) = (joined(RoomRole::READER), joined(RoomRole::MEMBER));
-        for (role, visibility, state, see, read, publish) in [
-            (ServerRole::MEMBER, public, None, OK, NO, NO),
-            (ServerRole::GUEST, public, None, NOT, NOT, NOT),
-            (ServerRole::GUEST, public, Some(speaker), OK, OK, OK),
-            (ServerRole::OWNER, private, None, NOT, NOT, NOT),
-            (ServerRole::MEMBER, private, Some(invited()), OK, NO, NO),
-            (ServerRole::MEMBER, private, Some(reader), OK, OK, NO),
-            (ServerRole::BOT, private, Some(speaker), OK, OK, OK),
-        ] {
-            let (who, room, member) = (who(role), room(visibility), state.map(member));
-            let member = member.as_ref();
-            let case = format!("{role:?} {visibility:?} {state:?}");
-            assert_eq!(code(may_see(&who, &room, member)), see, "see: {case}");
-            assert_eq!(code(may_read(&who, &room, member)), read, "read: {case}");
-            assert_eq!(code(may_publish(&who, &room, member)), publish, "publish: {case}");
-        }
-    }
-
-    #[test]
-    fn the_last_owner_stays_while_others_are_there() {
-        let (who, owner) = (who(ServerRole::MEMBER), member(joined(RoomRole::OWNER)));
-        let shared = room(Visibility::PUBLIC);
-        assert_eq!(code(leave(&who, &shared, Some(&owner), 1)), Some(Code::CONFLICT));
-        assert_eq!(leave(&who, &shared, Some(&owner), 2), Ok(true));
-        let alone = RoomRow { members: 1, ..room(Visibility::PUBLIC) };
-        assert_eq!(leave(&who, &alone, Some(&owner), 1), Ok(true));
-        assert_eq!(code(leave(&who, &room(Visibility::DIRECT), Some(&owner), 2)), Some(Code::CONFLICT));
-    }
-
-    #[test]
-    fn only_a_higher_role_sends_out() {
-        let (who, room) = (who(ServerRole::MEMBER), room(Visibility::PRIVATE));
-        let other = UserId::from_bytes([2; 16]);
-        let [speaker, moderator, owner] =
-            [RoomRole::MEMBER, RoomRole::MODERATOR, RoomRole::OWNER].map(|role| member(joined(role)));
-        assert_eq!(code(remove(&who, &room, Some(&speaker), Some((other, &speaker)))), Some(Code::FORBIDDEN));
-        assert_eq!(
-            code(remove(&who, &room, Some(&moderator), Some((other, &moderator)))),
-            Some(Code::FORBIDDEN)
-        );
-        assert_eq!(remove(&who, &room, Some(&owner), Some((other, &moderator))), Ok(Some(Change::REMOVED)));
-        assert_eq!(remove(&who, &room, Some(&owner), None), Ok(None));
-        assert_eq!(
-            code(remove(&who, &room, Some(&owner), Some((who.user(), &owner)))),
-            Some(Code::BAD_REQUEST)
-        );
-    }
-
-    #[test]
-    fn a_full_room_takes_nobody_and_joining_twice_is_once() {
-        let (who, full) =
-            (who(ServerRole::MEMBER), RoomRow { members: MEMBERS_MAX, ..room(Visibility::PUBLIC) });
-        assert_eq!(code(join(&who, &full, None)), Some(Code::ROOM_FULL));
-        assert_eq!(join(&who, &full, Some(&member(joined(RoomRole::OWNER)))), Ok(None));
-        assert_eq!(
-            join(&who, &room(Visibility::PRIVATE), Some(&member(invited()))),
-            Ok(Some(joined(RoomRole::MEMBER)))
-        );
-    }
-}
+mod tests;

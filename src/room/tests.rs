@@ -53,6 +53,7 @@ impl World {
                 role: who.role(),
                 epoch: 0,
                 created_ms: 0,
+                deactivated_ms: None,
             };
             storage.write(move |store| Ok(store.put_user(&row)?)).await.unwrap();
         }

@@ -15,6 +15,7 @@ mod common;
 #[cfg(test)]
 mod conformance;
 mod lane;
+mod moderation;
 mod readers;
 mod refusal;
 mod storage;
@@ -25,6 +26,7 @@ pub mod rows;
 pub mod sqlite;
 
 pub use lane::Lane;
+pub use moderation::{ModerationReads, ModerationWrites};
 pub use rows::*;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
 
@@ -50,7 +52,7 @@ pub trait Store: Send + 'static {
 }
 
 /// What can be asked of the store.
-pub trait Reads: Send {
+pub trait Reads: ModerationReads + Send {
     /// A room.
     fn room(&self, room: RoomId) -> Result<Option<RoomRow>, StoreError>;
     /// The room with this name.
@@ -149,7 +151,7 @@ pub trait Reads: Send {
 }
 
 /// What a job can change. A job that fails leaves no trace.
-pub trait Writes: Reads {
+pub trait Writes: Reads + ModerationWrites {
     /// Begins a job: what follows is undone together by `end_job(false)`.
     fn begin_job(&mut self) -> Result<(), StoreError>;
     /// Keeps or undoes what happened since `begin_job`.

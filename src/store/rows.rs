@@ -1,6 +1,6 @@
 //! Rows of the directory: what the store keeps beside the logs.
 
-use quipu_protocol::request::{MembershipState, RoomRole, ServerRole, Visibility};
+use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility};
 use quipu_protocol::{
     Cursor, DeviceId, DeviceName, InviteId, Nickname, RoomId, RoomName, Seq, Topic, UserId,
 };
@@ -28,6 +28,19 @@ pub struct RoomRow {
     pub creator: Option<UserId>,
     /// When, unix milliseconds.
     pub created_ms: u64,
+    /// What it forbids.
+    pub settings: Settings,
+}
+
+/// What a room forbids everybody who is not exempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// Only moderators speak, and members with explicit permissions.
+    pub read_only: bool,
+    /// Nobody enters uninvited, also where everybody sees the room.
+    pub invite_only: bool,
+    /// Least time between two messages of one member, milliseconds; 0 for none.
+    pub slow_ms: u64,
 }
 
 /// How an account stands to a room.
@@ -37,6 +50,8 @@ pub struct MemberState {
     pub membership: MembershipState,
     /// What they may do there.
     pub role: RoomRole,
+    /// What they may do instead of what their role allows.
+    pub permissions: Option<Permissions>,
 }
 
 /// A membership as it is stored.
@@ -46,6 +61,32 @@ pub struct MemberRow {
     pub state: MemberState,
     /// Up to where they have read.
     pub marker: Seq,
+}
+
+/// What somebody is denied in a room, member or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SanctionRow {
+    /// The room.
+    pub room: RoomId,
+    /// Who.
+    pub user: UserId,
+    /// What they are denied.
+    pub sanction: Sanction,
+    /// Who decided so.
+    pub by: UserId,
+    /// When, unix milliseconds.
+    pub at_ms: u64,
+    /// Until when, unix milliseconds; none: until it is lifted.
+    pub until_ms: Option<u64>,
+    /// Why, for people.
+    pub reason: Option<String>,
+}
+
+impl SanctionRow {
+    /// Whether it holds at this time.
+    pub fn holds(&self, now_ms: u64) -> bool {
+        self.until_ms.is_none_or(|until_ms| now_ms < until_ms)
+    }
 }
 
 /// How one joined room stands for one account.
@@ -74,6 +115,8 @@ pub struct UserRow {
     pub epoch: u64,
     /// When it was made, unix milliseconds.
     pub created_ms: u64,
+    /// When it was deactivated, unix milliseconds, if it is.
+    pub deactivated_ms: Option<u64>,
 }
 
 /// A device of an account.

@@ -259,6 +259,9 @@ mod tests {
             topic: None,
             peer: None,
             peer_nickname: None,
+            permissions: None,
+            settings: None,
+            muted: None,
         }
     }
 

@@ -36,6 +36,7 @@ mod devices;
 mod history;
 mod invites;
 mod people;
+mod permissions;
 mod reading;
 mod roles;
 mod rooms;
@@ -44,8 +45,9 @@ pub use devices::{DeviceInfo, Devices, ListDevices, RevokeDevice};
 pub use history::{Anchor, AnchorKind, History, Page};
 pub use invites::{CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, RevokeInvite};
 pub use people::{InviteMember, ListMembers, LookUp, MemberInfo, Members, RemoveMember, UserInfo, Users};
+pub use permissions::{Muted, Permissions, RoomSettings};
 pub use reading::{MarkRead, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom};
-pub use roles::{MembershipState, RoomRole, ServerRole, Visibility};
+pub use roles::{MembershipState, RoomRole, Sanction, ServerRole, Visibility};
 pub use rooms::{CreateRoom, Direct, Join, Leave, ListRooms, RoomAnswer, RoomInfo, Rooms};
 
 use crate::frame::messages;

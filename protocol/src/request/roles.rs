@@ -32,6 +32,13 @@ numbered! {
         /// Everything.
         OWNER = 100, "owner";
     }
+    /// What somebody is denied in a room.
+    Sanction {
+        /// To be there: not as a member, not invited, not by a link.
+        BAN = 1, "ban";
+        /// To be heard: to send, to react, to upload.
+        MUTE = 2, "mute";
+    }
     /// What an account may do on the server. Larger includes smaller.
     ServerRole {
         /// Join what they are invited to.

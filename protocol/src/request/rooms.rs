@@ -3,7 +3,7 @@
 use crate::id::{Cursor, RoomId, UserId};
 use crate::limits::ROWS_MAX;
 use crate::name::{Nickname, RoomName, Topic};
-use crate::request::{MembershipState, RoomRole, Visibility};
+use crate::request::{MembershipState, Muted, Permissions, RoomRole, RoomSettings, Visibility};
 use crate::wire::{List, wire_map};
 
 wire_map! {
@@ -32,6 +32,12 @@ wire_map! {
             9 => peer: UserId,
             /// What the other person is called.
             10 => peer_nickname: Nickname,
+            /// What the asker may do there now: role, explicit permissions, settings and mutes taken together.
+            11 => permissions: Permissions,
+            /// Its settings, all of them.
+            12 => settings: RoomSettings,
+            /// That the asker is muted.
+            13 => muted: Muted,
         }
     }
 }

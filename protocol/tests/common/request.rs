@@ -3,7 +3,7 @@
 use quipu_protocol::request::*;
 use quipu_protocol::{Blob, Code, Incarnation, List, Refusal, Seq};
 
-use super::{ADA, AT_MS, BOB, INVITE, LAPTOP, LOBBY, PHONE, Sample, TEAM, at, fits, frame, name};
+use super::{ADA, AT_MS, BOB, INVITE, LAPTOP, LOBBY, PHONE, Sample, TEAM, at, fits, frame, item, name};
 
 pub fn samples() -> Vec<Sample> {
     [reading(), rooms(), people(), invites(), devices()].into_iter().flatten().collect()
@@ -21,6 +21,9 @@ pub fn lobby() -> RoomInfo {
         topic: Some(name("for all")),
         peer: None,
         peer_nickname: None,
+        permissions: Some(Permissions::READ.or(Permissions::SEND)),
+        settings: Some(RoomSettings::default()),
+        muted: None,
     }
 }
 
@@ -32,6 +35,8 @@ pub fn team() -> RoomInfo {
         role: RoomRole::READER,
         name: Some(name("team-4")),
         topic: None,
+        permissions: None,
+        settings: None,
         ..lobby()
     }
 }
@@ -43,6 +48,12 @@ pub fn direct_room() -> RoomInfo {
         topic: None,
         peer: Some(BOB),
         peer_nickname: Some(name("bob")),
+        settings: Some(RoomSettings {
+            read_only: Some(true),
+            invite_only: Some(false),
+            slow_ms: Some(30_000),
+        }),
+        muted: Some(Muted { until_ms: Some(AT_MS) }),
         ..lobby()
     }
 }
@@ -113,6 +124,7 @@ fn rooms() -> Vec<Sample> {
         frame("create-room", create(None)),
         frame("create-room-topic", create(Some(name("what we do")))),
         frame("room-answer", RoomAnswer { info: lobby() }),
+        item("muted-for-good", "muted", Muted { until_ms: None }),
         frame("join", Join { room: LOBBY }),
         frame("leave", Leave { room: LOBBY }),
         frame("direct", Direct { user: BOB }),

@@ -6,7 +6,7 @@ use quipu_protocol::{Code, InviteId, Refusal};
 
 use super::*;
 use crate::limits::{INVITATIONS_MAX, MEMBERS_MAX, ROOMS_MADE_MAX, ROOMS_PER_USER_MAX};
-use crate::store::{InviteRow, MemberState, RoomRow, WriteError};
+use crate::store::{InviteRow, MemberState, RoomRow, Settings, WriteError};
 
 impl World {
     async fn create(
@@ -31,8 +31,14 @@ impl World {
     /// A further account.
     async fn account(&self, number: u8, nickname: &str, role: ServerRole) -> Authenticated {
         let who = Authenticated::for_test(UserId::from_bytes([number; 16]), nickname, role);
-        let row =
-            UserRow { user: who.user(), nickname: who.nickname().clone(), role, epoch: 0, created_ms: 0 };
+        let row = UserRow {
+            user: who.user(),
+            nickname: who.nickname().clone(),
+            role,
+            epoch: 0,
+            created_ms: 0,
+            deactivated_ms: None,
+        };
         let job = self.rooms.storage().write(move |store| Ok(store.put_user(&row)?));
         job.await.unwrap();
         who
@@ -234,5 +240,6 @@ fn row(number: usize, creator: Option<UserId>) -> RoomRow {
         members: 0,
         creator,
         created_ms: 0,
+        settings: Settings::default(),
     }
 }

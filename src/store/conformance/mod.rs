@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::memory::MemoryStore;
 use super::sqlite::SqliteStore;
 use super::{
-    Appended, Blocking, Effect, MemberState, NewEntry, Observer, Placed, RoomRow, Storage, Store,
+    Appended, Blocking, Effect, MemberState, NewEntry, Observer, Placed, RoomRow, Settings, Storage, Store,
     StoredEntry, UserRow, WriteError,
 };
 
@@ -157,9 +157,9 @@ pub(super) const LOBBY: RoomId = room(1);
 pub(super) const ADA: UserId = user(1);
 pub(super) const BOB: UserId = user(2);
 pub(super) const JOINED: MemberState =
-    MemberState { membership: MembershipState::JOINED, role: RoomRole::MEMBER };
+    MemberState { membership: MembershipState::JOINED, role: RoomRole::MEMBER, permissions: None };
 pub(super) const INVITED: MemberState =
-    MemberState { membership: MembershipState::INVITED, role: RoomRole::READER };
+    MemberState { membership: MembershipState::INVITED, role: RoomRole::READER, permissions: None };
 
 pub(super) const fn room(number: u8) -> RoomId {
     RoomId::from_bytes([number; 16])
@@ -185,6 +185,7 @@ pub(super) fn room_row(room: RoomId) -> RoomRow {
         members: 0,
         creator: Some(ADA),
         created_ms: 1_000,
+        settings: Settings::default(),
     }
 }
 
@@ -195,6 +196,7 @@ pub(super) fn user_row(user: UserId, nickname: &str) -> UserRow {
         role: ServerRole::MEMBER,
         epoch: 3,
         created_ms: 4,
+        deactivated_ms: None,
     }
 }
 

@@ -15,6 +15,7 @@ mod copy;
 mod fault;
 mod folder;
 mod home;
+mod moderation;
 mod reads;
 mod rows;
 mod schema;

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::fault::store_error;
 use super::rows::{
-    ROOM_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position, room_row, standing,
-    stored_entry, user_row,
+    ROOM_COLUMNS, STANDING_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position,
+    room_row, standing, stored_entry, user_row,
 };
 use crate::store::common::{Standing, decoded};
 use crate::store::{
@@ -316,7 +316,7 @@ pub(super) fn count(conn: &Connection, sql: &str, params: impl Params) -> Result
     Ok(one(conn, sql, params, |row| number(row, 0))?.unwrap_or(0))
 }
 
-fn many<T>(
+pub(super) fn many<T>(
     conn: &Connection,
     sql: &str,
     params: impl Params,
@@ -353,7 +353,8 @@ fn page(
 fn head_row(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
     let room = room_row(row)?;
     let member = standing(row, ROOM_COLUMNS)?;
-    let (countable, erased) = (number(row, ROOM_COLUMNS + 5)?, number(row, ROOM_COLUMNS + 6)?);
+    const COUNTS: usize = ROOM_COLUMNS + STANDING_COLUMNS;
+    let (countable, erased) = (number(row, COUNTS)?, number(row, COUNTS + 1)?);
     Ok(HeadRow {
         room: room.room,
         head: room.head,

@@ -4,29 +4,36 @@ use std::error::Error as StdError;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use quipu_protocol::request::{MembershipState, RoomRole, ServerRole, Visibility};
+use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility};
 use quipu_protocol::{Cursor, DeviceId, Incarnation, InviteId, RoomId, Seq, UserId};
 use ring::digest::{Context, SHA256};
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, Row};
 
 use crate::store::common::Standing;
-use crate::store::{DeviceRow, InviteRow, MemberRow, MemberState, RoomRow, StoredEntry, UserRow};
+use crate::store::{
+    DeviceRow, InviteRow, MemberRow, MemberState, RoomRow, SanctionRow, Settings, StoredEntry, UserRow,
+};
 
 /// The columns each function below expects, in its order.
 macro_rules! columns {
     (room) => {
         "rooms.room, rooms.name, rooms.visibility, rooms.topic, rooms.direct_one, rooms.direct_other,
-         rooms.incarnation, rooms.head, rooms.floor, rooms.members, rooms.creator, rooms.created_ms"
+         rooms.incarnation, rooms.head, rooms.floor, rooms.members, rooms.creator, rooms.created_ms,
+         rooms.read_only, rooms.invite_only, rooms.slow_ms"
     };
     (standing) => {
-        "members.membership, members.role, members.marker, members.marker_nth, members.own_after"
+        "members.membership, members.role, members.marker, members.marker_nth, members.own_after,
+         members.permissions"
     };
     (user) => {
-        "users.user, users.nickname, users.role, users.epoch, users.created_ms"
+        "users.user, users.nickname, users.role, users.epoch, users.created_ms, users.deactivated_ms"
     };
     (device) => {
         "device, user, name, key, invite, created_ms, seen_ms, revoked_ms"
+    };
+    (sanction) => {
+        "room, user, sanction, by_user, at_ms, until_ms, reason"
     };
     (invite) => {
         "invite, secret_hash, created_by, room, role, for_user, uses_left, expires_ms, revoked, created_ms"
@@ -35,9 +42,11 @@ macro_rules! columns {
 pub(super) use columns;
 
 /// Columns of a room, so that others may follow them.
-pub(super) const ROOM_COLUMNS: usize = 12;
+pub(super) const ROOM_COLUMNS: usize = 15;
+/// Columns of a standing, so that others may follow them.
+pub(super) const STANDING_COLUMNS: usize = 6;
 /// Columns of an account, so that others may follow them.
-pub(super) const USER_COLUMNS: usize = 5;
+pub(super) const USER_COLUMNS: usize = 6;
 
 /// A number as SQLite keeps it. Numbers above `i64::MAX` come back as they were, but compare as negative.
 pub(super) fn kept(number: u64) -> i64 {
@@ -67,13 +76,17 @@ pub(super) fn room_row(row: &Row<'_>) -> Result<RoomRow> {
         members: number(row, 9)?,
         creator: user_id(row, 10)?,
         created_ms: number(row, 11)?,
+        settings: Settings { read_only: row.get(12)?, invite_only: row.get(13)?, slow_ms: number(row, 14)? },
     })
 }
 
 /// A standing whose columns begin at `at`.
 pub(super) fn standing(row: &Row<'_>, at: usize) -> Result<Standing> {
-    let state =
-        MemberState { membership: MembershipState(number(row, at)?), role: RoomRole(number(row, at + 1)?) };
+    let state = MemberState {
+        membership: MembershipState(number(row, at)?),
+        role: RoomRole(number(row, at + 1)?),
+        permissions: row.get::<_, Option<i64>>(at + 5)?.map(|bits| Permissions(bits.cast_unsigned())),
+    };
     Ok(Standing {
         row: MemberRow { state, marker: Seq(number(row, at + 2)?) },
         marker_nth: number(row, at + 3)?,
@@ -88,6 +101,7 @@ pub(super) fn user_row(row: &Row<'_>) -> Result<UserRow> {
         role: ServerRole(number(row, 2)?),
         epoch: number(row, 3)?,
         created_ms: number(row, 4)?,
+        deactivated_ms: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
     })
 }
 
@@ -101,6 +115,18 @@ pub(super) fn device_row(row: &Row<'_>) -> Result<DeviceRow> {
         created_ms: number(row, 5)?,
         seen_ms: number(row, 6)?,
         revoked_ms: row.get::<_, Option<i64>>(7)?.map(i64::cast_unsigned),
+    })
+}
+
+pub(super) fn sanction_row(row: &Row<'_>) -> Result<SanctionRow> {
+    Ok(SanctionRow {
+        room: RoomId::from_bytes(row.get(0)?),
+        user: UserId::from_bytes(row.get(1)?),
+        sanction: Sanction(number(row, 2)?),
+        by: UserId::from_bytes(row.get(3)?),
+        at_ms: number(row, 4)?,
+        until_ms: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
+        reason: row.get(6)?,
     })
 }
 

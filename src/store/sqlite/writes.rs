@@ -38,6 +38,12 @@ impl<'a> Batch<'a> {
         outcome.inspect_err(|error| self.met = Some(error.clone()))
     }
 
+    /// A change by one statement, whose failure is remembered.
+    pub(super) fn change(&mut self, sql: &str, params: impl Params) -> Result<(), StoreError> {
+        let outcome = self.execute(sql, params);
+        self.noting(outcome)
+    }
+
     fn lose(&mut self, error: StoreError) -> StoreError {
         self.lost.get_or_insert(error).clone()
     }
@@ -232,8 +238,8 @@ impl Batch<'_> {
     fn insert_room(&self, room: &RoomRow) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO rooms (room, name, visibility, topic, direct_one, direct_other, incarnation, head, floor,
-                members, creator, created_ms, countable, at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, 0)",
+                members, creator, created_ms, read_only, invite_only, slow_ms, countable, at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 0, 0)",
             params![
                 room.room.as_bytes(),
                 room.name.as_ref().map(|name| name.as_str()),
@@ -247,6 +253,9 @@ impl Batch<'_> {
                 kept(room.members),
                 room.creator.as_ref().map(UserId::as_bytes),
                 kept(room.created_ms),
+                room.settings.read_only,
+                room.settings.invite_only,
+                kept(room.settings.slow_ms),
             ],
         )
     }
@@ -275,8 +284,9 @@ impl Batch<'_> {
 
     fn put_standing(&self, room: RoomId, user: UserId, standing: &Standing) -> Result<(), StoreError> {
         self.execute(
-            "INSERT OR REPLACE INTO members (room, user, membership, role, marker, marker_nth, own_after)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO members (room, user, membership, role, marker, marker_nth, own_after,
+                permissions)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 room.as_bytes(),
                 user.as_bytes(),
@@ -285,6 +295,7 @@ impl Batch<'_> {
                 kept(standing.row.marker.0),
                 kept(standing.marker_nth),
                 kept(standing.own_after),
+                standing.row.state.permissions.map(|permissions| kept(permissions.0)),
             ],
         )
     }
@@ -317,8 +328,10 @@ impl Batch<'_> {
 
     fn put_user(&self, user: &UserRow) -> Result<(), StoreError> {
         self.execute(
-            "INSERT INTO users (user, nickname, folded, role, epoch, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (user) DO UPDATE SET nickname = ?2, folded = ?3, role = ?4, epoch = ?5, created_ms = ?6",
+            "INSERT INTO users (user, nickname, folded, role, epoch, created_ms, deactivated_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (user) DO UPDATE SET nickname = ?2, folded = ?3, role = ?4, epoch = ?5, created_ms = ?6,
+                deactivated_ms = ?7",
             params![
                 user.user.as_bytes(),
                 user.nickname.as_str(),
@@ -326,6 +339,7 @@ impl Batch<'_> {
                 kept(user.role.0),
                 kept(user.epoch),
                 kept(user.created_ms),
+                user.deactivated_ms.map(kept),
             ],
         )
     }

@@ -1,0 +1,44 @@
+//! Where somebody stands in a room: everything that decides what they may do there, looked up in one go.
+//!
+//! Inside a job it is the head of the log, so what is decided by it is decided once. [`super::rules`] decides.
+
+use quipu_protocol::request::Sanction;
+use quipu_protocol::{Code, Refusal, RoomId, UserId};
+
+use super::rules;
+use crate::store::{MemberRow, Reads, RoomRow, SanctionRow, WriteError};
+
+/// How an account stands to a room at one moment.
+#[derive(Debug, Clone)]
+pub(super) struct Footing {
+    /// The room.
+    pub(super) room: RoomRow,
+    /// As what they are there, if they are.
+    pub(super) member: Option<MemberRow>,
+    /// What they were denied; some of it may be over.
+    pub(super) sanctions: Vec<SanctionRow>,
+    /// The server's clock, unix milliseconds.
+    pub(super) now_ms: u64,
+}
+
+impl Footing {
+    /// Looks it up.
+    ///
+    /// # Errors
+    /// [`Code::NOT_FOUND`] when there is no such room.
+    pub(super) fn of(store: &dyn Reads, room: RoomId, user: UserId, now_ms: u64) -> Result<Self, WriteError> {
+        let row = store.room(room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+        let (member, sanctions) = (store.member(room, user)?, store.sanctions(room, user)?);
+        Ok(Self { room: row, member, sanctions, now_ms })
+    }
+
+    /// The sanction of this kind that holds now.
+    pub(super) fn sanction(&self, kind: Sanction) -> Option<&SanctionRow> {
+        self.sanctions.iter().find(|row| row.sanction == kind && row.holds(self.now_ms))
+    }
+
+    /// When this account last spoke in the room, where that matters: unix milliseconds.
+    pub(super) fn said_ms(&self, store: &dyn Reads, user: UserId) -> Result<Option<u64>, WriteError> {
+        if rules::slowed(self) { Ok(store.said_ms(self.room.room, user)?) } else { Ok(None) }
+    }
+}
