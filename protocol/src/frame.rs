@@ -165,6 +165,11 @@ impl FrameDecoder {
         Ok(Some(Frame { ty: FrameType(ty), payload }))
     }
 
+    /// What was fed and is no frame: on streams that go on without frames, behind the last of them.
+    pub fn take_rest(&mut self) -> Bytes {
+        self.buffer.split().freeze()
+    }
+
     /// That the stream may end here: nothing half-read is left.
     ///
     /// # Errors

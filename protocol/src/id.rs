@@ -80,6 +80,8 @@ id! {
     MessageId;
     /// An invite, without its secret.
     InviteId;
+    /// An upload of one account, as its client names it. A retry carries the same one.
+    UploadId;
 }
 
 struct IdVisitor;

@@ -40,6 +40,8 @@ pub const PRESENCE_MAX: usize = 256;
 pub const MENTIONS_MAX: usize = 32;
 /// Files of one message.
 pub const FILES_MAX: usize = 8;
+/// Entries in one answer that lists files: each may have several, with long names.
+pub const FILE_ENTRIES_MAX: usize = 24;
 /// Longest name of a file, in bytes.
 pub const FILE_NAME_BYTES_MAX: usize = 128;
 /// Longest media type, in bytes.
@@ -90,6 +92,10 @@ const _: () = assert!(SUBSCRIBE_ROOMS_MAX <= ROOMS_OPEN_MAX);
 // A row of any list fits its share of a frame: names, topic, and 192 bytes of ids, numbers and heads.
 const _: () =
     assert!(ROWS_MAX * (ROOM_NAME_BYTES_MAX + TOPIC_BYTES_MAX + NICKNAME_BYTES_MAX + 192) <= FRAME_BYTES_MAX);
+// The largest row that lists files fits its share of a frame: names and types, and 96 bytes of hash, sizes and ids each.
+const _: () = assert!(
+    FILE_ENTRIES_MAX * FILES_MAX * (FILE_NAME_BYTES_MAX + MEDIA_TYPE_BYTES_MAX + 96) <= FRAME_BYTES_MAX
+);
 // A message is forgotten by its author long before it is forgotten by the server.
 const _: () = assert!(RETRY_MS * 2 <= DEDUPE_MS);
 const _: () = assert!(TOKEN_LIFE_MS > 3 * CLOCK_SKEW_MS);

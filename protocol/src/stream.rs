@@ -9,9 +9,9 @@ pub enum BidiType {
     Publish,
     /// One question and its answer.
     Request,
-    /// A file to the server. Reserved.
+    /// A file to the server.
     Upload,
-    /// A file from the server. Reserved.
+    /// A file from the server.
     Download,
 }
 

@@ -1,7 +1,7 @@
 //! Every message there is, by number: for tables, tests and tools. Nothing on the wire is dispatched by it.
 
 use crate::frame::FrameType;
-use crate::{control, datagram, entry, inbox, publish, request, room};
+use crate::{control, datagram, entry, file, inbox, publish, request, room};
 
 /// Frame type and name of every message, in the order of their modules.
 pub fn messages() -> impl Iterator<Item = (FrameType, &'static str)> {
@@ -13,6 +13,7 @@ pub fn messages() -> impl Iterator<Item = (FrameType, &'static str)> {
         inbox::MESSAGES,
         datagram::MESSAGES,
         request::MESSAGES,
+        file::MESSAGES,
     ]
     .into_iter()
     .flatten()

@@ -195,6 +195,7 @@ fn limits_are_those_of_the_code() {
         PRESENCE_MAX,
         MENTIONS_MAX,
         FILES_MAX,
+        FILE_ENTRIES_MAX,
         FILE_NAME_BYTES_MAX,
         MEDIA_TYPE_BYTES_MAX,
         FEATURES_MAX,

@@ -9,7 +9,7 @@
 //! | LookUp        | Users                       |   | RevokeInvite   | Done          |
 //! | CreateRoom    | RoomAnswer                  |   | ListDevices    | Devices       |
 //! | Join, Leave   | RoomAnswer                  |   | RevokeDevice   | Done          |
-//! | InviteMember, RemoveMember | Done           |   |                |               |
+//! | InviteMember, RemoveMember | Done           |   | ListFiles      | Files         |
 //!
 //! Any question may be answered by an Error (a [`crate::Refusal`]) instead. Lists are paged: an answer with
 //! `more` is continued by the same question with `after` set to the last row's key. All questions that change
@@ -33,6 +33,7 @@ macro_rules! numbered {
 }
 
 mod devices;
+mod files;
 mod history;
 mod invites;
 mod people;
@@ -42,6 +43,7 @@ mod roles;
 mod rooms;
 
 pub use devices::{DeviceInfo, Devices, ListDevices, RevokeDevice};
+pub use files::{EntryFiles, Files, ListFiles};
 pub use history::{Anchor, AnchorKind, History, Page};
 pub use invites::{CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, RevokeInvite};
 pub use people::{InviteMember, ListMembers, LookUp, MemberInfo, Members, RemoveMember, UserInfo, Users};
@@ -89,4 +91,6 @@ messages! {
     0xb0 => ListDevices,
     0xb2 => Devices,
     0xb4 => RevokeDevice,
+    0x12a => ListFiles,
+    0x12c => Files,
 }

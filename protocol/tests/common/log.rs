@@ -41,7 +41,7 @@ fn full_ext() -> Ext {
     }
 }
 
-fn picture() -> FileRef {
+pub fn picture() -> FileRef {
     FileRef {
         hash: fits(Blob::new(vec![0x77; 32])),
         size: 4_711,

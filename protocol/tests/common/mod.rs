@@ -4,6 +4,7 @@
 pub mod cddl;
 pub mod control;
 pub mod diagnostic;
+pub mod file;
 pub mod log;
 pub mod mutant;
 pub mod request;
@@ -77,7 +78,7 @@ where
 
 /// Every sample there is.
 pub fn samples() -> Vec<Sample> {
-    [control::samples(), log::samples(), request::samples()].into_iter().flatten().collect()
+    [control::samples(), log::samples(), request::samples(), file::samples()].into_iter().flatten().collect()
 }
 
 pub const AT_MS: u64 = 1_790_000_000_000;
