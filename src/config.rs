@@ -10,6 +10,7 @@
 //! Invariant: a `Config` that exists is within its bounds; nobody checks again.
 
 mod file;
+mod files;
 
 use std::fs;
 use std::io;
@@ -22,6 +23,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::tls::{Host, TlsFiles};
 use file::File;
+pub use files::{FileLimits, MediaError, MediaRange};
 
 /// A self-hosted, secure chat server over QUIC.
 ///
@@ -88,6 +90,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Bounds an operator may move.
     pub limits: Limits,
+    /// What is granted to files.
+    pub files: FileLimits,
 }
 
 /// Bounds an operator may move. Those of the wire are the protocol's.
@@ -139,6 +143,7 @@ impl Config {
             log: flags.log.or(file.log).unwrap_or(default.log),
             tls: file.tls,
             limits: file.limits,
+            files: file.files,
         }
     }
 }
@@ -153,6 +158,7 @@ impl Default for Config {
             log: "info".to_owned(),
             tls: None,
             limits: Limits::default(),
+            files: FileLimits::default(),
         }
     }
 }
@@ -228,6 +234,14 @@ mod tests {
             ("unauthenticated_per_prefix_max", limits.unauthenticated_per_prefix_max),
         ] {
             assert!(guide.contains(&format!("| `[limits] {key}` | {default} |")), "{key} is {default}");
+        }
+        let files = FileLimits::default();
+        for (key, default) in [
+            ("server_bytes_max", files.server_bytes_max),
+            ("account_bytes_max", files.account_bytes_max),
+            ("file_bytes_max", files.file_bytes_max),
+        ] {
+            assert!(guide.contains(&format!("| `[files] {key}` | {default} |")), "{key} is {default}");
         }
         let proven_from = crate::limits::HANDSHAKES_MAX / 2;
         assert!(guide.contains(&format!("above {proven_from}, they must prove their address")));

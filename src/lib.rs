@@ -9,6 +9,7 @@
 pub mod auth;
 pub mod backup;
 pub mod config;
+pub mod files;
 pub mod limits;
 pub mod rate;
 pub mod room;

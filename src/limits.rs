@@ -74,6 +74,28 @@ pub const INVITATIONS_MAX: usize = 100;
 pub const DEVICES_PER_USER_MAX: usize = 64;
 /// Members of one room.
 pub const MEMBERS_MAX: u64 = 20_000;
+/// Bytes of a file that are read or written at once, and what a transfer holds in memory.
+pub const FILE_CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of an upload that may wait for the disk: what a commit of chat might have to wait for behind them.
+pub const FILE_SYNC_BYTES: u64 = 1024 * 1024;
+/// Uploads of one connection at once; a further one is refused.
+pub const UPLOADS_MAX: usize = 2;
+/// Downloads of one connection at once; a further one is refused.
+pub const DOWNLOADS_MAX: usize = 4;
+/// Those of them whose content is on its way, the others wait: each may fill what a client grants one stream, and all
+/// together must leave room in the connection's send window for what people say.
+pub const DOWNLOADS_FLOWING_MAX: usize = 1;
+/// Bytes of a download between two looks at whether the right to it is still there.
+pub const FILE_RIGHT_BYTES: u64 = 4 * 1024 * 1024;
+/// Uploads of one account that are not finished.
+pub const UPLOADS_PER_USER_MAX: u64 = 64;
+/// How long an upload waits to be gone on with, and what was uploaded waits for a message that refers to it.
+pub const UPLOAD_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often files are looked for whose time is over.
+pub const TIDY_INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// Files that are let go in one transaction.
+pub const FILES_TIDIED_MAX: usize = 256;
+const _: () = assert!(DOWNLOADS_FLOWING_MAX <= DOWNLOADS_MAX);
 /// Longest life of an invite.
 pub const INVITE_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// Most uses of an invite.

@@ -183,7 +183,7 @@ fn qr(text: &str) -> Option<String> {
 fn exit_code(error: &StartError) -> u8 {
     match error {
         StartError::Listen { .. } => exit::LISTEN,
-        StartError::Identity(_) | StartError::Secrets(_) => exit::FOLDERS,
+        StartError::Identity(_) | StartError::Secrets(_) | StartError::Files { .. } => exit::FOLDERS,
         StartError::Store(StoreError::Newer { .. } | StoreError::Damaged(_)) => exit::DATA,
         StartError::Store(_) | StartError::Write(_) => exit::FOLDERS,
     }

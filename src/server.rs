@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::auth::{Auth, TokenKey};
-use crate::config::{Config, Limits};
+use crate::config::{Config, FileLimits, Limits};
+use crate::files::{Depot, Janitor, Watch};
 use crate::room::{Live, Rooms};
 use crate::seams::Seams;
 use crate::store::{Blocking, Observer, Storage, Store, StoreError, WriteError, sqlite};
@@ -34,6 +36,7 @@ pub struct Server {
     endpoint: Endpoint,
     storage: Storage,
     shared: Arc<transport::Shared>,
+    janitor: Janitor,
     identity: Option<Arc<Identity>>,
     pin: [u8; 32],
     names: Vec<String>,
@@ -53,6 +56,10 @@ pub struct Parts {
     pub token_key: TokenKey,
     /// What the operator grants.
     pub limits: Limits,
+    /// What the operator grants to files.
+    pub file_limits: FileLimits,
+    /// Where files are.
+    pub files: Depot,
     /// Clock and randomness.
     pub seams: Seams,
 }
@@ -80,6 +87,14 @@ pub enum StartError {
     /// The store cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The folder of the files cannot be used.
+    #[error("cannot use {}: {source}", path.display())]
+    Files {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
 }
 
 impl Server {
@@ -106,6 +121,8 @@ impl Server {
             pin: opened.identity.pin(),
             token_key: opened.token_key,
             limits: config.limits.clone(),
+            file_limits: config.files.clone(),
+            files: opened.files,
             seams,
         };
         let mut server = Self::assemble(parts).await?;
@@ -120,17 +137,19 @@ impl Server {
     /// When the store fails.
     pub async fn assemble(parts: Parts) -> Result<Self, StartError> {
         let live = Arc::new(Live::default());
-        let observer: Arc<dyn Observer> = live.clone();
+        let observer: Arc<dyn Observer> = Arc::new(Watch::new(live.clone(), parts.files.clone()));
         let storage = Storage::start(parts.store, parts.blocking, observer)?;
-        let rooms = Rooms::new(storage.clone(), live, parts.seams.clone());
+        let rooms = Rooms::new(storage.clone(), live, parts.seams.clone()).granting(parts.file_limits);
+        let janitor = Janitor::new(parts.files.clone(), storage.clone(), parts.seams.clone());
         let name = "lobby".parse().expect("`lobby` is a room name");
         let topic = "Everybody's first room".parse().expect("a short line is a topic");
         let lobby = rooms.ensure_lobby(name, topic).await?;
         let auth = Auth::new(storage.clone(), parts.seams.clone(), parts.token_key, parts.pin);
         let stopping = CancellationToken::new();
-        let shared = transport::Shared::new(auth, rooms, lobby, parts.limits, parts.seams, stopping);
+        let shared =
+            transport::Shared::new(auth, rooms, lobby, parts.files, parts.limits, parts.seams, stopping);
         let names = vec!["localhost".to_owned()];
-        Ok(Self { endpoint: parts.endpoint, storage, shared, identity: None, pin: parts.pin, names })
+        Ok(Self { endpoint: parts.endpoint, storage, shared, janitor, identity: None, pin: parts.pin, names })
     }
 
     /// Where it listens.
@@ -167,10 +186,13 @@ impl Server {
     pub async fn run(self) {
         let renewing =
             self.identity.clone().map(|identity| tokio::spawn(renew(identity, self.shared.seams.clone())));
+        let tidying = tokio::spawn(self.janitor.run(self.shared.stopping.clone()));
         transport::serve(self.endpoint, self.shared).await;
         if let Some(renewing) = renewing {
             renewing.abort();
         }
+        // It was told to stop, and ends with what it is at; a panic in it was logged by the runtime.
+        let _ = tidying.await;
         self.storage.close().await;
         info!("stopped");
     }
@@ -181,11 +203,13 @@ struct Opened {
     secrets: Secrets,
     token_key: TokenKey,
     store: Box<dyn Store>,
+    files: Depot,
 }
 
 /// Everything on disk. The store comes first: its lock keeps a second server away from the rest.
 fn open(config: &Config, seams: &Seams) -> Result<Opened, StartError> {
     let store = Box::new(sqlite::SqliteStore::open(&config.data)?);
+    let files = open_files(config, &*store)?;
     let folder = config.data.join("secrets");
     let secrets = Secrets::load_or_create(&folder, seams)?;
     let seed = Vault::open(&folder)?.secret::<32>("token.key", seams.entropy.as_ref())?;
@@ -193,7 +217,19 @@ fn open(config: &Config, seams: &Seams) -> Result<Opened, StartError> {
         Some(files) => Identity::from_files(files.clone(), seams)?,
         None => Identity::load_or_create(&config.certs, &config.names, seams)?,
     };
-    Ok(Opened { identity, secrets, token_key: TokenKey::from_seed(&seed), store })
+    Ok(Opened { identity, secrets, token_key: TokenKey::from_seed(&seed), store, files })
+}
+
+/// The folder of the files, without what a crash left there and the store does not know.
+fn open_files(config: &Config, store: &dyn Store) -> Result<Depot, StartError> {
+    let path = config.data.join("files");
+    let needed = store.reader()?.file_names()?.into_iter().collect();
+    let opened = Depot::open(&path, Blocking::Pool).and_then(|depot| Ok((depot.collect(&needed)?, depot)));
+    let (collected, depot) = opened.map_err(|source| StartError::Files { path, source })?;
+    if collected > 0 {
+        info!(files = collected, "removed content that no message and no upload knows");
+    }
+    Ok(depot)
 }
 
 /// A socket for IPv6 and IPv4 when the address is `[::]`; IPv4 alone where the machine has no IPv6.

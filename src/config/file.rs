@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ConfigError, Limits, log_filter};
+use super::{ConfigError, FileLimits, Limits, MediaRange, log_filter};
 use crate::tls::{Host, HostError, TlsFiles};
 
 /// Highest rate and burst of messages: one a microsecond, which is no limit. Benches need that, and servers among bots.
@@ -36,6 +36,7 @@ pub(super) struct File {
     pub(super) log: Option<String>,
     pub(super) tls: Option<TlsFiles>,
     pub(super) limits: Limits,
+    pub(super) files: FileLimits,
 }
 
 impl File {
@@ -51,6 +52,7 @@ impl File {
             log: top.log.map(|log| source.log(&log)).transpose()?,
             tls: top.tls.map(|tls| TlsFiles { chain: tls.chain, key: tls.key }),
             limits: source.limits(&top.limits)?,
+            files: source.files(&top.files)?,
         })
     }
 }
@@ -66,6 +68,8 @@ struct Top {
     tls: Option<Tls>,
     #[serde(default)]
     limits: Bounds,
+    #[serde(default)]
+    files: FileBounds,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +88,18 @@ struct Bounds {
     connections_per_device: Option<Spanned<i64>>,
     unauthenticated_max: Option<Spanned<i64>>,
     unauthenticated_per_prefix_max: Option<Spanned<i64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileBounds {
+    server_bytes_max: Option<Spanned<i64>>,
+    account_bytes_max: Option<Spanned<i64>>,
+    file_bytes_max: Option<Spanned<i64>>,
+    #[serde(default)]
+    types_allowed: Vec<Spanned<String>>,
+    #[serde(default)]
+    types_forbidden: Vec<Spanned<String>>,
 }
 
 /// Where a value stands, for messages.
@@ -155,6 +171,51 @@ impl Source<'_> {
         self.related(bounds, limits)
     }
 
+    fn files(&self, bounds: &FileBounds) -> Result<FileLimits, ConfigError> {
+        let default = FileLimits::default();
+        // Below each other: one that is left out gives way to a smaller one that stands there.
+        let server = self.bytes("server_bytes_max", &bounds.server_bytes_max, default.server_bytes_max)?;
+        let account = self.bytes(
+            "account_bytes_max",
+            &bounds.account_bytes_max,
+            default.account_bytes_max.min(server),
+        )?;
+        let file =
+            self.bytes("file_bytes_max", &bounds.file_bytes_max, default.file_bytes_max.min(account))?;
+        for (one, at, above, max) in [
+            ("account_bytes_max", &bounds.account_bytes_max, "server_bytes_max", (account, server)),
+            ("file_bytes_max", &bounds.file_bytes_max, "account_bytes_max", (file, account)),
+        ] {
+            if max.0 > max.1 {
+                let reason = format!("{one} is {} and must not be above {above}, which is {}", max.0, max.1);
+                return Err(self.error(at.as_ref().map(Spanned::span), &reason));
+            }
+        }
+        Ok(FileLimits {
+            server_bytes_max: server,
+            account_bytes_max: account,
+            file_bytes_max: file,
+            types_allowed: self.media("types_allowed", &bounds.types_allowed)?,
+            types_forbidden: self.media("types_forbidden", &bounds.types_forbidden)?,
+        })
+    }
+
+    fn bytes(&self, key: &str, value: &Option<Spanned<i64>>, default: u64) -> Result<u64, ConfigError> {
+        let Some(value) = value else { return Ok(default) };
+        u64::try_from(*value.get_ref()).map_err(|_| {
+            let reason = format!("{key} is {} and must be a number of bytes", value.get_ref());
+            self.error(Some(value.span()), &reason)
+        })
+    }
+
+    fn media(&self, key: &str, ranges: &[Spanned<String>]) -> Result<Vec<MediaRange>, ConfigError> {
+        let parse = |range: &Spanned<String>| {
+            let parsed = range.get_ref().parse::<MediaRange>();
+            parsed.map_err(|error| self.error(Some(range.span()), &format!("{key}: {error}")))
+        };
+        ranges.iter().map(parse).collect()
+    }
+
     fn bound(
         &self,
         key: &str,
@@ -215,6 +276,11 @@ mod tests {
             connections_per_device = 3
             unauthenticated_max = 500
             unauthenticated_per_prefix_max = 8
+            [files]
+            server_bytes_max = 5000
+            account_bytes_max = 300
+            types_allowed = ["image/*"]
+            types_forbidden = ["image/svg+xml"]
         "#;
         let file = File::parse(Path::new("quipu.toml"), text).unwrap();
         assert_eq!(file.name.unwrap()[1].as_str(), "192.0.2.7");
@@ -228,6 +294,12 @@ mod tests {
             unauthenticated_per_prefix_max: 8,
         };
         assert_eq!(file.limits, limits);
+        let files = file.files;
+        assert_eq!(
+            (files.server_bytes_max, files.account_bytes_max, files.file_bytes_max),
+            (5_000, 300, 300)
+        );
+        assert!(files.takes("image/png") && !files.takes("image/svg+xml") && !files.takes("text/plain"));
         assert!(File::parse(Path::new("quipu.toml"), "").is_ok());
     }
 
@@ -250,6 +322,9 @@ mod tests {
             ("[limits]\npublish_per_second = 99999999999\n", 2, "from 1 to 1000000"),
             ("[limits]\npublish_per_second = 1.5\n", 2, "invalid type"),
             ("[limits]\nunauthenticated_max = 10\n", 2, "must not be above unauthenticated_max, which is 10"),
+            ("[files]\nfile_bytes_max = -1\n", 2, "must be a number of bytes"),
+            ("[files]\naccount_bytes_max = 9\nfile_bytes_max = 10\n", 3, "account_bytes_max, which is 9"),
+            ("[files]\n\ntypes_allowed = [\"image\"]\n", 3, "`image` is not a media type"),
             ("[limitz]\n", 1, "unknown field `limitz`"),
         ] {
             let message = error(text);

@@ -13,8 +13,10 @@ use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
 use super::footing::Footing;
 use super::live::Live;
 use super::subscription::Subscription;
-use super::{directory, rules};
+use super::{directory, files, rules};
 use crate::auth::Authenticated;
+use crate::config::FileLimits;
+use crate::files::Depot;
 use crate::seams::Seams;
 use crate::store::{Appended, Lane, NewEntry, Pending, Storage, WriteError, Writes};
 
@@ -24,6 +26,7 @@ pub struct Rooms {
     storage: Storage,
     live: Arc<Live>,
     seams: Seams,
+    files: Arc<FileLimits>,
 }
 
 /// A room that was opened for reading.
@@ -39,7 +42,13 @@ pub struct OpenedRoom {
 impl Rooms {
     /// `live` must be the observer of `storage`.
     pub fn new(storage: Storage, live: Arc<Live>, seams: Seams) -> Self {
-        Self { storage, live, seams }
+        Self { storage, live, seams, files: Arc::default() }
+    }
+
+    /// The same, with what the operator grants to files.
+    #[must_use]
+    pub fn granting(self, files: FileLimits) -> Self {
+        Self { files: Arc::new(files), ..self }
     }
 
     /// What is alive.
@@ -61,6 +70,15 @@ impl Rooms {
         bytes
     }
 
+    pub(super) fn file_limits(&self) -> &FileLimits {
+        &self.files
+    }
+
+    /// What new content is called on the disk.
+    pub(super) fn new_file_name(&self, hash: &crate::store::FileHash) -> String {
+        Depot::new_name(hash, self.seams.entropy.as_ref())
+    }
+
     /// Gives a draft its place in the queue of the log; await the result for the answer. Drafts whose places
     /// were taken in an order are numbered in that order, and those of a lane not at all behind one that failed.
     ///
@@ -75,9 +93,10 @@ impl Rooms {
         check(&draft)?;
         let (who, clock, live) = (who.clone(), Arc::clone(&self.seams.clock), Arc::clone(&self.live));
         let (room, user) = (draft.room, who.user());
+        let files = Arc::clone(&self.files);
         let pending = self
             .storage
-            .enqueue_in(lane, move |store| append(store, &who, draft, clock.now_ms()))
+            .enqueue_in(lane, move |store| append(store, &who, draft, clock.now_ms(), &files))
             .await
             .map_err(WriteError::refusal)?;
         Ok(Box::pin(async move {
@@ -148,20 +167,33 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
     let not_yet = ext.thread_root.is_some()
         || ext.expires_ms.is_some()
         || ext.target.is_some()
-        || ext.files.is_some()
         || ext.reason.is_some()
         || ext.mentions_room.is_some()
         || ext.origin.is_some();
     if ext.is_presumptuous() || not_yet {
         return Err(Refusal::because(Code::UNSUPPORTED, "the draft uses a field that is not for it"));
     }
-    if draft.kind == Kind::TEXT && (draft.body.is_empty() || std::str::from_utf8(&draft.body).is_err()) {
-        return Err(Refusal::because(Code::BAD_REQUEST, "a message is text in utf-8 and not empty"));
+    if draft.kind != Kind::TEXT && ext.files.is_some() {
+        return Err(Refusal::because(Code::UNSUPPORTED, "only a message refers to files"));
+    }
+    let has_files = ext.files.as_ref().is_some_and(|files| !files.is_empty());
+    let is_empty = draft.body.is_empty() && !has_files;
+    if draft.kind == Kind::TEXT && (is_empty || std::str::from_utf8(&draft.body).is_err()) {
+        return Err(Refusal::because(
+            Code::BAD_REQUEST,
+            "a message is text in utf-8, and not empty without files",
+        ));
     }
     Ok(())
 }
 
-fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64) -> Result<Ack, WriteError> {
+fn append(
+    store: &mut dyn Writes,
+    who: &Authenticated,
+    draft: Draft,
+    now_ms: u64,
+    limits: &FileLimits,
+) -> Result<Ack, WriteError> {
     let message = draft.message;
     let if_head = draft.ext.if_head;
     let at = Footing::of(&*store, draft.room, who.user(), now_ms)?;
@@ -178,7 +210,12 @@ fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64
     };
     let stale = if_head.is_some_and(|seq| seq != at.room.head.seq);
     let allowed = rules::may_send(who, &at, said_ms);
-    let appended = match allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) }) {
+    let allowed = allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) });
+    let allowed = match allowed {
+        Ok(()) => files::may_refer(store, who, &at, &entry.ext, limits)?,
+        refused => refused,
+    };
+    let appended = match allowed {
         Ok(()) => store.append(entry)?,
         // What was acknowledged once stays acknowledged, whatever has changed since.
         Err(refusal) => store.find(&entry)?.ok_or(refusal)?,

@@ -11,6 +11,7 @@
 
 mod chat;
 mod directory;
+mod files;
 mod footing;
 mod inbox;
 mod live;
@@ -25,6 +26,7 @@ mod tail;
 mod tests;
 
 pub use chat::{OpenedRoom, Rooms};
+pub use files::Begun;
 pub use inbox::{Inbox, News};
 pub use live::Live;
 pub use subscription::{Next, Subscription, Typists};

@@ -14,6 +14,7 @@
 mod common;
 #[cfg(test)]
 mod conformance;
+mod files;
 mod lane;
 mod moderation;
 mod readers;
@@ -25,6 +26,7 @@ pub mod memory;
 pub mod rows;
 pub mod sqlite;
 
+pub use files::{FileHash, FileReads, FileRow, FileSpace, FileWrites, UploadRow};
 pub use lane::Lane;
 pub use moderation::{ModerationReads, ModerationWrites};
 pub use rows::*;
@@ -52,7 +54,7 @@ pub trait Store: Send + 'static {
 }
 
 /// What can be asked of the store.
-pub trait Reads: ModerationReads + Send {
+pub trait Reads: FileReads + ModerationReads + Send {
     /// A room.
     fn room(&self, room: RoomId) -> Result<Option<RoomRow>, StoreError>;
     /// The room with this name.
@@ -151,7 +153,7 @@ pub trait Reads: ModerationReads + Send {
 }
 
 /// What a job can change. A job that fails leaves no trace.
-pub trait Writes: Reads + ModerationWrites {
+pub trait Writes: Reads + FileWrites + ModerationWrites {
     /// Begins a job: what follows is undone together by `end_job(false)`.
     fn begin_job(&mut self) -> Result<(), StoreError>;
     /// Keeps or undoes what happened since `begin_job`.

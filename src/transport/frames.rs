@@ -11,7 +11,7 @@ use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
 use quipu_protocol::{DecodeError, Frame, FrameDecoder, Message, ResetCode, varint};
 use tokio::time::timeout;
 
-use crate::limits::STREAM_STALL_MAX;
+use crate::limits::{FILE_CHUNK_BYTES, STREAM_STALL_MAX};
 
 /// Bytes taken from a stream at once.
 const READ_BYTES_MAX: usize = 16 * 1024;
@@ -83,6 +83,15 @@ impl FrameReader {
                 return Ok(None);
             }
         }
+    }
+
+    /// What follows the frames as it is, a piece at a time; none at the end of the stream.
+    pub(super) async fn raw(&mut self) -> Result<Option<Bytes>, StreamError> {
+        let rest = self.decoder.take_rest();
+        if !rest.is_empty() {
+            return Ok(Some(rest));
+        }
+        Ok(self.stream.read_chunk(FILE_CHUNK_BYTES, true).await?.map(|chunk| chunk.bytes))
     }
 
     /// Tells the peer to send no more, and why.

@@ -1,7 +1,7 @@
 //! QUIC without chat: endpoint, connections, and one file per kind of stream.
 //!
 //! ```text
-//!   endpoint ─▶ connection ─▶ control ─▶ session ─┬─▶ publish · request · datagrams   (the client's)
+//!   endpoint ─▶ connection ─▶ control ─▶ session ─┬─▶ publish · request · upload · download · datagrams   (the client's)
 //!      │             └─▶ health (hq-29)            └─▶ room_stream · inbox_stream       (the server's)
 //!      └─ gate: Retry, caps, handshakes at once
 //! ```
@@ -12,6 +12,7 @@
 mod connection;
 mod control;
 mod datagrams;
+mod download;
 mod endpoint;
 mod frames;
 mod gate;
@@ -23,6 +24,8 @@ mod request;
 mod room_stream;
 mod session;
 mod sessions;
+mod transfer;
+mod upload;
 
 pub use endpoint::serve;
 
@@ -34,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
 use crate::config::Limits;
+use crate::files::Depot;
 use crate::rate::TokenBucket;
 use crate::room::Rooms;
 use crate::seams::Seams;
@@ -46,6 +50,8 @@ pub struct Shared {
     pub rooms: Rooms,
     /// The room every new account joins.
     pub lobby: RoomId,
+    /// Where files are.
+    pub files: Depot,
     /// What the operator grants.
     pub limits: Limits,
     /// Clock and randomness.
@@ -64,6 +70,7 @@ impl Shared {
         auth: Auth,
         rooms: Rooms,
         lobby: RoomId,
+        files: Depot,
         limits: Limits,
         seams: Seams,
         stopping: CancellationToken,
@@ -71,6 +78,6 @@ impl Shared {
         let gate = gate::Gate::new(&limits);
         let sessions = sessions::Sessions::new(limits.connections_per_device as usize);
         let room_rates = Mutex::default();
-        Arc::new(Self { auth, rooms, lobby, limits, seams, stopping, sessions, gate, room_rates })
+        Arc::new(Self { auth, rooms, lobby, files, limits, seams, stopping, sessions, gate, room_rates })
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use quipu_protocol::limits::PAGE_ENTRIES_MAX;
 use quipu_protocol::request::{
-    CreateInvite, CreateRoom, Direct, Done, History, InviteMember, Join, Leave, ListDevices, ListInvites,
-    ListMembers, ListRooms, LookUp, MarkRead, RemoveMember, RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo,
-    Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
+    CreateInvite, CreateRoom, Direct, Done, History, InviteMember, Join, Leave, ListDevices, ListFiles,
+    ListInvites, ListMembers, ListRooms, LookUp, MarkRead, RemoveMember, RevokeDevice, RevokeInvite,
+    RoomAnswer, RoomInfo, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
 };
 use quipu_protocol::{Code, Frame, List, Message, Refusal, ResetCode, RoomId};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -67,6 +67,7 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         History::TYPE => history(session, frame.decode()?, writer).await,
         ListRooms::TYPE => say(writer, rooms.list(who, frame.decode()?).await).await,
         ListMembers::TYPE => say(writer, rooms.members(who, frame.decode()?).await).await,
+        ListFiles::TYPE => say(writer, rooms.files(who, frame.decode()?).await).await,
         LookUp::TYPE => say(writer, rooms.look_up(frame.decode()?).await).await,
         CreateRoom::TYPE
         | Join::TYPE

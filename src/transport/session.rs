@@ -20,11 +20,11 @@ use tracing::{Instrument, debug, error, info};
 use super::control::{self, Attended, Greeted};
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::sessions::close;
-use super::{Shared, datagrams, inbox_stream, publish, request};
+use super::{Shared, datagrams, download, inbox_stream, publish, request, transfer, upload};
 use crate::auth::Authenticated;
 use crate::limits::{
-    HISTORIES_MAX, REQUEST_TIMEOUT, REQUESTS_BURST, REQUESTS_MAX, REQUESTS_PER_SECOND,
-    STREAM_FAULTS_PER_MINUTE,
+    DOWNLOADS_FLOWING_MAX, DOWNLOADS_MAX, HISTORIES_MAX, REQUEST_TIMEOUT, REQUESTS_BURST, REQUESTS_MAX,
+    REQUESTS_PER_SECOND, STREAM_FAULTS_PER_MINUTE, UPLOADS_MAX,
 };
 use crate::rate::TokenBucket;
 use crate::room::Inbox;
@@ -47,6 +47,10 @@ pub(super) struct Session {
     requests: Semaphore,
     /// Pages under way: the largest answers, held until the client takes them.
     pub(super) histories: Semaphore,
+    uploads: Semaphore,
+    downloads: Semaphore,
+    /// Downloads whose content is on its way.
+    pub(super) flowing: Semaphore,
     faults: Mutex<TokenBucket>,
 }
 
@@ -97,6 +101,9 @@ impl Session {
             publish_streams: Semaphore::new(PUBLISH_STREAMS_MAX),
             requests: Semaphore::new(REQUESTS_MAX),
             histories: Semaphore::new(HISTORIES_MAX),
+            uploads: Semaphore::new(UPLOADS_MAX),
+            downloads: Semaphore::new(DOWNLOADS_MAX),
+            flowing: Semaphore::new(DOWNLOADS_FLOWING_MAX),
             faults: Mutex::new(TokenBucket::per_minute(STREAM_FAULTS_PER_MINUTE)),
             shared,
         })
@@ -211,7 +218,15 @@ impl Session {
             },
             // There is one control stream, and it was the first.
             Some(BidiType::Control) => return close(&self.connection, CloseCode::Protocol),
-            Some(BidiType::Upload | BidiType::Download) | None => ResetCode::UnknownStream,
+            Some(BidiType::Upload) => match self.uploads.try_acquire() {
+                Ok(_permit) => return upload::serve(&self, reader, writer).await,
+                Err(_) => return transfer::busy(&self, reader, writer).await,
+            },
+            Some(BidiType::Download) => match self.downloads.try_acquire() {
+                Ok(_permit) => return download::serve(&self, reader, writer).await,
+                Err(_) => return transfer::busy(&self, reader, writer).await,
+            },
+            None => ResetCode::UnknownStream,
         };
         reader.stop(refused);
         writer.reset(refused);

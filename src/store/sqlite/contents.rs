@@ -15,6 +15,7 @@ use crate::store::{Effect, StoreError};
 impl Batch<'_> {
     /// An entry has come.
     pub(super) fn entered(&self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
+        self.files_entered(room, entry)?;
         let Some(target) = entry.ext.target else { return Ok(()) };
         self.execute(
             "INSERT INTO relations (room, target, kind, seq) VALUES (?1, ?2, ?3, ?4)",
@@ -29,6 +30,7 @@ impl Batch<'_> {
 
     /// An entry's content is gone; this is what it was.
     fn emptied(&self, room: RoomId, before: &Entry) -> Result<(), StoreError> {
+        self.files_emptied(room, before)?;
         let Some(author) = before.user.filter(|_| before.kind.is_countable()) else { return Ok(()) };
         self.execute(
             "INSERT INTO uncounted (room, seq, author) VALUES (?1, ?2, ?3)",

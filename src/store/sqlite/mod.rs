@@ -13,6 +13,7 @@
 mod contents;
 mod copy;
 mod fault;
+mod files;
 mod folder;
 mod home;
 mod moderation;

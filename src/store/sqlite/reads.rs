@@ -316,6 +316,7 @@ pub(super) fn count(conn: &Connection, sql: &str, params: impl Params) -> Result
     Ok(one(conn, sql, params, |row| number(row, 0))?.unwrap_or(0))
 }
 
+/// The rows a statement finds.
 pub(super) fn many<T>(
     conn: &Connection,
     sql: &str,
@@ -368,6 +369,6 @@ fn behind(after: Option<&[u8; 16]>) -> &[u8] {
     after.map_or(&[], <[u8; 16]>::as_slice)
 }
 
-fn rows_max(limit: usize) -> i64 {
+pub(super) fn rows_max(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -34,7 +34,7 @@ impl<'a> Batch<'a> {
         self.lost.map_or(Ok(self.effects), Err)
     }
 
-    fn noting<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn noting<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         outcome.inspect_err(|error| self.met = Some(error.clone()))
     }
 

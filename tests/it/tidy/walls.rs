@@ -12,7 +12,8 @@ const ABOVE: &[(&str, &[&str])] = &[
     ("src/room", &["transport", "server"]),
     ("src/auth", &["room", "transport", "server"]),
     ("src/backup", &["auth", "room", "transport", "server"]),
-    ("src/store", &["auth", "backup", "room", "transport", "server"]),
+    ("src/files", &["auth", "room", "transport", "server"]),
+    ("src/store", &["files", "auth", "backup", "room", "transport", "server"]),
     ("src/tls", &["auth", "room", "transport", "server"]),
     ("src/config", &["auth", "room", "transport", "server"]),
     ("src/rate", &["auth", "store", "room", "transport", "server"]),
@@ -50,7 +51,7 @@ fn names_of_the_root(source: &Source) -> Vec<(usize, &str)> {
 }
 
 fn room_and_store_without_network(source: &Source) -> Vec<String> {
-    if !is_in(&source.path, "src/room") && !is_in(&source.path, "src/store") {
+    if !["src/room", "src/store", "src/files"].iter().any(|module| is_in(&source.path, module)) {
         return Vec::new();
     }
     forbidden(source, &source.code, NETWORK, "chat and storage do not know that a network exists")

@@ -8,7 +8,8 @@ use quinn::Endpoint;
 use quipu_protocol::InviteLink;
 use quipu_server::{
     auth::TokenKey,
-    config::Limits,
+    config::{FileLimits, Limits},
+    files::Depot,
     seams::Seams,
     server::{Parts, Server},
     store::Blocking,
@@ -107,6 +108,8 @@ impl Host {
             time => Blocking::Slow(time),
         };
         let parts = Parts {
+            file_limits: FileLimits::default(),
+            files: Depot::closed(),
             endpoint: self.endpoint(),
             store: self.disk.mount(power.clone()),
             blocking,
