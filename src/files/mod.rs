@@ -16,6 +16,8 @@ mod folder;
 mod incoming;
 mod janitor;
 mod outgoing;
+#[cfg(test)]
+mod tests;
 
 pub use depot::Depot;
 pub use incoming::Incoming;

@@ -3,6 +3,7 @@
 //! Each case runs on every store, with its calls on the pool and inline under paused time.
 
 mod directory;
+mod files;
 mod log;
 mod members;
 mod unread;
@@ -49,6 +50,8 @@ conforms! {
         what_was_answered_outlives_a_restart, an_erased_entry_is_empty_everywhere_and_unread_by_nobody, a_closed_store_refuses, the_last_handle_finishes_the_queue;
     members: joining_leaves_nothing_unread, markers_only_move_forward, only_joined_members_count,
         members_come_in_pages, people_share_rooms, rooms_of_an_account_are_counted;
+    files: content_is_known_to_who_showed_it_and_to_who_reads_of_it,
+        the_same_content_is_kept_once_and_goes_with_its_last_holder, uploads_that_nobody_goes_on_with_end;
     directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
         invites_are_found_by_hash;
 }
