@@ -74,6 +74,22 @@ pub const INVITATIONS_MAX: usize = 100;
 pub const DEVICES_PER_USER_MAX: usize = 64;
 /// Members of one room.
 pub const MEMBERS_MAX: u64 = 20_000;
+/// Acts the server remembers for those who moderate; the oldest go first.
+pub const AUDIT_RECORDS_MAX: u64 = 100_000;
+/// Reports of one account that wait for a moderator.
+pub const REPORTS_MAX: u64 = 50;
+/// Longest ban or mute with an end: what shall last longer has none.
+pub const SANCTION_LIFE_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// Slowest slow mode.
+pub const SLOW_MODE_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+/// Time in which the same sanction by the same asker is the same question asked again.
+pub const SANCTION_AGAIN: Duration = Duration::from_secs(60);
+/// Entries a purge looks at in one step.
+pub const PURGE_ENTRIES_MAX: usize = 500;
+/// Entries a purge erases in one job: between two of them everybody else writes.
+pub const PURGE_ERASED_MAX: usize = 64;
+/// Rooms a purge of everything looks at in one step.
+pub const PURGE_ROOMS_MAX: usize = 64;
 /// Bytes of a file that are read or written at once, and what a transfer holds in memory.
 pub const FILE_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of an upload that may wait for the disk: what a commit of chat might have to wait for behind them.

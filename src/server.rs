@@ -187,7 +187,13 @@ impl Server {
         let renewing =
             self.identity.clone().map(|identity| tokio::spawn(renew(identity, self.shared.seams.clone())));
         let tidying = tokio::spawn(self.janitor.run(self.shared.stopping.clone()));
+        let (rooms, stopping) = (self.shared.rooms.clone(), self.shared.stopping.clone());
+        let erasing = tokio::spawn(async move { rooms.erase_purged(stopping).await });
         transport::serve(self.endpoint, self.shared).await;
+        // It ends with the word to stop, between two steps.
+        if erasing.await.is_err() {
+            error!("erasing what was purged failed");
+        }
         if let Some(renewing) = renewing {
             renewing.abort();
         }

@@ -41,6 +41,14 @@ impl Kind {
     pub const CREATED: Self = Self(16);
     /// Someone's membership changed; the body is a [`MemberChange`].
     pub const MEMBER: Self = Self(17);
+    /// Somebody has another role or other permissions; the body is a [`crate::note::RoleChange`].
+    pub const ROLE: Self = Self(20);
+    /// Somebody was banned or muted, or no longer is; the body is a [`crate::note::SanctionChange`].
+    pub const SANCTION: Self = Self(21);
+    /// Settings changed; the body is a [`crate::request::RoomSettings`].
+    pub const SETTINGS: Self = Self(22);
+    /// Everything one account wrote up to here is erased; the body is a [`crate::note::Erased`].
+    pub const ERASURE: Self = Self(23);
     /// First of the kinds of encrypted groups, opaque to the server. Reserved: 64 to 79.
     pub const GROUP_FIRST: Self = Self(64);
     /// Last of the kinds of encrypted groups.

@@ -23,6 +23,7 @@ pub mod key;
 pub mod limits;
 pub mod link;
 pub mod name;
+pub mod note;
 pub mod publish;
 pub mod request;
 pub mod room;

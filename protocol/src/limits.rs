@@ -59,6 +59,8 @@ pub const DEVICE_NAME_BYTES_MAX: usize = 64;
 pub const TOPIC_BYTES_MAX: usize = 512;
 /// Longest explanation in an error or a notice, in bytes: a sentence.
 pub const TEXT_BYTES_MAX: usize = 512;
+/// Longest remark of what exactly was done, in bytes: a few words and numbers.
+pub const DETAIL_BYTES_MAX: usize = 96;
 /// Longest name a peer gives its program, in bytes.
 pub const AGENT_BYTES_MAX: usize = 64;
 /// Longest `host:port` a Goaway may point to, in bytes: a full DNS name and a port.

@@ -55,6 +55,7 @@ fn the_fullest_lists_fit_a_frame() {
             role: RoomRole(u64::MAX),
             membership: MembershipState(u64::MAX),
             online: true,
+            permissions: Some(Permissions(u64::MAX)),
         }),
         more: true,
     });

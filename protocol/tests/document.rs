@@ -159,7 +159,9 @@ fn words_are_those_of_the_code() {
     };
     assert_eq!(
         numbered(&["Kind", "Name", "Body"]),
-        pairs(&named!(Kind: TEXT, EDIT, REDACTION, REACTION, UNREACTION, PIN, UNPIN, CREATED, MEMBER))
+        pairs(
+            &named!(Kind: TEXT, EDIT, REDACTION, REACTION, UNREACTION, PIN, UNPIN, CREATED, MEMBER, ROLE, SANCTION, SETTINGS, ERASURE)
+        )
     );
     let gaps = named!(GapReason: BACKLOG, INCARNATION, RETENTION);
     let ends = named!(EndReason: SHUTDOWN, LEFT, REMOVED);
@@ -204,6 +206,7 @@ fn limits_are_those_of_the_code() {
         DEVICE_NAME_BYTES_MAX,
         TOPIC_BYTES_MAX,
         TEXT_BYTES_MAX,
+        DETAIL_BYTES_MAX,
         AGENT_BYTES_MAX,
         REDIRECT_BYTES_MAX,
         TOKEN_BYTES_MAX,

@@ -6,7 +6,7 @@ use quipu_protocol::request::{DeviceInfo, Devices};
 use quipu_protocol::{Code, DeviceId, List, Refusal, UserId};
 
 use super::{Auth, Authenticated};
-use crate::store::{DeviceRow, InviteRow, WriteError, Writes};
+use crate::store::{DeviceRow, InviteRow, Reads, WriteError, Writes};
 
 impl Auth {
     /// The asker's devices, those in use first, then what was revoked last; `online` tells which of them have a
@@ -52,10 +52,15 @@ impl Auth {
         job.await.map_err(WriteError::refusal)
     }
 
-    /// Whether a device may no longer be served. A store that cannot answer does not shut anybody out.
+    /// Whether a device may no longer be served: it was shut out, or its account was. A store that cannot answer does not
+    /// shut anybody out.
     pub async fn is_revoked(&self, device: DeviceId) -> bool {
-        let row = self.storage.read(move |store| store.device(device)).await;
-        matches!(row, Ok(Some(row)) if row.revoked_ms.is_some())
+        let question = move |store: &dyn Reads| {
+            let Some(row) = store.device(device)? else { return Ok(false) };
+            let is_out = store.user(row.user)?.is_some_and(|user| user.deactivated_ms.is_some());
+            Ok(is_out || row.revoked_ms.is_some())
+        };
+        self.storage.read(question).await.unwrap_or(false)
     }
 }
 

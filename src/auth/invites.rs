@@ -10,6 +10,7 @@ use quipu_protocol::request::{
 use quipu_protocol::token::sha256;
 use quipu_protocol::{Blob, Code, InviteId, List, Refusal, RoomId, UserId};
 
+use super::accounts::acting;
 use super::{Auth, Authenticated};
 use crate::limits::{INVITE_LIFE_MAX, INVITE_USES_MAX};
 use crate::store::{InviteRow, Reads, StoreError, WriteError};
@@ -35,7 +36,7 @@ impl Auth {
             let text = "a device of yours is in your rooms: name none";
             return Err(Refusal::because(Code::BAD_REQUEST, text));
         }
-        may_invite(who, role, own_device)?;
+        may_invite(who.role(), role, own_device)?;
         let uses = if own_device { 1 } else { ask.uses };
         let life_max_ms = INVITE_LIFE_MAX.as_millis() as u64;
         if uses == 0 || uses > INVITE_USES_MAX || ask.life_ms == 0 || ask.life_ms > life_max_ms {
@@ -50,9 +51,11 @@ impl Auth {
             for_user: own_device.then_some(who.user()),
             ..row
         };
-        let asker = who.user();
+        let (asker, who) = (who.user(), who.clone());
         let stored = row.clone();
         let job = self.storage.write(move |store| {
+            // Once more, with the role of this moment: the connection may have outlived what it was granted.
+            may_invite(acting(&*store, &who)?.role, role, own_device)?;
             if let Some(room) = stored.room {
                 may_lead_to(&*store, room, asker)?;
             }
@@ -105,8 +108,9 @@ impl Auth {
     /// # Errors
     /// [`Code::NOT_FOUND`] when it is not the asker's to take back.
     pub async fn revoke_invite(&self, who: &Authenticated, ask: RevokeInvite) -> Result<(), Refusal> {
-        let (user, admin) = (who.user(), who.role() >= ServerRole::ADMIN);
+        let who = who.clone();
         let job = self.storage.write(move |store| {
+            let (user, admin) = (who.user(), acting(&*store, &who)?.role >= ServerRole::ADMIN);
             let row = store.invite(ask.invite)?.filter(|row| admin || row.created_by == Some(user));
             let row = row.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             Ok(store.put_invite(&InviteRow { revoked: true, ..row })?)
@@ -139,14 +143,14 @@ fn blob(secret: [u8; 16]) -> Blob<16> {
     Blob::new(secret.to_vec()).expect("16 bytes are 16 bytes")
 }
 
-fn may_invite(who: &Authenticated, role: ServerRole, own_device: bool) -> Result<(), Refusal> {
+fn may_invite(own: ServerRole, role: ServerRole, own_device: bool) -> Result<(), Refusal> {
     if own_device {
         return Ok(());
     }
-    if who.role() < ServerRole::ADMIN {
+    if own < ServerRole::ADMIN {
         return Err(Refusal::because(Code::FORBIDDEN, "only an admin invites people to the server"));
     }
-    if role > who.role() {
+    if role > own {
         return Err(Refusal::because(Code::FORBIDDEN, "nobody gives a role above their own"));
     }
     Ok(())

@@ -8,6 +8,7 @@
 //! Everything that acts for a user takes an [`Authenticated`], and only this module can make one. It knows no
 //! sockets: the TLS exporter comes in as a function. Peers are told one generic refusal; the log has the reason.
 
+mod accounts;
 mod devices;
 mod invites;
 mod keys;

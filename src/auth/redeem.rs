@@ -125,7 +125,8 @@ fn owner_of_device(store: &mut dyn Writes, user: UserId) -> Result<UserRow, Writ
         )
         .into());
     }
-    store.user(user)?.ok_or_else(|| Refusal::from(Code::GONE).into())
+    let row = store.user(user)?.filter(|row| row.deactivated_ms.is_none());
+    row.ok_or_else(|| Refusal::from(Code::GONE).into())
 }
 
 fn new_user(store: &mut dyn Writes, invite: &InviteRow, new: &Newcomer) -> Result<UserRow, WriteError> {

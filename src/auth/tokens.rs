@@ -2,7 +2,7 @@
 //!
 //! The order of checks is fixed (RFC 8725 in spirit): form, key id, signature, issuer and audience, times, the
 //! rows behind it, and last the proof. Whoever fails is told nothing but "not authenticated"; only a device that
-//! proves its key learns that it was revoked.
+//! proves its key learns that it, or its account, was shut out.
 
 use quipu_protocol::control::{Auth as AuthFrame, Refresh, Token};
 use quipu_protocol::key::{CoseKey, DeviceKey};
@@ -41,6 +41,9 @@ pub enum AuthError {
     /// The device was revoked; it has proven to be that device.
     #[error("device was revoked")]
     Revoked,
+    /// The account was deactivated; one of its devices has proven to be that.
+    #[error("account was deactivated")]
+    Deactivated,
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -53,13 +56,14 @@ impl AuthError {
             Self::Store(error) => error.refusal(),
             Self::Expired => Refusal::because(Code::EXPIRED, "the token has ended: refresh it"),
             Self::Revoked => Refusal::because(Code::GONE, "this device was revoked"),
+            Self::Deactivated => Refusal::because(Code::GONE, "this account is deactivated"),
             _ => Code::UNAUTHENTICATED.into(),
         }
     }
 
     /// Whether the connection has no further chance, and with which code it is closed.
     pub fn close_code(&self) -> Option<CloseCode> {
-        matches!(self, Self::Revoked).then_some(CloseCode::Revoked)
+        matches!(self, Self::Revoked | Self::Deactivated).then_some(CloseCode::Revoked)
     }
 }
 
@@ -85,9 +89,7 @@ impl Auth {
         }
         let subject = token::auth_subject(&auth.token);
         self.check_proof(Purpose::Auth, subject, key, &auth.proof, exporter)?;
-        if device.revoked_ms.is_some() {
-            return Err(AuthError::Revoked);
-        }
+        still_in(&device, &user)?;
         self.note_seen(&device).await;
         Ok((Authenticated::new(user.user, device.device, user.nickname, user.role), claims.expires_s * 1_000))
     }
@@ -101,9 +103,7 @@ impl Auth {
         let key: CoseKey = cbor::decode(&device.key, "CoseKey").map_err(|_| AuthError::UnknownDevice)?;
         let subject = token::refresh_subject(&refresh.device);
         self.check_proof(Purpose::Refresh, subject, &key, &refresh.proof, exporter)?;
-        if device.revoked_ms.is_some() {
-            return Err(AuthError::Revoked);
-        }
+        still_in(&device, &user)?;
         Ok(self.issue(&device, &user, key))
     }
 
@@ -188,4 +188,15 @@ impl Auth {
         // The job has its place in the queue; its answer interests nobody.
         drop(job.await);
     }
+}
+
+/// That neither the device nor its account was shut out. Asked when the key has proven itself, not before.
+fn still_in(device: &DeviceRow, user: &UserRow) -> Result<(), AuthError> {
+    if device.revoked_ms.is_some() {
+        return Err(AuthError::Revoked);
+    }
+    if user.deactivated_ms.is_some() {
+        return Err(AuthError::Deactivated);
+    }
+    Ok(())
 }

@@ -12,12 +12,13 @@ use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
 
 use super::footing::Footing;
 use super::live::Live;
+use super::purging::Eraser;
 use super::subscription::Subscription;
 use super::{directory, files, rules};
 use crate::auth::Authenticated;
 use crate::config::FileLimits;
 use crate::files::Depot;
-use crate::seams::Seams;
+use crate::seams::{Clock, Seams};
 use crate::store::{Appended, Lane, NewEntry, Pending, Storage, WriteError, Writes};
 
 /// The rooms of one server.
@@ -27,6 +28,7 @@ pub struct Rooms {
     live: Arc<Live>,
     seams: Seams,
     files: Arc<FileLimits>,
+    pub(super) eraser: Arc<Eraser>,
 }
 
 /// A room that was opened for reading.
@@ -42,7 +44,7 @@ pub struct OpenedRoom {
 impl Rooms {
     /// `live` must be the observer of `storage`.
     pub fn new(storage: Storage, live: Arc<Live>, seams: Seams) -> Self {
-        Self { storage, live, seams, files: Arc::default() }
+        Self { storage, live, seams, files: Arc::default(), eraser: Arc::default() }
     }
 
     /// The same, with what the operator grants to files.
@@ -58,6 +60,11 @@ impl Rooms {
 
     pub(super) fn storage(&self) -> &Storage {
         &self.storage
+    }
+
+    /// For jobs: what is decided is decided by the time when it is.
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.seams.clock)
     }
 
     pub(super) fn now_ms(&self) -> u64 {

@@ -73,6 +73,7 @@ impl Rooms {
             role: member.state.role,
             membership: member.state.membership,
             online: self.live().is_online(user.user),
+            permissions: member.state.permissions,
         };
         Ok(Members { members: List::first(rows.into_iter().map(info).collect()), more })
     }
@@ -94,6 +95,7 @@ impl Rooms {
                 user: row.user,
                 nickname: row.nickname,
                 role: row.role,
+                deactivated: row.deactivated_ms.map(|_| true),
             };
             Ok(Users { users: List::first(users.into_iter().map(info).collect()) })
         });
@@ -152,8 +154,7 @@ pub(super) fn info(
     room: RoomRow,
     member: Option<MemberRow>,
 ) -> Result<RoomInfo, StoreError> {
-    let sanctions = store.sanctions(room.room, user)?;
-    described(store, user, &Footing { room, member, sanctions, now_ms })
+    described(store, user, &Footing::with(store, room, member, user, now_ms)?)
 }
 
 fn described(store: &dyn Reads, user: UserId, at: &Footing) -> Result<RoomInfo, StoreError> {

@@ -2,11 +2,11 @@
 //!
 //! Inside a job it is the head of the log, so what is decided by it is decided once. [`super::rules`] decides.
 
-use quipu_protocol::request::Sanction;
+use quipu_protocol::request::{MembershipState, Sanction};
 use quipu_protocol::{Code, Refusal, RoomId, UserId};
 
 use super::rules;
-use crate::store::{MemberRow, Reads, RoomRow, SanctionRow, WriteError};
+use crate::store::{MemberRow, MemberState, Reads, RoomRow, SanctionRow, StoreError, WriteError};
 
 /// How an account stands to a room at one moment.
 #[derive(Debug, Clone)]
@@ -15,6 +15,10 @@ pub(super) struct Footing {
     pub(super) room: RoomRow,
     /// As what they are there, if they are.
     pub(super) member: Option<MemberRow>,
+    /// As what they were there when they left, if they did.
+    pub(super) before: Option<MemberState>,
+    /// Whether the account is there and not deactivated.
+    pub(super) active: bool,
     /// What they were denied; some of it may be over.
     pub(super) sanctions: Vec<SanctionRow>,
     /// The server's clock, unix milliseconds.
@@ -28,8 +32,23 @@ impl Footing {
     /// [`Code::NOT_FOUND`] when there is no such room.
     pub(super) fn of(store: &dyn Reads, room: RoomId, user: UserId, now_ms: u64) -> Result<Self, WriteError> {
         let row = store.room(room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-        let (member, sanctions) = (store.member(room, user)?, store.sanctions(room, user)?);
-        Ok(Self { room: row, member, sanctions, now_ms })
+        let member = store.member(room, user)?;
+        Ok(Self::with(store, row, member, user, now_ms)?)
+    }
+
+    /// The same for a room and a membership that were looked up already.
+    pub(super) fn with(
+        store: &dyn Reads,
+        room: RoomRow,
+        member: Option<MemberRow>,
+        user: UserId,
+        now_ms: u64,
+    ) -> Result<Self, StoreError> {
+        let sanctions = store.sanctions(room.room, user)?;
+        let is_joined = member.is_some_and(|member| member.state.membership == MembershipState::JOINED);
+        let before = if is_joined { None } else { store.parted(room.room, user)? };
+        let active = store.user(user)?.is_some_and(|row| row.deactivated_ms.is_none());
+        Ok(Self { room, member, before, active, sanctions, now_ms })
     }
 
     /// The sanction of this kind that holds now.

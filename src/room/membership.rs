@@ -3,11 +3,14 @@
 //! Whatever changes a membership is an entry of the room's log, written in the same transaction as the row.
 
 use quipu_protocol::entry::{Change, MemberChange};
-use quipu_protocol::request::{InviteMember, MembershipState, RemoveMember, RoomInfo, RoomRole};
+use quipu_protocol::request::{
+    Act, InviteMember, MembershipState, RemoveMember, RoomInfo, RoomRole, ServerRole,
+};
 use quipu_protocol::{Blob, Code, Ext, Kind, Refusal, RoomId, UserId, cbor};
 use tracing::warn;
 
 use super::chat::Rooms;
+use super::deeds::Deed;
 use super::directory::{info_of, room_and_member};
 use super::footing::Footing;
 use super::rules;
@@ -42,7 +45,7 @@ impl Rooms {
     {
         let now_ms = self.now_ms();
         move |store, who, invite| {
-            unless_refused(lobby, admit(store, who, lobby, now_ms))?;
+            unless_refused(lobby, admit_to_lobby(store, who, lobby, now_ms))?;
             let Some(room) = invite.room else { return Ok(()) };
             let led = vouched(&*store, room, invite.created_by, now_ms);
             unless_refused(room, led.and_then(|()| admit(store, who, room, now_ms)))
@@ -105,14 +108,15 @@ impl Rooms {
         let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage().write(move |store| {
             let at = Footing::of(&*store, ask.room, who.user(), now_ms)?;
-            let target = store.member(ask.room, ask.user)?;
-            let target = target.as_ref().map(|target| (ask.user, target));
-            let Some(change) = rules::remove(&who, &at, target)? else {
+            let target = Footing::of(&*store, ask.room, ask.user, now_ms)?;
+            let Some(change) = rules::remove(&who, &at, (ask.user, &target))? else {
                 return Ok(());
             };
             let user = store.user(ask.user)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            let deed = Deed { who: &who, room: ask.room, now_ms, reason: ask.reason.as_ref() };
             let change = MemberChange { user: user.user, change, nickname: user.nickname, role: 0 };
-            note_member(store, ask.room, now_ms, Some(&who), change, None)
+            deed.note(store, Kind::MEMBER, cbor::encode(&change), Some((user.user, None)))?;
+            deed.record(store, Act::KICK, Some(user.user), None)
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -129,6 +133,23 @@ fn admit(store: &mut dyn Writes, who: &Authenticated, room: RoomId, now_ms: u64)
         Some(state) => enter(store, who, room, state, now_ms),
         None => Ok(()),
     }
+}
+
+/// Nobody made the lobby, so whoever runs the server keeps order there.
+fn admit_to_lobby(
+    store: &mut dyn Writes,
+    who: &Authenticated,
+    room: RoomId,
+    now_ms: u64,
+) -> Result<(), WriteError> {
+    let at = Footing::of(&*store, room, who.user(), now_ms)?;
+    let Some(state) = rules::admit(&at)? else { return Ok(()) };
+    let role = match who.role() {
+        role if role >= ServerRole::OWNER => RoomRole::OWNER,
+        role if role >= ServerRole::ADMIN => RoomRole::MODERATOR,
+        _ => state.role,
+    };
+    enter(store, who, room, MemberState { role, ..state }, now_ms)
 }
 
 /// Lets a refusal pass, which came before anything was written, and nothing else.

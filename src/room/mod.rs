@@ -10,6 +10,7 @@
 //! Invariant: a cursor is never ahead of what is durable.
 
 mod chat;
+mod deeds;
 mod directory;
 mod files;
 mod footing;
@@ -19,7 +20,12 @@ mod making;
 mod membership;
 mod pages;
 mod people;
+mod purging;
+mod reports;
+mod roles;
 mod rules;
+mod sanctions;
+mod settings;
 mod subscription;
 mod tail;
 #[cfg(test)]

@@ -9,14 +9,19 @@
 //! allows nothing within a room: whoever runs the server is no reader of what others say in private.
 //! Invariant: whatever is done in a room, [`may`] was asked for the permission it takes.
 
-use quipu_protocol::entry::Change;
+mod roles;
+mod sanctions;
+
 use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility};
-use quipu_protocol::{Code, Refusal, UserId};
+use quipu_protocol::{Code, Refusal};
 
 use super::footing::Footing;
 use crate::auth::Authenticated;
 use crate::limits::MEMBERS_MAX;
 use crate::store::{MemberRow, MemberState, RoomRow};
+
+pub(super) use roles::{below, set_permissions, set_role, transfer};
+pub(super) use sanctions::{impose, lift, may_moderate, not_banned, purge, remove};
 
 /// A state of membership that reads, speaks and counts.
 pub(super) fn joined(role: RoomRole) -> MemberState {
@@ -62,6 +67,9 @@ pub(super) fn granted(at: &Footing) -> Permissions {
 
 /// What somebody may do in a room now.
 pub(super) fn effective(at: &Footing) -> Permissions {
+    if !at.active {
+        return Permissions::NONE;
+    }
     let silent = at.sanction(Sanction::MUTE).is_some() || silenced(at);
     if silent { granted(at).without(VOICE) } else { granted(at) }
 }
@@ -74,6 +82,9 @@ fn silenced(at: &Footing) -> bool {
 
 /// Whether the asker may do this in the room now.
 pub(super) fn may(who: &Authenticated, at: &Footing, what: Permissions) -> Result<(), Refusal> {
+    if !at.active {
+        return Err(Code::UNAUTHENTICATED.into());
+    }
     may_read(who, &at.room, at.member.as_ref())?;
     if effective(at).has(what) {
         return Ok(());
@@ -87,6 +98,13 @@ pub(super) fn may(who: &Authenticated, at: &Footing, what: Permissions) -> Resul
         "only moderators speak here".to_owned()
     };
     Err(Refusal::because(Code::FORBIDDEN, text))
+}
+
+/// Whether the asker may change the room or what others may do in it, which is not done in a direct room.
+pub(super) fn may_manage(who: &Authenticated, at: &Footing, what: Permissions) -> Result<(), Refusal> {
+    may_read(who, &at.room, at.member.as_ref())?;
+    for_many(&at.room)?;
+    may(who, at, what)
 }
 
 /// Whether the room's slow mode concerns somebody.
@@ -176,18 +194,23 @@ pub(super) fn admit(at: &Footing) -> Result<Option<MemberState>, Refusal> {
     if is_joined(member) {
         return Ok(None);
     }
+    if !at.active {
+        return Err(Code::UNAUTHENTICATED.into());
+    }
     not_banned(at)?;
     if at.room.members >= MEMBERS_MAX {
         return Err(Code::ROOM_FULL.into());
     }
-    Ok(Some(joined(member.map_or(RoomRole::MEMBER, |member| member.state.role))))
+    let invited = member.map_or(RoomRole::MEMBER, |member| member.state.role);
+    Ok(Some(returning(at.before.as_ref(), invited)))
 }
 
-fn not_banned(at: &Footing) -> Result<(), Refusal> {
-    match at.sanction(Sanction::BAN) {
-        Some(_) => Err(Refusal::because(Code::FORBIDDEN, "banned from the room")),
-        None => Ok(()),
-    }
+/// As what somebody enters who was there before: with no more than they had, so that leaving is no way around what
+/// was taken from them.
+fn returning(before: Option<&MemberState>, role: RoomRole) -> MemberState {
+    let Some(before) = before else { return joined(role) };
+    let role = role.min(before.role);
+    MemberState { permissions: before.permissions.map(|had| had.and(allowed_by(role))), ..joined(role) }
 }
 
 /// Whether an invite of the one who stands there still leads into the room.
@@ -235,28 +258,10 @@ pub(super) fn invite(who: &Authenticated, at: &Footing, target: &Footing) -> Res
     for_many(&at.room)?;
     may(who, at, Permissions::INVITE)?;
     not_banned(target)?;
-    Ok(target.member.is_none())
-}
-
-/// What happens when the asker sends somebody out; `None` when there is nobody to send.
-pub(super) fn remove(
-    who: &Authenticated,
-    at: &Footing,
-    target: Option<(UserId, &MemberRow)>,
-) -> Result<Option<Change>, Refusal> {
-    may_read(who, &at.room, at.member.as_ref())?;
-    for_many(&at.room)?;
-    may(who, at, Permissions::KICK)?;
-    match target {
-        None => Ok(None),
-        Some((user, _)) if user == who.user() => {
-            Err(Refusal::because(Code::BAD_REQUEST, "leave the room instead"))
-        }
-        Some((_, target)) if target.state.role >= role(at.member.as_ref()) && is_joined(Some(target)) => {
-            Err(Refusal::because(Code::FORBIDDEN, "their role is not below yours"))
-        }
-        Some(_) => Ok(Some(Change::REMOVED)),
+    if !target.active {
+        return Err(Refusal::because(Code::GONE, "that account is deactivated"));
     }
+    Ok(target.member.is_none())
 }
 
 fn role(member: Option<&MemberRow>) -> RoomRole {

@@ -171,7 +171,7 @@ async fn who_is_sent_out_reads_up_to_that_entry_and_no_further() {
     world.say(1).await;
     world
         .rooms
-        .remove_member(&world.ada, RemoveMember { room: world.room, user: world.bob.user() })
+        .remove_member(&world.ada, RemoveMember { room: world.room, user: world.bob.user(), reason: None })
         .await
         .unwrap();
     world.say(2).await;
@@ -220,7 +220,7 @@ async fn a_lagging_reader_is_not_given_what_follows_its_removal() {
     let (mut bobs, _) = world.read(&world.bob, None, 100).await;
     *late.1.lock().unwrap() = Some(Vec::new());
     world.say(1).await;
-    let out = RemoveMember { room: world.room, user: world.bob.user() };
+    let out = RemoveMember { room: world.room, user: world.bob.user(), reason: None };
     world.rooms.remove_member(&world.ada, out).await.unwrap();
     world.say(2).await;
     let Next::Entries(known) = bobs.next().await.unwrap() else { panic!("entries he may read") };

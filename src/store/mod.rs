@@ -28,7 +28,7 @@ pub mod sqlite;
 
 pub use files::{FileHash, FileReads, FileRow, FileSpace, FileWrites, UploadRow};
 pub use lane::Lane;
-pub use moderation::{ModerationReads, ModerationWrites};
+pub use moderation::{ModerationReads, ModerationWrites, PurgeRow, PurgeStage};
 pub use rows::*;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
 
@@ -267,6 +267,13 @@ pub struct StoredEntry {
     pub seq: Seq,
     /// The whole frame, in a buffer of its own.
     pub frame: Bytes,
+}
+
+impl StoredEntry {
+    /// What it says.
+    pub fn entry(&self) -> Result<Entry, StoreError> {
+        common::decoded(&self.frame)
+    }
 }
 
 /// Why the store could not do what was asked. Never the asker's fault.

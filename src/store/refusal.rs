@@ -24,6 +24,14 @@ impl StoreError {
 }
 
 impl WriteError {
+    /// For questions: a no that is an answer, or the failure to find one.
+    pub fn answer<T>(self) -> Result<Result<T, Refusal>, StoreError> {
+        match self {
+            Self::Refused(refusal) => Ok(Err(refusal)),
+            Self::Store(error) | Self::Unknown(error) => Err(error),
+        }
+    }
+
     /// The answer to a peer: the job's own no, or what the failure means.
     pub fn refusal(self) -> Refusal {
         match self {

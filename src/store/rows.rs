@@ -1,8 +1,11 @@
 //! Rows of the directory: what the store keeps beside the logs.
 
-use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility};
+use quipu_protocol::limits::DETAIL_BYTES_MAX;
+use quipu_protocol::request::{
+    Act, MembershipState, Permissions, Reason, RoomRole, Sanction, ServerRole, Visibility,
+};
 use quipu_protocol::{
-    Cursor, DeviceId, DeviceName, InviteId, Nickname, RoomId, RoomName, Seq, Topic, UserId,
+    Cursor, DeviceId, DeviceName, InviteId, Nickname, RoomId, RoomName, Seq, Text, Topic, UserId,
 };
 
 /// A room.
@@ -79,7 +82,7 @@ pub struct SanctionRow {
     /// Until when, unix milliseconds; none: until it is lifted.
     pub until_ms: Option<u64>,
     /// Why, for people.
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
 }
 
 impl SanctionRow {
@@ -87,6 +90,42 @@ impl SanctionRow {
     pub fn holds(&self, now_ms: u64) -> bool {
         self.until_ms.is_none_or(|until_ms| now_ms < until_ms)
     }
+}
+
+/// An act, for those who moderate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// When, unix milliseconds.
+    pub at_ms: u64,
+    /// What was done.
+    pub act: Act,
+    /// Who did it; nobody when the server did.
+    pub by: Option<UserId>,
+    /// In which room.
+    pub room: Option<RoomId>,
+    /// Whom it is about.
+    pub user: Option<UserId>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// What exactly, in words.
+    pub detail: Option<Text<DETAIL_BYTES_MAX>>,
+}
+
+/// A report that waits for a moderator. What was said stays in the log alone, so that erasing it there erases it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportRow {
+    /// In which room.
+    pub room: RoomId,
+    /// Which entry.
+    pub seq: Seq,
+    /// Who wrote that.
+    pub author: UserId,
+    /// Who reported it.
+    pub by: UserId,
+    /// When, unix milliseconds.
+    pub at_ms: u64,
+    /// What is wrong with it.
+    pub reason: Reason,
 }
 
 /// How one joined room stands for one account.

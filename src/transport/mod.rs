@@ -18,6 +18,7 @@ mod frames;
 mod gate;
 mod health;
 mod inbox_stream;
+mod moderation;
 mod pace;
 mod publish;
 mod request;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::session::Session;
-use super::{pace, room_stream};
+use super::{moderation, pace, room_stream};
 use crate::limits::{OPEN_TIMEOUT, REQUEST_TIMEOUT};
 use crate::room::OpenedRoom;
 
@@ -53,7 +53,10 @@ async fn question(reader: &mut FrameReader) -> Result<Option<Frame>, StreamError
 }
 
 /// Either answer, in the form the writer takes.
-async fn say<T: Message>(writer: &mut FrameWriter, answer: Result<T, Refusal>) -> Result<(), StreamError> {
+pub(super) async fn say<T: Message>(
+    writer: &mut FrameWriter,
+    answer: Result<T, Refusal>,
+) -> Result<(), StreamError> {
     match answer {
         Ok(answer) => writer.send(&answer).await,
         Err(refusal) => writer.send(&refusal).await,
@@ -85,6 +88,7 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
             say(writer, auth.devices(who, online).await).await
         }
         RevokeDevice::TYPE => say(writer, revoke_device(session, frame.decode()?).await).await,
+        ty if moderation::QUESTIONS.contains(&ty) => moderation::answer(session, frame, writer).await,
         _ => Err(frame.unexpected().into()),
     }
 }
@@ -124,15 +128,15 @@ async fn change(session: &Session, frame: &Frame, writer: &mut FrameWriter) -> R
 }
 
 /// Charges the room for what was granted. Not before: whoever is refused must not slow its members down.
-fn made<T>(session: &Session, room: RoomId, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+pub(super) fn made<T>(session: &Session, room: RoomId, answer: Result<T, Refusal>) -> Result<T, Refusal> {
     answer.inspect(|_| pace::entry_made(&session.shared, room))
 }
 
-fn room(info: Result<RoomInfo, Refusal>) -> Result<RoomAnswer, Refusal> {
+pub(super) fn room(info: Result<RoomInfo, Refusal>) -> Result<RoomAnswer, Refusal> {
     info.map(|info| RoomAnswer { info })
 }
 
-fn done(unit: Result<(), Refusal>) -> Result<Done, Refusal> {
+pub(super) fn done(unit: Result<(), Refusal>) -> Result<Done, Refusal> {
     unit.map(|()| Done {})
 }
 

@@ -44,11 +44,20 @@ impl Sessions {
         }
     }
 
-    /// Closes all connections of a device at once.
+    /// Closes all connections of a device at once, for good.
     pub(super) fn revoke(&self, device: DeviceId) {
+        self.end(device, CloseCode::Revoked);
+    }
+
+    /// Closes all connections of a device at once: it comes back as what it is by then.
+    pub(super) fn begin_anew(&self, device: DeviceId) {
+        self.end(device, CloseCode::None);
+    }
+
+    fn end(&self, device: DeviceId, reason: CloseCode) {
         let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, connection) in by_device.remove(&device).unwrap_or_default() {
-            close(&connection, CloseCode::Revoked);
+            close(&connection, reason);
         }
     }
 

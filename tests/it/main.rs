@@ -14,6 +14,7 @@ mod frames;
 mod harness;
 mod invites_raw;
 mod limits_raw;
+mod moderation;
 mod replay;
 mod room_invites_raw;
 mod secrets;

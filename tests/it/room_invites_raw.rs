@@ -60,7 +60,7 @@ async fn who_was_sent_out_does_not_come_back_with_the_same_invite() {
     assert!(bob.subscribe(&[room], None).await[0].is_ok());
 
     let user = bob.me.user;
-    let _: Done = owner.peer.ask(&RemoveMember { room, user }).await.unwrap();
+    let _: Done = owner.peer.ask(&RemoveMember { room, user, reason: None }).await.unwrap();
     let _: RoomAnswer = bob.peer.ask(&Leave { room: lobby }).await.unwrap();
     redeem_again(&server, &secret, &bob.device).await;
     assert_eq!(rooms_of(&bob).await, [], "the invite is still good");
@@ -84,7 +84,7 @@ async fn an_invite_ends_at_the_door_with_its_makers_membership() {
     let bob = server.redeem(&secret, "bob").await;
     assert!(members(&owner, room).await.contains(&bob.me.user));
 
-    let ask = RemoveMember { room, user: ada.me.user };
+    let ask = RemoveMember { room, user: ada.me.user, reason: None };
     let _: Done = owner.peer.ask(&ask).await.unwrap();
     // The account is made, the room stays shut.
     let eve = server.redeem(&secret, "eve").await;

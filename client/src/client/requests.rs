@@ -135,7 +135,7 @@ impl Client {
 
     /// Sends somebody out of a room, or takes an invitation back.
     pub async fn remove_member(&self, room: RoomId, user: UserId) -> Result<(), Error> {
-        self.done(&RemoveMember { room, user }).await
+        self.done(&RemoveMember { room, user, reason: None }).await
     }
 
     /// The direct room with somebody; made when there is none.

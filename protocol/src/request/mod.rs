@@ -10,6 +10,10 @@
 //! | CreateRoom    | RoomAnswer                  |   | ListDevices    | Devices       |
 //! | Join, Leave   | RoomAnswer                  |   | RevokeDevice   | Done          |
 //! | InviteMember, RemoveMember | Done           |   | ListFiles      | Files         |
+//! | SetRole, SetPermissions, Impose, Lift, Transfer | Done | | SetRoom | RoomAnswer |
+//! | ListSanctions | Sanctions                   |   | ListReports    | Reports       |
+//! | Report, Resolve, Purge | Done               |   | ListAudit      | Audit         |
+//! | Deactivate, Reactivate, SetServerRole | Done |  |                |               |
 //!
 //! Any question may be answered by an Error (a [`crate::Refusal`]) instead. Lists are paged: an answer with
 //! `more` is continued by the same question with `after` set to the last row's key. All questions that change
@@ -32,23 +36,32 @@ macro_rules! numbered {
     )+ };
 }
 
+mod accounts;
 mod devices;
 mod files;
 mod history;
 mod invites;
+mod moderation;
 mod people;
 mod permissions;
 mod reading;
+mod records;
 mod roles;
 mod rooms;
 
+pub use accounts::{Deactivate, Purge, Reactivate, SetServerRole};
 pub use devices::{DeviceInfo, Devices, ListDevices, RevokeDevice};
 pub use files::{EntryFiles, Files, ListFiles};
 pub use history::{Anchor, AnchorKind, History, Page};
 pub use invites::{CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, RevokeInvite};
+pub use moderation::{
+    Impose, Lift, ListSanctions, Reason, SanctionInfo, SanctionKey, Sanctions, SetPermissions, SetRole,
+    SetRoom, Transfer,
+};
 pub use people::{InviteMember, ListMembers, LookUp, MemberInfo, Members, RemoveMember, UserInfo, Users};
 pub use permissions::{Muted, Permissions, RoomSettings};
 pub use reading::{MarkRead, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom};
+pub use records::{Act, Audit, AuditRecord, ListAudit, ListReports, Report, ReportInfo, Reports, Resolve};
 pub use roles::{MembershipState, RoomRole, Sanction, ServerRole, Visibility};
 pub use rooms::{CreateRoom, Direct, Join, Leave, ListRooms, RoomAnswer, RoomInfo, Rooms};
 
@@ -91,6 +104,24 @@ messages! {
     0xb0 => ListDevices,
     0xb2 => Devices,
     0xb4 => RevokeDevice,
+    0xd0 => SetRole,
+    0xd2 => SetPermissions,
+    0xd4 => Impose,
+    0xd6 => Lift,
+    0xd8 => ListSanctions,
+    0xda => Sanctions,
+    0xdc => SetRoom,
+    0xde => Transfer,
+    0xe0 => Deactivate,
+    0xe2 => Reactivate,
+    0xe4 => SetServerRole,
+    0xe6 => Purge,
+    0xe8 => Report,
+    0xea => ListReports,
+    0xec => Reports,
+    0xee => Resolve,
+    0xf0 => ListAudit,
+    0xf2 => Audit,
     0x12a => ListFiles,
     0x12c => Files,
 }

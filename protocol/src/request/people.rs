@@ -3,7 +3,7 @@
 use crate::id::{RoomId, UserId};
 use crate::limits::ROWS_MAX;
 use crate::name::Nickname;
-use crate::request::{MembershipState, RoomRole, ServerRole};
+use crate::request::{MembershipState, Permissions, Reason, RoomRole, ServerRole};
 use crate::wire::{List, wire_map};
 
 wire_map! {
@@ -35,7 +35,10 @@ wire_map! {
             /// Whether they have a connection.
             5 => online: bool,
         }
-        optional {}
+        optional {
+            /// What they may do instead of what their role allows.
+            6 => permissions: Permissions,
+        }
     }
 }
 
@@ -77,7 +80,10 @@ wire_map! {
             /// Their role on the server.
             3 => role: ServerRole,
         }
-        optional {}
+        optional {
+            /// True: the account is shut out.
+            4 => deactivated: bool,
+        }
     }
 }
 
@@ -114,6 +120,9 @@ wire_map! {
             /// Who.
             2 => user: UserId,
         }
-        optional {}
+        optional {
+            /// Why.
+            3 => reason: Reason,
+        }
     }
 }

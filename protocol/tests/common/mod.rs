@@ -6,6 +6,7 @@ pub mod control;
 pub mod diagnostic;
 pub mod file;
 pub mod log;
+pub mod moderation;
 pub mod mutant;
 pub mod request;
 pub mod signed;
@@ -78,7 +79,10 @@ where
 
 /// Every sample there is.
 pub fn samples() -> Vec<Sample> {
-    [control::samples(), log::samples(), request::samples(), file::samples()].into_iter().flatten().collect()
+    [control::samples(), log::samples(), request::samples(), moderation::samples(), file::samples()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 pub const AT_MS: u64 = 1_790_000_000_000;

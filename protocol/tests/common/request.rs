@@ -1,7 +1,7 @@
 //! Samples of REQUEST: every question and every answer, with and without what is optional.
 
 use quipu_protocol::request::*;
-use quipu_protocol::{Blob, Code, Incarnation, List, Refusal, Seq};
+use quipu_protocol::{Blob, Code, Incarnation, List, Refusal, Seq, Text};
 
 use super::{ADA, AT_MS, BOB, INVITE, LAPTOP, LOBBY, PHONE, Sample, TEAM, at, fits, frame, item, name};
 
@@ -139,9 +139,11 @@ fn people() -> Vec<Sample> {
         role,
         membership: MembershipState::JOINED,
         online,
+        permissions: online.then_some(Permissions::ALL),
     };
     let look_up = |users, nickname| LookUp { users: fits(List::new(users)), nickname };
-    let user = |user, nickname, role| UserInfo { user, nickname: name(nickname), role };
+    let user =
+        |user, nickname, role, deactivated| UserInfo { user, nickname: name(nickname), role, deactivated };
     vec![
         frame("list-members", list(None)),
         frame("list-members-after", list(Some(ADA))),
@@ -161,13 +163,17 @@ fn people() -> Vec<Sample> {
             "users",
             Users {
                 users: fits(List::new(vec![
-                    user(ADA, "Ada", ServerRole::OWNER),
-                    user(BOB, "bob", ServerRole::GUEST),
+                    user(ADA, "Ada", ServerRole::OWNER, None),
+                    user(BOB, "bob", ServerRole::GUEST, Some(true)),
                 ])),
             },
         ),
         frame("invite-member", InviteMember { room: TEAM, user: BOB }),
-        frame("remove-member", RemoveMember { room: TEAM, user: BOB }),
+        frame("remove-member", RemoveMember { room: TEAM, user: BOB, reason: None }),
+        frame(
+            "remove-member-why",
+            RemoveMember { room: TEAM, user: BOB, reason: Some(fits(Text::new("because"))) },
+        ),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Rules against cases written down one by one.
 
-use quipu_protocol::{Cursor, RoomId, Seq};
+use quipu_protocol::entry::Change;
+use quipu_protocol::{Cursor, RoomId, Seq, UserId};
 
 use super::*;
 use crate::store::{SanctionRow, Settings};
@@ -32,7 +33,14 @@ fn member(state: MemberState) -> MemberRow {
 }
 
 fn at(room: RoomRow, state: Option<MemberState>) -> Footing {
-    Footing { room, member: state.map(member), sanctions: Vec::new(), now_ms: NOW_MS }
+    Footing {
+        room,
+        member: state.map(member),
+        before: None,
+        active: true,
+        sanctions: Vec::new(),
+        now_ms: NOW_MS,
+    }
 }
 
 fn sanctioned(at: Footing, sanction: Sanction, until_ms: Option<u64>) -> Footing {
@@ -197,9 +205,7 @@ fn only_a_higher_role_sends_out() {
     let other = UserId::from_bytes([2; 16]);
     let stands = |role| at(room(Visibility::PRIVATE), Some(joined(role)));
     let [speaker, moderator, owner] = [RoomRole::MEMBER, RoomRole::MODERATOR, RoomRole::OWNER].map(stands);
-    let remove = |by: &Footing, user, whom: &Footing| {
-        super::remove(&who, by, whom.member.as_ref().map(|member| (user, member)))
-    };
+    let remove = |by: &Footing, user, whom: &Footing| super::remove(&who, by, (user, whom));
     assert_eq!(code(remove(&speaker, other, &speaker)), Some(Code::FORBIDDEN));
     assert_eq!(code(remove(&moderator, other, &moderator)), Some(Code::FORBIDDEN));
     assert_eq!(remove(&owner, other, &moderator), Ok(Some(Change::REMOVED)));
@@ -217,4 +223,101 @@ fn a_full_room_takes_nobody_and_joining_twice_is_once() {
         join(&who, &at(room(Visibility::PRIVATE), Some(invited()))),
         Ok(Some(joined(RoomRole::MEMBER)))
     );
+}
+
+#[test]
+fn leaving_is_no_way_around_what_was_taken() {
+    let who = who(ServerRole::MEMBER);
+    let back = |before| {
+        let at = Footing { before: Some(before), ..at(room(Visibility::PUBLIC), None) };
+        join(&who, &at).unwrap().unwrap()
+    };
+    assert_eq!(back(joined(RoomRole::READER)), joined(RoomRole::READER));
+    assert_eq!(back(joined(RoomRole::OWNER)), joined(RoomRole::MEMBER));
+    let masked = |set| MemberState { permissions: Some(set), ..joined(RoomRole::MODERATOR) };
+    let kept = back(masked(Permissions::READ.or(Permissions::KICK)));
+    assert_eq!((kept.role, kept.permissions), (RoomRole::MEMBER, Some(Permissions::READ)));
+}
+
+/// Asker, target, role given, outcome: written down one by one.
+#[test]
+fn nobody_gives_what_they_lack() {
+    const NO: Option<Code> = Some(Code::FORBIDDEN);
+    let (asker, other) = (who(ServerRole::OWNER), UserId::from_bytes([2; 16]));
+    let stands = |state| at(room(Visibility::PUBLIC), state);
+    let [reader, member, moderator, owner] =
+        [RoomRole::READER, RoomRole::MEMBER, RoomRole::MODERATOR, RoomRole::OWNER].map(joined);
+    let with = |set| MemberState { permissions: Some(set), ..moderator };
+    let trusted = with(MODERATOR.or(Permissions::MANAGE_ROLES));
+    let dumb = with(Permissions::READ.or(Permissions::MANAGE_ROLES));
+    for (by, target, role, outcome) in [
+        (owner, Some(member), RoomRole::OWNER, None),
+        (owner, Some(moderator), RoomRole::READER, None),
+        (owner, Some(owner), RoomRole::MEMBER, NO),
+        (owner, Some(member), RoomRole(11), Some(Code::BAD_REQUEST)),
+        (owner, None, RoomRole::MEMBER, Some(Code::NOT_FOUND)),
+        (owner, Some(invited()), RoomRole::MEMBER, Some(Code::NOT_FOUND)),
+        (moderator, Some(reader), RoomRole::MEMBER, NO),
+        (trusted, Some(member), RoomRole::MODERATOR, None),
+        (trusted, Some(member), RoomRole::OWNER, NO),
+        (trusted, Some(moderator), RoomRole::MEMBER, NO),
+        (dumb, Some(reader), RoomRole::MEMBER, NO),
+        (dumb, Some(member), RoomRole::READER, None),
+    ] {
+        let given = set_role(&asker, &stands(Some(by)), (other, &stands(target)), role, 2);
+        assert_eq!(code(given), outcome, "{by:?} gives {target:?} {role:?}");
+    }
+    let give = |by, target, set| {
+        code(set_permissions(&asker, &stands(Some(by)), (other, &stands(Some(target))), Some(set)))
+    };
+    assert_eq!(give(owner, member, Permissions::ALL), None);
+    assert_eq!(give(owner, owner, Permissions::READ), NO);
+    assert_eq!(give(trusted, member, MODERATOR), None);
+    assert_eq!(give(trusted, member, MEMBER.or(Permissions::MANAGE_ROOM)), NO);
+    assert_eq!(give(owner, member, Permissions::SEND), Some(Code::BAD_REQUEST), "without reading");
+    assert_eq!(give(owner, member, Permissions(1 << 40).or(Permissions::READ)), Some(Code::BAD_REQUEST));
+}
+
+#[test]
+fn who_steps_down_needs_no_permission_and_the_last_owner_does_not() {
+    let asker = who(ServerRole::MEMBER);
+    let own = |role, new, owners| {
+        let at = at(room(Visibility::PUBLIC), Some(joined(role)));
+        set_role(&asker, &at, (asker.user(), &at), new, owners)
+    };
+    assert_eq!(own(RoomRole::MODERATOR, RoomRole::MEMBER, 1), Ok(Some(joined(RoomRole::MEMBER))));
+    assert_eq!(own(RoomRole::MODERATOR, RoomRole::MODERATOR, 1), Ok(None));
+    assert_eq!(code(own(RoomRole::MODERATOR, RoomRole::OWNER, 1)), Some(Code::FORBIDDEN));
+    assert_eq!(code(own(RoomRole::OWNER, RoomRole::MEMBER, 1)), Some(Code::CONFLICT));
+    assert_eq!(own(RoomRole::OWNER, RoomRole::MEMBER, 2), Ok(Some(joined(RoomRole::MEMBER))));
+    // Their own explicit permissions do not go this way.
+    let masked = MemberState { permissions: Some(Permissions::READ), ..joined(RoomRole::MEMBER) };
+    let at = at(room(Visibility::PUBLIC), Some(masked));
+    assert_eq!(code(set_role(&asker, &at, (asker.user(), &at), RoomRole::MEMBER, 1)), Some(Code::FORBIDDEN));
+}
+
+#[test]
+fn a_room_without_an_owner_is_given_by_whoever_runs_the_server() {
+    let (asker, other) = (who(ServerRole::ADMIN), UserId::from_bytes([2; 16]));
+    let member = at(room(Visibility::PUBLIC), Some(joined(RoomRole::MEMBER)));
+    let give = |role, at: &Footing, owners| code(transfer(&asker, role, at, (other, &member), owners));
+    let outside = at(room(Visibility::PUBLIC), None);
+    assert_eq!(give(ServerRole::ADMIN, &outside, 0), None);
+    assert_eq!(give(ServerRole::ADMIN, &outside, 1), Some(Code::FORBIDDEN));
+    assert_eq!(give(ServerRole::MEMBER, &member, 0), Some(Code::FORBIDDEN));
+    let hidden = at(room(Visibility::PRIVATE), None);
+    assert_eq!(give(ServerRole::OWNER, &hidden, 0), Some(Code::NOT_FOUND));
+    let owner = at(room(Visibility::PRIVATE), Some(joined(RoomRole::OWNER)));
+    assert_eq!(give(ServerRole::GUEST, &owner, 1), None);
+}
+
+#[test]
+fn a_deactivated_account_does_nothing() {
+    let asker = who(ServerRole::OWNER);
+    let out = Footing { active: false, ..at(room(Visibility::PUBLIC), Some(joined(RoomRole::OWNER))) };
+    assert_eq!(effective(&out), Permissions::NONE);
+    assert_eq!(code(may(&asker, &out, Permissions::READ)), Some(Code::UNAUTHENTICATED));
+    let invited = at(room(Visibility::PUBLIC), Some(joined(RoomRole::OWNER)));
+    let absent = Footing { active: false, ..at(room(Visibility::PUBLIC), None) };
+    assert_eq!(code(invite(&asker, &invited, &absent)), Some(Code::GONE));
 }

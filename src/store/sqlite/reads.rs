@@ -365,7 +365,7 @@ fn head_row(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
 }
 
 /// The key a page begins behind: no bytes sort before every id.
-fn behind(after: Option<&[u8; 16]>) -> &[u8] {
+pub(super) fn behind(after: Option<&[u8; 16]>) -> &[u8] {
     after.map_or(&[], <[u8; 16]>::as_slice)
 }
 

@@ -4,15 +4,18 @@ use std::error::Error as StdError;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility};
-use quipu_protocol::{Cursor, DeviceId, Incarnation, InviteId, RoomId, Seq, UserId};
+use quipu_protocol::request::{
+    Act, MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility,
+};
+use quipu_protocol::{Cursor, DeviceId, Incarnation, InviteId, RoomId, Seq, Text, UserId};
 use ring::digest::{Context, SHA256};
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, Row};
 
 use crate::store::common::Standing;
 use crate::store::{
-    DeviceRow, InviteRow, MemberRow, MemberState, RoomRow, SanctionRow, Settings, StoredEntry, UserRow,
+    AuditRow, DeviceRow, InviteRow, MemberRow, MemberState, PurgeRow, PurgeStage, ReportRow, RoomRow,
+    SanctionRow, Settings, StoredEntry, UserRow,
 };
 
 /// The columns each function below expects, in its order.
@@ -33,7 +36,17 @@ macro_rules! columns {
         "device, user, name, key, invite, created_ms, seen_ms, revoked_ms"
     };
     (sanction) => {
-        "room, user, sanction, by_user, at_ms, until_ms, reason"
+        "sanctions.room, sanctions.user, sanctions.sanction, sanctions.by_user, sanctions.at_ms,
+         sanctions.until_ms, sanctions.reason"
+    };
+    (audit) => {
+        "record, at_ms, act, by_user, room, user, reason, detail"
+    };
+    (report) => {
+        "report, room, seq, author, by_user, at_ms, reason"
+    };
+    (purge) => {
+        "purge, user, room, up_to, done, behind, by_user, by_device, reason"
     };
     (invite) => {
         "invite, secret_hash, created_by, room, role, for_user, uses_left, expires_ms, revoked, created_ms"
@@ -43,6 +56,8 @@ pub(super) use columns;
 
 /// Columns of a room, so that others may follow them.
 pub(super) const ROOM_COLUMNS: usize = 15;
+/// Columns of a sanction, so that others may follow them.
+pub(super) const SANCTION_COLUMNS: usize = 7;
 /// Columns of a standing, so that others may follow them.
 pub(super) const STANDING_COLUMNS: usize = 6;
 /// Columns of an account, so that others may follow them.
@@ -126,7 +141,48 @@ pub(super) fn sanction_row(row: &Row<'_>) -> Result<SanctionRow> {
         by: UserId::from_bytes(row.get(3)?),
         at_ms: number(row, 4)?,
         until_ms: row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned),
-        reason: row.get(6)?,
+        reason: worded(row, 6)?,
+    })
+}
+
+/// An act whose columns begin behind its number.
+pub(super) fn audit_row(row: &Row<'_>) -> Result<(u64, AuditRow)> {
+    let act = AuditRow {
+        at_ms: number(row, 1)?,
+        act: Act(number(row, 2)?),
+        by: user_id(row, 3)?,
+        room: room_id(row, 4)?,
+        user: user_id(row, 5)?,
+        reason: worded(row, 6)?,
+        detail: worded(row, 7)?,
+    };
+    Ok((number(row, 0)?, act))
+}
+
+/// A report whose columns begin behind its number.
+pub(super) fn report_row(row: &Row<'_>) -> Result<(u64, ReportRow)> {
+    let report = ReportRow {
+        room: RoomId::from_bytes(row.get(1)?),
+        seq: Seq(number(row, 2)?),
+        author: UserId::from_bytes(row.get(3)?),
+        by: UserId::from_bytes(row.get(4)?),
+        at_ms: number(row, 5)?,
+        reason: worded(row, 6)?.unwrap_or_default(),
+    };
+    Ok((number(row, 0)?, report))
+}
+
+pub(super) fn purge_row(row: &Row<'_>) -> Result<PurgeRow> {
+    let stage = match room_id(row, 2)? {
+        Some(room) => PurgeStage::Room(room, Seq(number(row, 3)?), Seq(number(row, 4)?)),
+        None => PurgeStage::Everywhere(room_id(row, 5)?),
+    };
+    Ok(PurgeRow {
+        purge: number(row, 0)?,
+        user: UserId::from_bytes(row.get(1)?),
+        stage,
+        by: (UserId::from_bytes(row.get(6)?), DeviceId::from_bytes(row.get(7)?)),
+        reason: worded(row, 8)?,
     })
 }
 
@@ -174,6 +230,16 @@ fn user_id(row: &Row<'_>, at: usize) -> Result<Option<UserId>> {
     Ok(row.get::<_, Option<[u8; 16]>>(at)?.map(UserId::from_bytes))
 }
 
+fn room_id(row: &Row<'_>, at: usize) -> Result<Option<RoomId>> {
+    Ok(row.get::<_, Option<[u8; 16]>>(at)?.map(RoomId::from_bytes))
+}
+
+/// A text for people, which was within its bound when it was written.
+fn worded<const MAX: usize>(row: &Row<'_>, at: usize) -> Result<Option<Text<MAX>>> {
+    let text = row.get::<_, Option<String>>(at)?.map(Text::new).transpose();
+    text.map_err(|text| damaged(at, Type::Text, format!("a text of {} bytes", text.len()).into()))
+}
+
 fn parsed<T>(row: &Row<'_>, at: usize) -> Result<Option<T>>
 where
     T: FromStr<Err: StdError + Send + Sync + 'static>,
@@ -182,7 +248,7 @@ where
     text.map(str::parse).transpose().map_err(|error| damaged(at, Type::Text, Box::new(error)))
 }
 
-fn required<T>(row: &Row<'_>, at: usize) -> Result<T>
+pub(super) fn required<T>(row: &Row<'_>, at: usize) -> Result<T>
 where
     T: FromStr<Err: StdError + Send + Sync + 'static>,
 {

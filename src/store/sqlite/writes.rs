@@ -271,6 +271,12 @@ impl Batch<'_> {
                 params![room.as_bytes(), user.as_bytes()],
             )?,
         }
+        let joined = |standing: Option<&Standing>| {
+            standing.filter(|standing| standing.is_joined()).map(|it| it.row.state)
+        };
+        if joined(before.as_ref()).is_some() != joined(after.as_ref()).is_some() {
+            self.keep_parted(room, user, joined(before.as_ref()).as_ref(), joined(after.as_ref()).is_some())?;
+        }
         let counted =
             |standing: Option<Standing>| i64::from(standing.is_some_and(|standing| standing.is_joined()));
         match counted(after) - counted(before) {
