@@ -46,6 +46,18 @@ pub const FILE_ENTRIES_MAX: usize = 24;
 pub const FILE_NAME_BYTES_MAX: usize = 128;
 /// Longest media type, in bytes.
 pub const MEDIA_TYPE_BYTES_MAX: usize = 64;
+/// Longest text of a search, in bytes.
+pub const SEARCH_BYTES_MAX: usize = 256;
+/// Rooms one search may be limited to.
+pub const SEARCH_ROOMS_MAX: usize = 32;
+/// Messages in one answer to a search.
+pub const HITS_MAX: usize = 64;
+/// Longest part of a message that an answer to a search shows, in bytes.
+pub const SNIPPET_BYTES_MAX: usize = 256;
+/// Places that are marked in such a part.
+pub const SNIPPET_MATCHES_MAX: usize = 16;
+/// Words a search could not look up, and is told.
+pub const IGNORED_MAX: usize = 16;
 /// Feature ids in a Hello.
 pub const FEATURES_MAX: usize = 64;
 
@@ -91,6 +103,11 @@ const _: () = assert!(TOKEN_BYTES_MAX + PROOF_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_ENTRIES_MAX <= ARRAY_ITEMS_MAX && ROWS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(PRESENCE_MAX <= ARRAY_ITEMS_MAX && HEADS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(SUBSCRIBE_ROOMS_MAX <= ROOMS_OPEN_MAX);
+// What a search finds fits a frame: the part, its marks, and 128 bytes of ids and numbers for each.
+const _: () = assert!(
+    HITS_MAX * (SNIPPET_BYTES_MAX + SNIPPET_MATCHES_MAX * 8 + 128) + IGNORED_MAX * (SEARCH_BYTES_MAX + 8)
+        <= FRAME_BYTES_MAX
+);
 // A row of any list fits its share of a frame: names, topic, and 192 bytes of ids, numbers and heads.
 const _: () =
     assert!(ROWS_MAX * (ROOM_NAME_BYTES_MAX + TOPIC_BYTES_MAX + NICKNAME_BYTES_MAX + 192) <= FRAME_BYTES_MAX);

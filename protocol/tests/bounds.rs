@@ -101,6 +101,21 @@ fn the_fullest_lists_fit_a_frame() {
             ext: HeadExt { mentions: Some(u64::MAX) },
         }),
     });
+    check(Found {
+        hits: list(Hit {
+            room: LOBBY,
+            at: FAR,
+            at_ms: u64::MAX,
+            text: fits(Text::new("t".repeat(SNIPPET_BYTES_MAX))),
+            matches: list(Match { start: SNIPPET_BYTES_MAX as u64, end: SNIPPET_BYTES_MAX as u64 }),
+            more_before: true,
+            more_after: true,
+            user: Some(ADA),
+        }),
+        ignored: list(fits(Text::new("w".repeat(SEARCH_BYTES_MAX)))),
+        partial: list(PartialRoom { room: LOBBY, since: Seq(u64::MAX) }),
+        next: Some(SearchPlace { at_ms: u64::MAX, room: LOBBY, seq: Seq(u64::MAX) }),
+    });
     check(Presence { people: list(PersonPresence { user: ADA, state: PresenceState(u64::MAX) }) });
 }
 

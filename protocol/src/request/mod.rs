@@ -13,7 +13,7 @@
 //! | SetRole, SetPermissions, Impose, Lift, Transfer | Done | | SetRoom | RoomAnswer |
 //! | ListSanctions | Sanctions                   |   | ListReports    | Reports       |
 //! | Report, Resolve, Purge | Done               |   | ListAudit      | Audit         |
-//! | Deactivate, Reactivate, SetServerRole | Done |  |                |               |
+//! | Deactivate, Reactivate, SetServerRole | Done |  | Search         | Found         |
 //!
 //! Any question may be answered by an Error (a [`crate::Refusal`]) instead. Lists are paged: an answer with
 //! `more` is continued by the same question with `after` set to the last row's key. All questions that change
@@ -48,6 +48,7 @@ mod reading;
 mod records;
 mod roles;
 mod rooms;
+mod search;
 
 pub use accounts::{Deactivate, Purge, Reactivate, SetServerRole};
 pub use devices::{DeviceInfo, Devices, ListDevices, RevokeDevice};
@@ -64,6 +65,7 @@ pub use reading::{MarkRead, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom
 pub use records::{Act, Audit, AuditRecord, ListAudit, ListReports, Report, ReportInfo, Reports, Resolve};
 pub use roles::{MembershipState, RoomRole, Sanction, ServerRole, Visibility};
 pub use rooms::{CreateRoom, Direct, Join, Leave, ListRooms, RoomAnswer, RoomInfo, Rooms};
+pub use search::{Found, Hit, Match, PartialRoom, Search, SearchPlace};
 
 use crate::frame::messages;
 use crate::wire::wire_map;
@@ -124,4 +126,6 @@ messages! {
     0xf2 => Audit,
     0x12a => ListFiles,
     0x12c => Files,
+    0x110 => Search,
+    0x112 => Found,
 }

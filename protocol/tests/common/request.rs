@@ -6,7 +6,7 @@ use quipu_protocol::{Blob, Code, Incarnation, List, Refusal, Seq, Text};
 use super::{ADA, AT_MS, BOB, INVITE, LAPTOP, LOBBY, PHONE, Sample, TEAM, at, fits, frame, item, name};
 
 pub fn samples() -> Vec<Sample> {
-    [reading(), rooms(), people(), invites(), devices()].into_iter().flatten().collect()
+    [reading(), rooms(), people(), invites(), devices(), search()].into_iter().flatten().collect()
 }
 
 pub fn lobby() -> RoomInfo {
@@ -236,5 +236,61 @@ fn devices() -> Vec<Sample> {
             },
         ),
         frame("revoke-device", RevokeDevice { device: PHONE }),
+    ]
+}
+
+fn search() -> Vec<Sample> {
+    let words = |words: &str| fits(Text::new(words));
+    let place = SearchPlace { at_ms: AT_MS, room: LOBBY, seq: Seq(41) };
+    let all = Search {
+        words: words("\"is done\" backup -old conf* 日本"),
+        limit: 20,
+        rooms: Some(fits(List::new(vec![LOBBY, TEAM]))),
+        author: Some(ADA),
+        since_ms: Some(AT_MS - 60_000),
+        until_ms: Some(AT_MS + 1),
+        has_file: Some(true),
+        after: Some(place.clone()),
+    };
+    let plain = Search {
+        words: words("backup"),
+        rooms: None,
+        author: None,
+        since_ms: None,
+        until_ms: None,
+        has_file: None,
+        after: None,
+        ..all.clone()
+    };
+    let hit = |user, matches| Hit {
+        room: LOBBY,
+        at: at(41),
+        at_ms: AT_MS,
+        text: fits(Text::new("the backup is done")),
+        matches: fits(List::new(matches)),
+        more_before: false,
+        more_after: true,
+        user,
+    };
+    let found = |hits, ignored, partial, next| Found {
+        hits: fits(List::new(hits)),
+        ignored: fits(List::new(ignored)),
+        partial: fits(List::new(partial)),
+        next,
+    };
+    let marked = vec![Match { start: 4, end: 10 }, Match { start: 11, end: 18 }];
+    vec![
+        frame("search", plain),
+        frame("search-everything", all),
+        frame("found-none", found(vec![], vec![], vec![], None)),
+        frame(
+            "found",
+            found(
+                vec![hit(Some(ADA), marked), hit(None, vec![])],
+                vec![words("!!")],
+                vec![PartialRoom { room: TEAM, since: Seq(512) }],
+                Some(place),
+            ),
+        ),
     ]
 }
