@@ -62,6 +62,15 @@ pub const REQUESTS_PER_SECOND: u32 = 50;
 pub const REQUESTS_BURST: u32 = 200;
 /// Broken streams a minute of one connection before it is closed.
 pub const STREAM_FAULTS_PER_MINUTE: u32 = 8;
+/// Searches of all connections at once, fewer than there are readers: reading does not wait for searching.
+pub const SEARCHES_MAX: usize = 2;
+/// Entries one search passes over in the index before it says where it stands. An entry that does not match costs
+/// about a tenth of a microsecond, whatever it says.
+pub const SEARCH_ENTRIES_MAX: u64 = 1 << 20;
+/// Messages one search reads to look whether they match: some ten microseconds each.
+pub const SEARCH_READS_MAX: usize = 2_048;
+/// Entries of an earlier version that are brought into the index of words in one job: what people say waits as long.
+pub const INDEX_STEP_ENTRIES: usize = 256;
 /// Failed redemptions a minute from one network prefix.
 pub const REDEEM_FAILURES_PER_MINUTE: u32 = 20;
 /// Rooms one account has joined. Invitations do not count: others make those.

@@ -189,10 +189,15 @@ impl Server {
         let tidying = tokio::spawn(self.janitor.run(self.shared.stopping.clone()));
         let (rooms, stopping) = (self.shared.rooms.clone(), self.shared.stopping.clone());
         let erasing = tokio::spawn(async move { rooms.erase_purged(stopping).await });
+        let (rooms, stopping) = (self.shared.rooms.clone(), self.shared.stopping.clone());
+        let indexing = tokio::spawn(complete_index(rooms, stopping));
         transport::serve(self.endpoint, self.shared).await;
         // It ends with the word to stop, between two steps.
         if erasing.await.is_err() {
             error!("erasing what was purged failed");
+        }
+        if indexing.await.is_err() {
+            error!("making older messages searchable failed");
         }
         if let Some(renewing) = renewing {
             renewing.abort();
@@ -266,6 +271,15 @@ fn no_ipv6(error: &io::Error) -> bool {
     const EAFNOSUPPORT: i32 = 97;
     matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable)
         || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+/// Makes searchable what an earlier version left behind; on most starts there is nothing to do.
+async fn complete_index(rooms: Rooms, stopping: CancellationToken) {
+    match rooms.complete_index(&stopping).await {
+        Ok(true) => debug!("everything there is can be searched"),
+        Ok(false) => debug!("the next start goes on making older messages searchable"),
+        Err(error) => error!(%error, "older messages cannot be searched before the next start"),
+    }
 }
 
 /// Renews the leaf in time, for ever.

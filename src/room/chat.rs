@@ -9,6 +9,7 @@ use quipu_protocol::publish::Ack;
 use quipu_protocol::request::{MarkRead, RoomInfo, SubscribeRoom};
 use quipu_protocol::room::Opened;
 use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::footing::Footing;
 use super::live::Live;
@@ -18,6 +19,7 @@ use super::{directory, files, rules};
 use crate::auth::Authenticated;
 use crate::config::FileLimits;
 use crate::files::Depot;
+use crate::limits::SEARCHES_MAX;
 use crate::seams::{Clock, Seams};
 use crate::store::{Appended, Lane, NewEntry, Pending, Storage, WriteError, Writes};
 
@@ -29,6 +31,7 @@ pub struct Rooms {
     seams: Seams,
     files: Arc<FileLimits>,
     pub(super) eraser: Arc<Eraser>,
+    searches: Arc<Semaphore>,
 }
 
 /// A room that was opened for reading.
@@ -44,7 +47,8 @@ pub struct OpenedRoom {
 impl Rooms {
     /// `live` must be the observer of `storage`.
     pub fn new(storage: Storage, live: Arc<Live>, seams: Seams) -> Self {
-        Self { storage, live, seams, files: Arc::default(), eraser: Arc::default() }
+        let searches = Arc::new(Semaphore::new(SEARCHES_MAX));
+        Self { storage, live, seams, files: Arc::default(), eraser: Arc::default(), searches }
     }
 
     /// The same, with what the operator grants to files.
@@ -65,6 +69,12 @@ impl Rooms {
     /// For jobs: what is decided is decided by the time when it is.
     pub(super) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.seams.clock)
+    }
+
+    /// A place among the few searches at once, for as long as it is held.
+    pub(super) async fn search_turn(&self) -> Option<OwnedSemaphorePermit> {
+        // Nobody closes it.
+        Arc::clone(&self.searches).acquire_owned().await.ok()
     }
 
     pub(super) fn now_ms(&self) -> u64 {

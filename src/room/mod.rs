@@ -25,6 +25,7 @@ mod reports;
 mod roles;
 mod rules;
 mod sanctions;
+mod search;
 mod settings;
 mod subscription;
 mod tail;

@@ -21,7 +21,7 @@ pub(super) fn entry(new: &NewEntry, seq: Seq, at_ms: u64) -> Entry {
 }
 
 /// An entry from its stored frame.
-pub(super) fn decoded(frame: &[u8]) -> Result<Entry, StoreError> {
+pub(crate) fn decoded(frame: &[u8]) -> Result<Entry, StoreError> {
     let mut decoder = FrameDecoder::default();
     decoder.feed(frame);
     let entry = decoder.next_frame().ok().flatten().and_then(|frame| frame.decode().ok());

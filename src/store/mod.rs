@@ -19,6 +19,7 @@ mod lane;
 mod moderation;
 mod readers;
 mod refusal;
+pub(crate) mod search;
 mod storage;
 mod writer;
 
@@ -26,10 +27,12 @@ pub mod memory;
 pub mod rows;
 pub mod sqlite;
 
+pub(crate) use common::decoded;
 pub use files::{FileHash, FileReads, FileRow, FileSpace, FileWrites, UploadRow};
 pub use lane::Lane;
 pub use moderation::{ModerationReads, ModerationWrites, PurgeRow, PurgeStage};
 pub use rows::*;
+pub use search::Wanted;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
 
 use bytes::Bytes;
@@ -125,6 +128,18 @@ pub trait Reads: FileReads + ModerationReads + Send {
         limit: usize,
     ) -> Result<Vec<Seq>, StoreError>;
 
+    /// Positions of messages that may have what is wanted, newest first, of those in `range`, both ends included: at
+    /// most `limit`. None that has it is missing from [`Reads::indexed_from`] on; whoever asks looks at each.
+    fn matching(
+        &self,
+        room: RoomId,
+        wanted: &Wanted,
+        range: (Seq, Seq),
+        limit: usize,
+    ) -> Result<Vec<Seq>, StoreError>;
+    /// From which entry on a room can be searched: those before are not in the index yet. Zero when all are.
+    fn indexed_from(&self, room: RoomId) -> Result<Seq, StoreError>;
+
     /// An account.
     fn user(&self, user: UserId) -> Result<Option<UserRow>, StoreError>;
     /// The account whose nickname folds to `folded`.
@@ -171,6 +186,8 @@ pub trait Writes: Reads + FileWrites + ModerationWrites {
     /// Erases the body of an entry and of all its edits, everywhere it was kept, and what makes it countable: nobody
     /// has it unread any more. False when there was nothing to erase.
     fn erase(&mut self, room: RoomId, seq: Seq, why: Erasure) -> Result<bool, StoreError>;
+    /// Brings a part of what is not in the index yet into it, at most `entries_max`; false when nothing is left.
+    fn index_more(&mut self, entries_max: usize) -> Result<bool, StoreError>;
     /// Writes a new room. Its id, its name and its pair of people are free, the caller has looked.
     fn insert_room(&mut self, room: &RoomRow) -> Result<(), StoreError>;
     /// Sets or removes a membership; keeps the room's number of joined members. A new joined member's marker is

@@ -6,7 +6,7 @@ use quipu_protocol::limits::PAGE_ENTRIES_MAX;
 use quipu_protocol::request::{
     CreateInvite, CreateRoom, Direct, Done, History, InviteMember, Join, Leave, ListDevices, ListFiles,
     ListInvites, ListMembers, ListRooms, LookUp, MarkRead, RemoveMember, RevokeDevice, RevokeInvite,
-    RoomAnswer, RoomInfo, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
+    RoomAnswer, RoomInfo, Search, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
 };
 use quipu_protocol::{Code, Frame, List, Message, Refusal, ResetCode, RoomId};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -68,6 +68,7 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
     match frame.ty {
         Subscribe::TYPE => subscribe(session, frame.decode()?, writer).await,
         History::TYPE => history(session, frame.decode()?, writer).await,
+        Search::TYPE => search(session, frame.decode()?, writer).await,
         ListRooms::TYPE => say(writer, rooms.list(who, frame.decode()?).await).await,
         ListMembers::TYPE => say(writer, rooms.members(who, frame.decode()?).await).await,
         ListFiles::TYPE => say(writer, rooms.files(who, frame.decode()?).await).await,
@@ -160,6 +161,15 @@ async fn history(session: &Session, ask: History, writer: &mut FrameWriter) -> R
     frames.push(page.to_frame());
     frames.extend(entries);
     writer.send_frames(&mut frames).await
+}
+
+/// One at a time: a connection that asks for many waits for itself.
+async fn search(session: &Session, ask: Search, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let found = match session.searches.acquire().await {
+        Ok(_permit) => session.shared.rooms.search(&session.who, ask).await,
+        Err(_) => return Ok(()),
+    };
+    say(writer, found).await
 }
 
 async fn subscribe(

@@ -51,6 +51,8 @@ pub(super) struct Session {
     downloads: Semaphore,
     /// Downloads whose content is on its way.
     pub(super) flowing: Semaphore,
+    /// Searches under way: one.
+    pub(super) searches: Semaphore,
     faults: Mutex<TokenBucket>,
 }
 
@@ -104,6 +106,7 @@ impl Session {
             uploads: Semaphore::new(UPLOADS_MAX),
             downloads: Semaphore::new(DOWNLOADS_MAX),
             flowing: Semaphore::new(DOWNLOADS_FLOWING_MAX),
+            searches: Semaphore::new(1),
             faults: Mutex::new(TokenBucket::per_minute(STREAM_FAULTS_PER_MINUTE)),
             shared,
         })

@@ -6,6 +6,7 @@ mod directory;
 mod files;
 mod log;
 mod members;
+mod search;
 mod unread;
 
 use std::sync::{Arc, Mutex};
@@ -54,6 +55,8 @@ conforms! {
         the_same_content_is_kept_once_and_goes_with_its_last_holder, uploads_that_nobody_goes_on_with_end;
     directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
         invites_are_found_by_hash;
+    search: words_are_found_in_their_room_alone, what_changes_is_found_as_it_reads_now, an_undone_job_leaves_no_words,
+        accents_and_scripts_without_spaces_are_found, authors_and_files_narrow_a_search, no_question_fails;
 }
 
 /// Runs a test on one thread with the time driver alone.

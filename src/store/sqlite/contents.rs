@@ -14,8 +14,9 @@ use crate::store::{Effect, StoreError};
 
 impl Batch<'_> {
     /// An entry has come.
-    pub(super) fn entered(&self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
+    pub(super) fn entered(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
         self.files_entered(room, entry)?;
+        self.reworded(room, None, Some(entry))?;
         let Some(target) = entry.ext.target else { return Ok(()) };
         self.execute(
             "INSERT INTO relations (room, target, kind, seq) VALUES (?1, ?2, ?3, ?4)",
@@ -23,14 +24,15 @@ impl Batch<'_> {
         )
     }
 
-    /// An entry reads differently from now on.
-    fn changed(&self, _room: RoomId, _entry: &Entry) -> Result<(), StoreError> {
-        Ok(())
+    /// An entry reads differently from now on; `before` is how it read.
+    fn changed(&mut self, room: RoomId, before: &Entry, entry: &Entry) -> Result<(), StoreError> {
+        self.reworded(room, Some(before), Some(entry))
     }
 
     /// An entry's content is gone; this is what it was.
-    fn emptied(&self, room: RoomId, before: &Entry) -> Result<(), StoreError> {
+    fn emptied(&mut self, room: RoomId, before: &Entry) -> Result<(), StoreError> {
         self.files_emptied(room, before)?;
+        self.reworded(room, Some(before), None)?;
         let Some(author) = before.user.filter(|_| before.kind.is_countable()) else { return Ok(()) };
         self.execute(
             "INSERT INTO uncounted (room, seq, author) VALUES (?1, ?2, ?3)",
@@ -40,9 +42,9 @@ impl Batch<'_> {
 
     pub(super) fn rewrite(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
         let before = self.present(room, entry.seq)?;
-        let entry = Entry { body: entry.body.clone(), ext: entry.ext.clone(), ..before };
+        let entry = Entry { body: entry.body.clone(), ext: entry.ext.clone(), ..before.clone() };
         self.put_frame(room, &entry)?;
-        self.changed(room, &entry)
+        self.changed(room, &before, &entry)
     }
 
     pub(super) fn erase(&mut self, room: RoomId, seq: Seq, why: Erasure) -> Result<bool, StoreError> {

@@ -20,6 +20,7 @@ mod moderation;
 mod reads;
 mod rows;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 mod writes;
@@ -81,6 +82,7 @@ impl SqliteStore {
         }
         let mut writer = home.connect_writer()?;
         schema::migrate(&mut writer)?;
+        search::check_version(&mut writer)?;
         Ok(Self::of(home, writer))
     }
 
@@ -89,6 +91,7 @@ impl SqliteStore {
         let home = Home::Memory(Arc::new(Memory::new()?));
         let mut writer = home.connect_writer()?;
         schema::create(&mut writer)?;
+        search::check_version(&mut writer)?;
         Ok(Self::of(home, writer))
     }
 

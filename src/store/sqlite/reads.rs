@@ -9,7 +9,9 @@ use super::rows::{
     ROOM_COLUMNS, STANDING_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position,
     room_row, standing, stored_entry, user_row,
 };
+use super::search;
 use crate::store::common::{Standing, decoded};
+use crate::store::search::Wanted;
 use crate::store::{
     DeviceRow, HeadRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
 };
@@ -208,6 +210,20 @@ impl<A: Access> Reads for View<A> {
         about(self.0.conn(), room, target, kind, after, limit)
     }
 
+    fn matching(
+        &self,
+        room: RoomId,
+        wanted: &Wanted,
+        range: (Seq, Seq),
+        limit: usize,
+    ) -> Result<Vec<Seq>, StoreError> {
+        search::matching(self.0.conn(), room, wanted, range, limit)
+    }
+
+    fn indexed_from(&self, room: RoomId) -> Result<Seq, StoreError> {
+        search::indexed_from(self.0.conn(), room)
+    }
+
     fn user(&self, user: UserId) -> Result<Option<UserRow>, StoreError> {
         let sql = concat!("SELECT ", columns!(user), " FROM users WHERE user = ?1");
         one(self.0.conn(), sql, [user.as_bytes()], user_row)
@@ -328,7 +344,7 @@ pub(super) fn many<T>(
     rows.collect::<rusqlite::Result<_>>().map_err(store_error)
 }
 
-fn page(
+pub(super) fn page(
     conn: &Connection,
     sql: &str,
     room: RoomId,

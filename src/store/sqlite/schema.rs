@@ -23,6 +23,14 @@ pub(super) fn create(conn: &mut Connection) -> Result<(), StoreError> {
     migrate(conn)
 }
 
+/// Fills an empty file as the first version did.
+#[cfg(test)]
+pub(super) fn create_first(conn: &Connection) {
+    conn.execute_batch(one::TABLES).unwrap();
+    conn.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    conn.pragma_update(None, "user_version", 1).unwrap();
+}
+
 /// Refuses files that are not ours or come from the future. Changes nothing.
 pub(super) fn check(conn: &Connection) -> Result<(), StoreError> {
     let id = header(conn, "application_id")?;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Params, params};
 use super::fault::store_error;
 use super::reads::{Access, View, count, member, one};
 use super::rows::{checksum, kept, number};
+use super::search::Reworded;
 use crate::store::common::{Standing, content_hash, entry};
 use crate::store::{
     Appended, DeviceRow, Effect, Fresh, InviteRow, MemberState, NewEntry, Placed, RoomRow, StoreError,
@@ -17,7 +18,8 @@ use crate::store::{
 pub(super) struct Batch<'a> {
     pub(super) conn: &'a mut Connection,
     pub(super) effects: Vec<Effect>,
-    job_begins: usize,
+    pub(super) reworded: Vec<Reworded>,
+    job_begins: (usize, usize),
     /// What the running job met last.
     met: Option<StoreError>,
     /// Why the whole batch cannot be kept.
@@ -26,11 +28,14 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(conn: &'a mut Connection) -> Self {
-        Self { conn, effects: Vec::new(), job_begins: 0, met: None, lost: None }
+        Self { conn, effects: Vec::new(), reworded: Vec::new(), job_begins: (0, 0), met: None, lost: None }
     }
 
     /// What the batch did to the logs, ready to be committed.
-    pub(super) fn finish(self) -> Result<Vec<Effect>, StoreError> {
+    pub(super) fn finish(mut self) -> Result<Vec<Effect>, StoreError> {
+        if self.lost.is_none() {
+            self.write_words()?;
+        }
         self.lost.map_or(Ok(self.effects), Err)
     }
 
@@ -62,7 +67,7 @@ impl Writes for View<Batch<'_>> {
             return Err(error.clone());
         }
         batch.met = None;
-        batch.job_begins = batch.effects.len();
+        batch.job_begins = (batch.effects.len(), batch.reworded.len());
         batch.execute("SAVEPOINT job", []).map_err(|error| batch.lose(error))
     }
 
@@ -75,7 +80,8 @@ impl Writes for View<Batch<'_>> {
             return Err(batch.lose(error));
         }
         if !keep {
-            batch.effects.truncate(batch.job_begins);
+            batch.effects.truncate(batch.job_begins.0);
+            batch.reworded.truncate(batch.job_begins.1);
             batch.execute("ROLLBACK TO job", []).map_err(|error| batch.lose(error))?;
         }
         batch.execute("RELEASE job", []).map_err(|error| batch.lose(error))
@@ -98,6 +104,11 @@ impl Writes for View<Batch<'_>> {
 
     fn erase(&mut self, room: RoomId, seq: Seq, why: Erasure) -> Result<bool, StoreError> {
         let outcome = self.0.erase(room, seq, why);
+        self.0.noting(outcome)
+    }
+
+    fn index_more(&mut self, entries_max: usize) -> Result<bool, StoreError> {
+        let outcome = self.0.index_more(entries_max);
         self.0.noting(outcome)
     }
 

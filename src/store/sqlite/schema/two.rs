@@ -3,5 +3,6 @@
 mod contents;
 mod files;
 mod moderation;
+mod search;
 
-pub(super) const PARTS: &[&str] = &[contents::TABLES, files::TABLES, moderation::TABLES];
+pub(super) const PARTS: &[&str] = &[contents::TABLES, files::TABLES, moderation::TABLES, search::TABLES];
