@@ -7,6 +7,7 @@ mod join;
 mod messages;
 mod requests;
 mod rooms;
+mod search;
 mod types;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -286,6 +287,7 @@ mod tests {
             client.invites();
             client.revoke_invite(InviteId::from_bytes([0; 16]));
             client.devices();
+            client.search(&crate::protocol::request::Search::for_words(Default::default()));
             client.revoke_device(device);
         }
     }

@@ -11,6 +11,7 @@ use quipu_client::protocol::request::ServerRole;
 use quipu_client::protocol::{DeviceId, InviteId, Nickname, RoomName, Topic};
 
 use super::parse::{self, Key, RoomRef, Since};
+use super::search::{Place, When};
 
 /// Talk with others over a Quipu server.
 #[derive(Debug, Parser)]
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     Tail(Tail),
     /// Read back in a room
     History(History),
+    /// Find messages by what they say
+    Search(Search),
     /// Talk in a room, line by line
     Chat(OneRoom),
     /// Invites to the server, and for your other devices
@@ -196,9 +199,43 @@ pub(crate) struct History {
     /// Just after this entry
     #[arg(long, value_name = "SEQ")]
     pub(crate) after: Option<u64>,
+    /// Around this entry, as `search` shows it
+    #[arg(long, value_name = "SEQ", conflicts_with_all = ["before", "after"])]
+    pub(crate) around: Option<u64>,
     /// How many entries
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=HISTORY_ENTRIES_MAX))]
     pub(crate) limit: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// Words that must be there, in any order; '"a phrase"' in quotes of its own, begin* for a beginning
+    #[arg(value_name = "WORDS")]
+    pub(crate) words: Vec<String>,
+    /// Words, or a phrase, that must not be there
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) without: Vec<String>,
+    /// Only in this room [default: all you are in]
+    #[arg(long, value_name = "ROOM")]
+    pub(crate) room: Vec<RoomRef>,
+    /// Only by this person
+    #[arg(long, value_name = "NICKNAME", value_parser = parse::nickname)]
+    pub(crate) from: Option<Nickname>,
+    /// Not before: so long ago (1h), or a time
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<When>,
+    /// Before: so long ago (1h), or a time
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Option<When>,
+    /// Only messages with a file
+    #[arg(long)]
+    pub(crate) has_file: bool,
+    /// How many messages
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=HISTORY_ENTRIES_MAX))]
+    pub(crate) limit: u64,
+    /// Go on where an earlier search stopped, as it printed it
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) next: Option<Place>,
 }
 
 /// What to do with invites.
@@ -329,6 +366,10 @@ mod tests {
             "quipu tail lobby @maria --json --since 1.42 --until-caught-up --limit 3 --own",
             "quipu history lobby --before 9 --limit 500",
             "quipu who lobby --json",
+            "quipu history lobby --around 9",
+            "quipu search backup done --without old --room lobby --room @maria --from ada --since 1h --until 2026-11-23T09:15:00Z",
+            "quipu search --from ada --has-file --limit 5 --json --next 1.07070707070707070707070707070707.3",
+            "quipu search backup -- -old",
             "quipu invite new --uses 3 --expires 48h --room lobby --role guest --qr",
             "quipu invite new --device",
             "quipu devices",
@@ -355,6 +396,9 @@ mod tests {
             "quipu tail --limit 0",
             "quipu history lobby --before 3 --after 1",
             "quipu history lobby --limit 5001",
+            "quipu history lobby --around 3 --before 1",
+            "quipu search x --since yesterday",
+            "quipu search x --next 12",
             "quipu invite new --device --room lobby",
             "quipu invite new --role owner",
             "quipu devices revoke 12",

@@ -21,7 +21,11 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: History) -> Resu
     let mut pages = Pages { client: &session.client, room: &room, offline };
     let read = match (args.before, args.after) {
         (_, Some(after)) => forwards(&mut pages, Seq(after), args.limit).await?,
-        (before, None) => backwards(&mut pages, before.map(Seq), args.limit).await?,
+        (before, None) => match args.around {
+            // There always is more, in both directions: whoever wants it says which.
+            Some(seq) => Read::of(pages.ask(Anchor::around(Seq(seq)), args.limit).await?, false),
+            None => backwards(&mut pages, before.map(Seq), args.limit).await?,
+        },
     };
     match (read.from_server, pages.offline) {
         (_, false) => {}

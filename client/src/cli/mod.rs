@@ -29,6 +29,7 @@ mod record;
 mod render;
 mod room;
 mod rooms;
+mod search;
 mod send;
 mod tail;
 mod typed;
@@ -102,6 +103,7 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Send(args) => send::run(context, out, args).await,
         Command::Tail(args) => tail::run(context, out, args).await,
         Command::History(args) => history::run(context, out, args).await,
+        Command::Search(args) => search::run(context, out, args).await,
         Command::Chat(args) => chat::run(context, out, args).await,
         Command::Invite(args) => invite::run(context, out, args).await,
         Command::Devices(args) => devices::run(context, out, args).await,

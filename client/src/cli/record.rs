@@ -217,7 +217,7 @@ pub(crate) fn done(what: &'static str, id: String) -> Record {
 const VERSION: u64 = 1;
 
 /// Every type there is.
-const TYPES: [&str; 17] = [
+const TYPES: [&str; 19] = [
     "message",
     "member-change",
     "created",
@@ -227,6 +227,8 @@ const TYPES: [&str; 17] = [
     "ended",
     "sent",
     "queued",
+    "found",
+    "searched",
     "room",
     "member",
     "account",

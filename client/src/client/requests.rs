@@ -213,7 +213,7 @@ impl Client {
         self.ask::<Q, Done>(question).await.map(|Done {}| ())
     }
 
-    async fn ask<Q: Message + Sync, A: Message + Send>(&self, question: &Q) -> Result<A, Error> {
+    pub(super) async fn ask<Q: Message + Sync, A: Message + Send>(&self, question: &Q) -> Result<A, Error> {
         let patience = self.core().config.patience;
         let ask = |link: Link| async move { link.ask::<Q, A>(question, patience).await };
         self.core().ask(patience, ask).await
