@@ -5,6 +5,7 @@
 
 mod join;
 mod messages;
+mod moderation;
 mod requests;
 mod rooms;
 mod search;
@@ -222,7 +223,9 @@ impl Drop for Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::request::{Anchor, Visibility};
+    use crate::protocol::request::{
+        Anchor, Reason, RoomRole, RoomSettings, Sanction, ServerRole, Visibility,
+    };
     use crate::protocol::{Cursor, DeviceId, InviteId, MessageId, Nickname, RoomId, RoomName, Seq, UserId};
 
     fn is_send<T: Send>(_: T) {}
@@ -289,6 +292,22 @@ mod tests {
             client.devices();
             client.search(&crate::protocol::request::Search::for_words(Default::default()));
             client.revoke_device(device);
+            client.set_role(room, user, RoomRole::MEMBER, None);
+            client.set_permissions(room, user, None, None);
+            client.kick(room, user, None);
+            client.impose(room, user, Sanction::BAN, None, None);
+            client.lift(room, user, Sanction::BAN, None);
+            client.sanctions(room);
+            client.set_room(room, RoomSettings::default(), None);
+            client.transfer(room, user, None);
+            client.deactivate(user, None);
+            client.reactivate(user, None);
+            client.set_server_role(user, ServerRole::MEMBER, None);
+            client.purge(user, None, None);
+            client.report(room, Seq(1), Reason::default());
+            client.reports(None);
+            client.resolve(1, None);
+            client.audit(None, 1);
         }
     }
 }

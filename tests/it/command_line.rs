@@ -3,12 +3,13 @@
 //! ```text
 //!   talking      conversations, rooms, people          getting_in   invites and everything wrong with them
 //!   sending      ids, the outbox, pipes, odd input     keeping_out  devices, members, locked profiles
-//!   shapes       what --json prints
+//!   shapes       what --json prints              keeping_order  every verb of moderation
 //! ```
 //!
 //! What a command prints in detail is tested where it is made, in `client/src/cli`; here it is whether it works.
 
 mod getting_in;
+mod keeping_order;
 mod keeping_out;
 mod sending;
 mod shapes;

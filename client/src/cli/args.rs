@@ -2,6 +2,8 @@
 //!
 //! Values are parsed here, so that a mistake is told before a profile is opened or a socket exists.
 
+mod moderation;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use clap_complete::Shell;
 use quipu_client::protocol::request::ServerRole;
 use quipu_client::protocol::{DeviceId, InviteId, Nickname, RoomName, Topic};
 
+pub(crate) use self::moderation::*;
 use super::parse::{self, Key, RoomRef, Since};
 use super::search::{Place, When};
 
@@ -78,6 +81,43 @@ pub(crate) enum Command {
     Invite(Invite),
     /// List your devices, or shut one out
     Devices(Devices),
+    /// Give a member another role
+    Role(Role),
+    /// Give a member explicit permissions, or show what they have
+    Permissions(PermissionsOf),
+    /// Send somebody out of a room, and say why
+    Kick(Against),
+    /// Keep somebody out of a room, also who is not there
+    Ban(Sanctioned),
+    /// Let a banned person in again
+    Unban(Against),
+    /// Let somebody read a room and not be heard
+    Mute(Sanctioned),
+    /// Let a muted person be heard again
+    Unmute(Against),
+    /// List who is banned or muted in a room
+    Bans(OneRoom),
+    /// Change settings of a room
+    #[command(subcommand)]
+    Room(RoomCommand),
+    /// Make another member the owner of a room
+    Transfer(Against),
+    /// Tell the moderators of a message
+    Report(ReportEntry),
+    /// List reports that wait
+    Reports(ReportsOf),
+    /// Take a report off the list
+    Resolve(ResolveReport),
+    /// List what was done in a room, or on the server
+    Audit(AuditOf),
+    /// Shut an account out
+    Deactivate(Person),
+    /// Let a deactivated account in again
+    Reactivate(Person),
+    /// Give an account another role on the server
+    ServerRole(ServerRoleOf),
+    /// Erase everything somebody wrote, in a room or everywhere
+    PurgeUser(PurgeUser),
     /// Show who this profile is; works offline
     Whoami,
     /// Try each step of connecting, one by one
@@ -377,6 +417,14 @@ mod tests {
             "quipu --profile work --data-dir d whoami",
             "quipu doctor - --json",
             "quipu completions bash",
+            "quipu role ops bob moderator --reason trusted",
+            "quipu permissions ops bob read send pin",
+            "quipu permissions ops bob --of-role",
+            "quipu ban ops bob --for 2h --reason spam",
+            "quipu room set ops --slow 30s --read-only on",
+            "quipu purge-user bob --everywhere",
+            "quipu report ops 12 spam",
+            "quipu audit --limit 5",
         ] {
             assert!(parse(good).is_ok(), "{good}: {:?}", parse(good).err().map(|error| error.to_string()));
         }
@@ -403,6 +451,13 @@ mod tests {
             "quipu invite new --role owner",
             "quipu devices revoke 12",
             "quipu whoami --profile ../x",
+            "quipu role ops bob king",
+            "quipu permissions ops bob fly",
+            "quipu permissions ops bob read --of-role",
+            "quipu room set ops",
+            "quipu room set ops --read-only perhaps",
+            "quipu purge-user bob",
+            "quipu purge-user bob --everywhere --room ops",
         ] {
             assert_eq!(parse(bad).map(|_| ()).map_err(|error| error.exit_code()), Err(2), "{bad}");
         }

@@ -5,13 +5,14 @@
 
 use quipu_client::protocol::cbor;
 use quipu_client::protocol::entry::{Change, Created, Entry, Kind, MemberChange};
-use quipu_client::protocol::request::{RoomRole, Visibility};
+use quipu_client::protocol::note::{Erased, RoleChange, SanctionChange};
+use quipu_client::protocol::request::{RoomRole, RoomSettings, Visibility};
 use quipu_client::protocol::{Cursor, UserId};
 use serde_json::Value;
 
-use super::record::Record;
-use super::render;
+use super::record::{Record, permissions};
 use super::room::{Names, Room};
+use super::{moderation, render};
 
 /// What an entry says, taken apart once.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,16 @@ pub(crate) enum Said<'a> {
     Member(MemberChange),
     /// The room came to be.
     Created(Created),
+    /// Somebody has another role or other permissions.
+    Role(RoleChange),
+    /// Somebody was banned or muted, or no longer is.
+    Sanction(SanctionChange),
+    /// Settings changed.
+    Settings(RoomSettings),
+    /// Everything somebody wrote was erased.
+    Erasure(Erased),
+    /// A message that is gone.
+    Gone,
     /// Something this version does not know.
     Unsupported,
 }
@@ -30,9 +41,14 @@ impl<'a> Said<'a> {
     /// Reads an entry.
     pub(crate) fn of(entry: &'a Entry) -> Self {
         let decoded = match entry.kind {
+            Kind::TEXT if entry.is_erased() => Some(Self::Gone),
             Kind::TEXT => entry.text().map(Self::Text),
             Kind::MEMBER => cbor::decode(&entry.body, "MemberChange").ok().map(Self::Member),
             Kind::CREATED => cbor::decode(&entry.body, "Created").ok().map(Self::Created),
+            Kind::ROLE => cbor::decode(&entry.body, "RoleChange").ok().map(Self::Role),
+            Kind::SANCTION => cbor::decode(&entry.body, "SanctionChange").ok().map(Self::Sanction),
+            Kind::SETTINGS => cbor::decode(&entry.body, "RoomSettings").ok().map(Self::Settings),
+            Kind::ERASURE => cbor::decode(&entry.body, "Erased").ok().map(Self::Erasure),
             _ => None,
         };
         decoded.unwrap_or(Self::Unsupported)
@@ -68,8 +84,19 @@ pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
             };
             format!("{author}{reply}: {text}")
         }
-        Said::Member(change) => format!("* {}", happened(&change, entry.user, &author)),
+        Said::Member(change) => format!("* {}{}", happened(&change, entry.user, &author), why(entry)),
         Said::Created(_) => format!("* {author} made the room"),
+        Said::Role(change) => format!("* {}{}", moderation::became(&change, &author), why(entry)),
+        Said::Sanction(change) => {
+            format!("* {}{}", moderation::denied(&change, &author, entry.at_ms), why(entry))
+        }
+        Said::Settings(settings) => {
+            format!("* {author} set: {}{}", moderation::settings_words(&settings), why(entry))
+        }
+        Said::Erasure(erased) => {
+            format!("* {author} erased everything {} wrote before{}", erased.nickname, why(entry))
+        }
+        Said::Gone => format!("{author}: (erased)"),
         Said::Unsupported => {
             format!("* {author}: an entry of kind {}, which this version cannot show", entry.kind.0)
         }
@@ -83,6 +110,12 @@ pub(crate) enum Lines {
     One,
     /// On several, the later ones indented.
     Many,
+}
+
+/// The reason that was given, behind a colon.
+fn why(entry: &Entry) -> String {
+    let reason = entry.ext.reason.as_ref();
+    reason.map(|reason| format!(": {}", render::line(reason.as_str()))).unwrap_or_default()
 }
 
 fn happened(change: &MemberChange, author: Option<UserId>, author_name: &str) -> String {
@@ -102,9 +135,13 @@ fn happened(change: &MemberChange, author: Option<UserId>, author_name: &str) ->
 pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, me: UserId) -> Record {
     let said = Said::of(entry);
     let kind = match said {
-        Said::Text(_) => "message",
+        Said::Text(_) | Said::Gone => "message",
         Said::Member(_) => "member-change",
         Said::Created(_) => "created",
+        Said::Role(_) => "role-change",
+        Said::Sanction(_) => "sanction-change",
+        Said::Settings(_) => "settings-change",
+        Said::Erasure(_) => "erasure",
         Said::Unsupported => "unsupported",
     };
     let record = Record::at(kind, room, cursor)
@@ -124,12 +161,34 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
         Said::Created(created) => record
             .with("visibility", Visibility(created.visibility).word())
             .maybe("topic", created.topic.as_ref().map(|topic| topic.as_str())),
+        Said::Role(change) => record
+            .with("whom", change.user.to_string())
+            .with("whom_nickname", change.nickname.as_str())
+            .with("role", change.role.word())
+            .maybe("permissions", change.permissions.map(permissions)),
+        Said::Sanction(change) => record
+            .with("whom", change.user.to_string())
+            .with("whom_nickname", change.nickname.as_str())
+            .with("sanction", change.sanction.word())
+            .with("imposed", change.imposed)
+            .maybe("until_ms", change.until_ms),
+        Said::Settings(settings) => record
+            .maybe("read_only", settings.read_only)
+            .maybe("invite_only", settings.invite_only)
+            .maybe("slow_ms", settings.slow_ms),
+        Said::Erasure(erased) => {
+            record.with("whom", erased.user.to_string()).with("whom_nickname", erased.nickname.as_str())
+        }
+        Said::Gone => record.with("erased", true),
         Said::Unsupported => record.with("kind", entry.kind.0).with("body_hex", hex(&entry.body)),
     };
     let mentions = entry.ext.mentions.as_ref().filter(|list| !list.is_empty());
     let mentions =
         mentions.map(|list| list.iter().map(|user| user.to_string().into()).collect::<Vec<Value>>());
-    record.maybe("reply_to", entry.ext.reply_to.map(|seq| seq.0)).maybe("mentions", mentions)
+    record
+        .maybe("reply_to", entry.ext.reply_to.map(|seq| seq.0))
+        .maybe("mentions", mentions)
+        .maybe("reason", entry.ext.reason.as_ref().map(|reason| reason.as_str()))
 }
 
 fn change_word(change: Change) -> &'static str {
@@ -211,6 +270,68 @@ mod tests {
         let shown = json(&entry(Kind::MEMBER, cbor::encode(&body)));
         assert!(shown.contains(r#""type":"member-change""#), "{shown}");
         assert!(shown.ends_with(r#""change":"joined","whom":"05050505050505050505050505050505","whom_nickname":"ada","role":"member"}"#), "{shown}");
+    }
+
+    #[test]
+    fn what_was_done_is_a_sentence_with_its_reason() {
+        use quipu_client::protocol::Text;
+        use quipu_client::protocol::request::{Permissions, Sanction};
+
+        let bob = UserId::from_bytes([5; 16]);
+        let line = |kind, body: Vec<u8>| {
+            let ext = Ext { reason: Some(Text::new("sp\u{1b}am").unwrap()), ..Ext::default() };
+            let entry = Entry { ext, ..entry(kind, body) };
+            let shown = json(&entry);
+            (text(&entry, &names(), Lines::One), shown)
+        };
+        let nickname = || "bob".parse().unwrap();
+        let role =
+            |permissions| RoleChange { user: bob, nickname: nickname(), role: RoomRole::MEMBER, permissions };
+        let sanction = |imposed, until_ms| SanctionChange {
+            user: bob,
+            nickname: nickname(),
+            sanction: Sanction::MUTE,
+            imposed,
+            until_ms,
+        };
+        let slow = RoomSettings { slow_ms: Some(1_500), read_only: Some(false), ..RoomSettings::default() };
+        for (kind, body, sentence, fields) in [
+            (Kind::ROLE, cbor::encode(&role(None)), "maria made bob member", r#""role":"member","reason""#),
+            (
+                Kind::ROLE,
+                cbor::encode(&role(Some(Permissions::READ.or(Permissions::PIN)))),
+                "maria lets bob do this: read pin",
+                r#""permissions":["read","pin"]"#,
+            ),
+            (
+                Kind::SANCTION,
+                cbor::encode(&sanction(true, Some(61_000))),
+                "maria muted bob for 60 s",
+                r#""sanction":"mute","imposed":true,"until_ms":61000"#,
+            ),
+            (
+                Kind::SANCTION,
+                cbor::encode(&sanction(false, None)),
+                "maria lifted the mute of bob",
+                r#""imposed":false"#,
+            ),
+            (
+                Kind::SETTINGS,
+                cbor::encode(&slow),
+                "maria set: read-only off, slow mode 2 s",
+                r#""read_only":false,"slow_ms":1500"#,
+            ),
+            (
+                Kind::ERASURE,
+                cbor::encode(&Erased { user: bob, nickname: nickname() }),
+                "maria erased everything bob wrote before",
+                r#""whom_nickname":"bob""#,
+            ),
+        ] {
+            let (shown, json) = line(kind, body);
+            assert_eq!(shown, format!("* {sentence}: sp\\u{{1b}}am"));
+            assert!(json.contains(fields), "{json}");
+        }
     }
 
     #[test]

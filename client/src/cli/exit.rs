@@ -188,7 +188,9 @@ pub(crate) fn advice(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::NotJoined => "quipu join LINK makes one; the link comes from whoever runs the server",
         ErrorCode::AlreadyJoined => "for another account choose another profile: --profile NAME",
         ErrorCode::NotFound => "quipu rooms --all lists the rooms you can see; it may be hidden from you",
-        ErrorCode::Forbidden => "if it is a public room, enter it first: quipu enter ROOM",
+        ErrorCode::Forbidden => {
+            "a public room has to be entered first (quipu enter ROOM); the rest is for whoever moderates it to decide"
+        }
         ErrorCode::Revoked => "this device was shut out: ask for a new invite and join with another profile",
         ErrorCode::Unauthenticated => "check this machine's clock; if it is right, ask for a new invite",
         ErrorCode::InviteUsed => "every invite works only as often as it says: ask for a new one",

@@ -9,6 +9,7 @@
 //! Data goes to standard output and everything else to standard error. Nothing here knows QUIC or the database; all
 //! of it goes through [`quipu_client::Client`].
 
+mod accounts;
 mod args;
 mod chat;
 mod clock;
@@ -22,6 +23,7 @@ mod history;
 mod input;
 mod invite;
 mod join;
+mod moderation;
 mod out;
 mod parse;
 mod qr;
@@ -45,6 +47,7 @@ use args::{Cli, Command};
 use context::Context;
 use exit::Failure;
 use out::{Out, note};
+use quipu_client::protocol::request::Sanction;
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
@@ -107,6 +110,24 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Chat(args) => chat::run(context, out, args).await,
         Command::Invite(args) => invite::run(context, out, args).await,
         Command::Devices(args) => devices::run(context, out, args).await,
+        Command::Role(args) => moderation::role(context, out, args).await,
+        Command::Permissions(args) => moderation::permissions(context, out, args).await,
+        Command::Kick(args) => moderation::kick(context, out, args).await,
+        Command::Ban(args) => moderation::impose(context, out, args, Sanction::BAN).await,
+        Command::Unban(args) => moderation::lift(context, out, args, Sanction::BAN).await,
+        Command::Mute(args) => moderation::impose(context, out, args, Sanction::MUTE).await,
+        Command::Unmute(args) => moderation::lift(context, out, args, Sanction::MUTE).await,
+        Command::Bans(args) => moderation::bans(context, out, args).await,
+        Command::Room(command) => moderation::room(context, out, command).await,
+        Command::Transfer(args) => moderation::transfer(context, out, args).await,
+        Command::Report(args) => moderation::report(context, out, args).await,
+        Command::Reports(args) => moderation::reports(context, out, args).await,
+        Command::Resolve(args) => moderation::resolve(context, out, args).await,
+        Command::Audit(args) => moderation::audit(context, out, args).await,
+        Command::Deactivate(args) => accounts::deactivate(context, out, args).await,
+        Command::Reactivate(args) => accounts::reactivate(context, out, args).await,
+        Command::ServerRole(args) => accounts::server_role(context, out, args).await,
+        Command::PurgeUser(args) => accounts::purge_user(context, out, args).await,
         Command::Whoami => devices::whoami(context, out).await,
         Command::Doctor(args) => doctor::run(context, out, args).await,
         Command::Completions(args) => completions(out, args.shell),

@@ -6,8 +6,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use quipu_client::protocol::limits::TEXT_BYTES_MAX;
+use quipu_client::protocol::request::{Permissions, Reason, RoomRole, ServerRole};
 use quipu_client::protocol::token::sha256;
-use quipu_client::protocol::{Cursor, MessageId, Nickname, RoomId, RoomName, request::ServerRole};
+use quipu_client::protocol::{Cursor, MessageId, Nickname, RoomId, RoomName};
 use thiserror::Error;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -31,6 +33,14 @@ pub(crate) enum ParseError {
     Role,
     #[error("an id must not be empty")]
     EmptyId,
+    #[error("a role in a room is reader, member, moderator or owner")]
+    RoomRole,
+    #[error("a role on the server is guest, member, admin or owner")]
+    ServerRole,
+    #[error("a permission is one of: {0}")]
+    Permission(String),
+    #[error("a reason has 1 to {TEXT_BYTES_MAX} bytes")]
+    Reason,
 }
 
 /// A length of time: numbers with the units `ms`, `s`, `m`, `h`, `d`, `w`, largest first or not.
@@ -162,6 +172,36 @@ pub(crate) fn role(text: &str) -> Result<ServerRole, ParseError> {
         .into_iter()
         .find(|role| role.word() == text)
         .ok_or(ParseError::Role)
+}
+
+/// A role in a room.
+pub(crate) fn room_role(text: &str) -> Result<RoomRole, ParseError> {
+    [RoomRole::READER, RoomRole::MEMBER, RoomRole::MODERATOR, RoomRole::OWNER]
+        .into_iter()
+        .find(|role| role.word() == text)
+        .ok_or(ParseError::RoomRole)
+}
+
+/// A role on the server that people have.
+pub(crate) fn server_role(text: &str) -> Result<ServerRole, ParseError> {
+    [ServerRole::GUEST, ServerRole::MEMBER, ServerRole::ADMIN, ServerRole::OWNER]
+        .into_iter()
+        .find(|role| role.word() == text)
+        .ok_or(ParseError::ServerRole)
+}
+
+/// One permission, by its name.
+pub(crate) fn permission(text: &str) -> Result<Permissions, ParseError> {
+    let names = || Permissions::ALL.names().collect::<Vec<_>>().join(", ");
+    Permissions::named(text).ok_or_else(|| ParseError::Permission(names()))
+}
+
+/// Why something is done.
+pub(crate) fn reason(text: &str) -> Result<Reason, ParseError> {
+    match Reason::new(text) {
+        Ok(reason) if !text.trim().is_empty() => Ok(reason),
+        _ => Err(ParseError::Reason),
+    }
 }
 
 /// The caller's own name for a message, so that sending twice is sending once.

@@ -5,7 +5,9 @@
 //! removing one raises `v`. Texts are exact: JSON itself escapes control characters.
 //! Invariant: `docs/CLI.md` lists every type.
 
-use quipu_client::protocol::request::{DeviceInfo, InviteInfo, MemberInfo, RoomInfo};
+use quipu_client::protocol::request::{
+    AuditRecord, DeviceInfo, InviteInfo, MemberInfo, Permissions, ReportInfo, RoomInfo, SanctionInfo,
+};
 use quipu_client::protocol::room::{EndReason, GapReason};
 use quipu_client::protocol::{Cursor, InviteId, MessageId, Refusal, RoomId, Seq};
 use quipu_client::{Account, Check, RoomSummary, Sent, Verdict};
@@ -130,6 +132,12 @@ pub(crate) fn room(info: &RoomInfo, unread: Option<u64>, marker: Option<Seq>) ->
         .maybe("topic", info.topic.as_ref().map(|topic| topic.as_str()))
         .maybe("peer", info.peer.map(|peer| peer.to_string()))
         .maybe("peer_nickname", info.peer_nickname.as_ref().map(|name| name.as_str()))
+        .maybe("permissions", info.permissions.map(permissions))
+        .maybe("read_only", info.settings.as_ref().and_then(|settings| settings.read_only))
+        .maybe("invite_only", info.settings.as_ref().and_then(|settings| settings.invite_only))
+        .maybe("slow_ms", info.settings.as_ref().and_then(|settings| settings.slow_ms))
+        .maybe("muted", info.muted.map(|_| true))
+        .maybe("muted_until_ms", info.muted.and_then(|muted| muted.until_ms))
 }
 
 /// `room`, from a list.
@@ -146,6 +154,53 @@ pub(crate) fn member(room: &Room, member: &MemberInfo) -> Record {
         .with("role", member.role.word())
         .with("membership", member.membership.word())
         .with("online", member.online)
+        .maybe("permissions", member.permissions.map(permissions))
+}
+
+/// Permissions by their names.
+pub(crate) fn permissions(set: Permissions) -> Vec<Value> {
+    set.names().map(Into::into).collect()
+}
+
+/// `sanction`: a ban or a mute that holds.
+pub(crate) fn sanction(room: &Room, row: &SanctionInfo) -> Record {
+    let record = Record::new("sanction")
+        .of_room(room)
+        .with("user", row.user.to_string())
+        .with("nickname", row.nickname.as_str())
+        .with("sanction", row.sanction.word())
+        .with("by", row.by.to_string())
+        .moment(row.at_ms);
+    let record = match row.until_ms {
+        Some(until_ms) => record.time("until", "until_ms", until_ms),
+        None => record,
+    };
+    record.maybe("reason", row.reason.as_ref().map(|reason| reason.as_str()))
+}
+
+/// `report`: a report that waits.
+pub(crate) fn report(row: &ReportInfo) -> Record {
+    Record::new("report")
+        .with("report", row.report)
+        .with("room", row.room.to_string())
+        .with("seq", row.seq.0)
+        .with("author", row.author.to_string())
+        .with("by", row.by.to_string())
+        .moment(row.at_ms)
+        .with("reason", row.reason.as_str())
+}
+
+/// `act`: something that was done.
+pub(crate) fn audit(row: &AuditRecord) -> Record {
+    Record::new("act")
+        .with("record", row.record)
+        .moment(row.at_ms)
+        .with("act", row.act.word())
+        .maybe("by", row.by.map(|user| user.to_string()))
+        .maybe("room", row.room.map(|room| room.to_string()))
+        .maybe("user", row.user.map(|user| user.to_string()))
+        .maybe("reason", row.reason.as_ref().map(|reason| reason.as_str()))
+        .maybe("detail", row.detail.as_ref().map(|detail| detail.as_str()))
 }
 
 /// `account`: who this profile is.
@@ -217,10 +272,14 @@ pub(crate) fn done(what: &'static str, id: String) -> Record {
 const VERSION: u64 = 1;
 
 /// Every type there is.
-const TYPES: [&str; 19] = [
+const TYPES: &[&str] = &[
     "message",
     "member-change",
     "created",
+    "role-change",
+    "sanction-change",
+    "settings-change",
+    "erasure",
     "unsupported",
     "gap",
     "caught-up",
@@ -236,6 +295,9 @@ const TYPES: [&str; 19] = [
     "invite-link",
     "invite",
     "check",
+    "sanction",
+    "report",
+    "act",
     "done",
 ];
 

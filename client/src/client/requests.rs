@@ -18,7 +18,7 @@ use crate::store::names;
 const LIST_ROWS_MAX: usize = 20_000;
 
 /// Whether to ask for a list's next page. An error rather than a list that is silently cut.
-fn goes_on(list: &'static str, rows: usize, page: usize, more: bool) -> Result<bool, Error> {
+pub(super) fn goes_on(list: &'static str, rows: usize, page: usize, more: bool) -> Result<bool, Error> {
     let broken = |what| Error::never(ErrorCode::Protocol, format!("the server's list of {list} {what}"));
     match (more, page) {
         (false, _) => Ok(false),
@@ -196,7 +196,7 @@ impl Client {
         self.done(&RevokeDevice { device }).await
     }
 
-    async fn room<Q: Message + Sync>(&self, question: &Q) -> Result<RoomInfo, Error> {
+    pub(super) async fn room<Q: Message + Sync>(&self, question: &Q) -> Result<RoomInfo, Error> {
         let info = self.ask::<Q, RoomAnswer>(question).await?.info;
         self.learn(std::slice::from_ref(&info)).await?;
         Ok(info)

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use quipu_protocol::entry::Entry;
 use quipu_protocol::{Cursor, Incarnation, RoomId, Seq, cbor};
 
-use super::{damaged, from_sql, to_sql};
+use super::{damaged, erasing, from_sql, to_sql};
 use crate::error::Error;
 use crate::limits::CACHED_ENTRIES_MAX;
 
@@ -42,6 +42,7 @@ pub(crate) fn append(
             to_sql(seq.0)?,
             &payload[..]
         ])?;
+        erasing::heed(&step, room, incarnation, payload)?;
     }
     if before.is_none_or(|before| before.incarnation != cursor.incarnation || before.seq < cursor.seq) {
         step.prepare_cached("INSERT OR REPLACE INTO cursor VALUES (?1, ?2, ?3)")?.execute(params![
@@ -183,6 +184,43 @@ mod tests {
         store.run(|db| append(db, ROOM, &received(3..=4), at(1, 4))).await.unwrap();
         assert_eq!(seqs(&store).await, [1, 2, 3, 4, 5]);
         assert_eq!(store.run(|db| cursor(db, ROOM)).await, Ok(Some(at(1, 5))));
+    }
+
+    #[tokio::test]
+    async fn what_somebody_wrote_is_gone_when_a_note_says_so() {
+        use quipu_protocol::UserId;
+        use quipu_protocol::note::Erased;
+
+        let (store, _folder) = testing::store().await;
+        let (bob, ada) = (UserId::from_bytes([2; 16]), UserId::from_bytes([1; 16]));
+        let entry = |seq, user, kind, body: Vec<u8>| {
+            let body = Blob::new(body).unwrap();
+            let entry = Entry {
+                seq: Seq(seq),
+                at_ms: seq,
+                user: Some(user),
+                device: None,
+                message: None,
+                kind,
+                body,
+                ext: Ext::default(),
+            };
+            (Seq(seq), cbor::encode(&entry).into())
+        };
+        let erased = cbor::encode(&Erased { user: bob, nickname: "bob".parse().unwrap() });
+        let entries = [
+            entry(1, bob, Kind::TEXT, b"secret".to_vec()),
+            entry(2, ada, Kind::TEXT, b"mine".to_vec()),
+            entry(3, ada, Kind::ERASURE, erased),
+            entry(4, bob, Kind::TEXT, b"later".to_vec()),
+        ];
+        let [before, rest] = [entries[..2].to_vec(), entries[2..].to_vec()];
+        store.run(move |db| append(db, ROOM, &before, at(1, 2))).await.unwrap();
+        store.run(move |db| append(db, ROOM, &rest, at(1, 4))).await.unwrap();
+        let all = (Seq::ZERO, Seq(u64::MAX));
+        let kept = store.run(move |db| between(db, ROOM, all, false, 9)).await.unwrap();
+        let texts: Vec<_> = kept.iter().map(|entry| (entry.text(), entry.is_erased())).collect();
+        assert_eq!(texts, [(None, true), (Some("mine"), false), (None, false), (Some("later"), false)]);
     }
 
     #[tokio::test]
