@@ -1,10 +1,11 @@
 //! The client as a program sees it: one value, cheap to clone, safe to use from everywhere.
 //!
-//! Here is its life: open, join, start, events, stop. `messages`, `rooms` and `requests` hold the actions.
+//! Here is its life: open, join, start, events, stop. `messages`, `rooms`, `presence` and `requests` hold the actions.
 //! Invariant: everything that may ever wait is asynchronous, and cancelling any of it loses nothing.
 
 mod join;
 mod messages;
+mod presence;
 mod requests;
 mod rooms;
 mod search;
@@ -26,6 +27,7 @@ use crate::keeper;
 use crate::state::{AppState, ConnState, Network};
 use crate::store::{Store, identity, log};
 
+pub use presence::Presence;
 pub use types::{Draft, NewInvite, OpenFrom, Page, RoomSummary, Sent};
 
 /// A client of one profile. Clones are the same client. When the last one goes, so does the connection.
@@ -271,6 +273,11 @@ mod tests {
             client.history(room, Anchor::LATEST, 1);
             client.cached(room, &Anchor::LATEST, 1);
             client.mark_read(room, Seq(1));
+            client.appear(Presence::Online);
+            client.appear_everywhere(Presence::Away(None));
+            client.settings();
+            client.change_settings(crate::protocol::request::Settings::default());
+            client.receipts(room);
             client.rooms(true);
             client.room_named(name);
             client.known_room(name);

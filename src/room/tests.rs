@@ -14,7 +14,9 @@ use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
 use crate::store::{Blocking, Effect, Lane, Observer, Storage, UserRow};
 
+mod load;
 mod membership;
+mod receipts;
 mod search;
 
 struct World {

@@ -63,6 +63,14 @@ pub(crate) enum Command {
     /// List who is in a room
     #[command(visible_alias = "who")]
     Members(OneRoom),
+    /// Say that you are away, on all your devices
+    Away(Away),
+    /// Say that you are here again
+    Back,
+    /// What others may know of you; show it or change it
+    Settings(Settings),
+    /// List how far others have read in a room
+    Receipts(OneRoom),
     /// Say something
     Send(Send),
     /// Follow rooms
@@ -126,6 +134,38 @@ pub(crate) struct Create {
 pub(crate) struct OneRoom {
     /// `name`, `#name`, `@nickname` or an id
     pub(crate) room: RoomRef,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Away {
+    /// What you say about it
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// Tell others how far you have read, and be told it by those who tell it too
+    #[arg(long, value_enum, value_name = "on|off")]
+    pub(crate) receipts: Option<Switch>,
+    /// Tell people in your small rooms when you were last there
+    #[arg(long, value_enum, value_name = "on|off")]
+    pub(crate) last_seen: Option<Switch>,
+}
+
+/// A setting is on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// Yes
+    On,
+    /// No
+    Off,
+}
+
+impl From<Switch> for bool {
+    fn from(switch: Switch) -> Self {
+        switch == Switch::On
+    }
 }
 
 #[derive(Debug, Args)]
@@ -370,6 +410,11 @@ mod tests {
             "quipu search backup done --without old --room lobby --room @maria --from ada --since 1h --until 2026-11-23T09:15:00Z",
             "quipu search --from ada --has-file --limit 5 --json --next 1.07070707070707070707070707070707.3",
             "quipu search backup -- -old",
+            "quipu away",
+            "quipu away back at two --json",
+            "quipu back",
+            "quipu settings --receipts on --last-seen off",
+            "quipu receipts #lobby",
             "quipu invite new --uses 3 --expires 48h --room lobby --role guest --qr",
             "quipu invite new --device",
             "quipu devices",
@@ -403,6 +448,8 @@ mod tests {
             "quipu invite new --role owner",
             "quipu devices revoke 12",
             "quipu whoami --profile ../x",
+            "quipu settings --receipts maybe",
+            "quipu receipts",
         ] {
             assert_eq!(parse(bad).map(|_| ()).map_err(|error| error.exit_code()), Err(2), "{bad}");
         }

@@ -24,6 +24,7 @@ mod invite;
 mod join;
 mod out;
 mod parse;
+mod presence;
 mod qr;
 mod record;
 mod render;
@@ -100,6 +101,10 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Add(args) => rooms::add(context, out, args).await,
         Command::Remove(args) => rooms::remove(context, out, args).await,
         Command::Members(args) => rooms::members(context, out, args).await,
+        Command::Away(args) => presence::away(context, out, args).await,
+        Command::Back => presence::back(context, out).await,
+        Command::Settings(args) => presence::settings(context, out, args).await,
+        Command::Receipts(args) => presence::receipts(context, out, args).await,
         Command::Send(args) => send::run(context, out, args).await,
         Command::Tail(args) => tail::run(context, out, args).await,
         Command::History(args) => history::run(context, out, args).await,

@@ -21,6 +21,7 @@ mod reads;
 mod rows;
 mod schema;
 mod search;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod writes;
