@@ -476,6 +476,7 @@ mod tests {
             role: quipu_client::protocol::request::RoomRole::MEMBER,
             membership: MembershipState::JOINED,
             online: presence > Some(0),
+            permissions: None,
             presence: presence.map(PresenceState),
             away_text: text.map(|text| text.parse().unwrap()),
             last_seen_ms: None,
