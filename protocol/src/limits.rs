@@ -44,6 +44,14 @@ pub const FILES_MAX: usize = 8;
 pub const FILE_NAME_BYTES_MAX: usize = 128;
 /// Longest media type, in bytes.
 pub const MEDIA_TYPE_BYTES_MAX: usize = 64;
+/// Longest emoji or word of a reaction, in bytes of UTF-8: a family of four with skin tones, or a short word.
+pub const EMOJI_BYTES_MAX: usize = 32;
+/// Different emoji on one message; how many people chose each does not matter.
+pub const EMOJI_PER_ENTRY_MAX: usize = 32;
+/// Edits of one message: all of them are erased together with it, in one step.
+pub const EDITS_MAX: usize = 100;
+/// Pinned messages of one room: the list is one answer.
+pub const PINS_MAX: usize = 50;
 /// Feature ids in a Hello.
 pub const FEATURES_MAX: usize = 64;
 
@@ -87,6 +95,7 @@ const _: () = assert!(TOKEN_BYTES_MAX + PROOF_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_ENTRIES_MAX <= ARRAY_ITEMS_MAX && ROWS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(PRESENCE_MAX <= ARRAY_ITEMS_MAX && HEADS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(SUBSCRIBE_ROOMS_MAX <= ROOMS_OPEN_MAX);
+const _: () = assert!(PINS_MAX <= ROWS_MAX && EMOJI_PER_ENTRY_MAX <= ROWS_MAX);
 // A row of any list fits its share of a frame: names, topic, and 192 bytes of ids, numbers and heads.
 const _: () =
     assert!(ROWS_MAX * (ROOM_NAME_BYTES_MAX + TOPIC_BYTES_MAX + NICKNAME_BYTES_MAX + 192) <= FRAME_BYTES_MAX);

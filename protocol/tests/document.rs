@@ -154,7 +154,9 @@ fn words_are_those_of_the_code() {
     };
     assert_eq!(
         numbered(&["Kind", "Name", "Body"]),
-        pairs(&named!(Kind: TEXT, EDIT, REDACTION, REACTION, UNREACTION, PIN, UNPIN, CREATED, MEMBER))
+        pairs(
+            &named!(Kind: TEXT, EDIT, REDACTION, REACTION, UNREACTION, PIN, UNPIN, CREATED, MEMBER, TOPIC, NAME)
+        )
     );
     let gaps = named!(GapReason: BACKLOG, INCARNATION, RETENTION);
     let ends = named!(EndReason: SHUTDOWN, LEFT, REMOVED);
@@ -189,6 +191,10 @@ fn limits_are_those_of_the_code() {
         HEADS_MAX,
         PRESENCE_MAX,
         MENTIONS_MAX,
+        EMOJI_BYTES_MAX,
+        EMOJI_PER_ENTRY_MAX,
+        EDITS_MAX,
+        PINS_MAX,
         FILES_MAX,
         FILE_NAME_BYTES_MAX,
         MEDIA_TYPE_BYTES_MAX,

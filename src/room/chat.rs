@@ -8,11 +8,11 @@ use std::sync::Arc;
 use quipu_protocol::publish::Ack;
 use quipu_protocol::request::{MarkRead, RoomInfo, SubscribeRoom};
 use quipu_protocol::room::Opened;
-use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
+use quipu_protocol::{Code, Draft, Ext, Refusal, RoomId, Seq};
 
 use super::live::Live;
 use super::subscription::Subscription;
-use super::{directory, rules};
+use super::{directory, relating, rules};
 use crate::auth::Authenticated;
 use crate::seams::Seams;
 use crate::store::{Appended, Lane, NewEntry, Pending, Storage, WriteError, Writes};
@@ -136,27 +136,19 @@ impl Rooms {
 
 /// What can be judged without the log.
 fn check(draft: &Draft) -> Result<(), Refusal> {
-    if draft.kind != Kind::TEXT {
+    if !draft.kind.is_publishable() {
         return Err(Refusal::because(
             Code::UNSUPPORTED,
             format!("entries of kind {} are not published", draft.kind.0),
         ));
     }
     let ext = &draft.ext;
-    let not_yet = ext.thread_root.is_some()
-        || ext.expires_ms.is_some()
-        || ext.target.is_some()
-        || ext.files.is_some()
-        || ext.reason.is_some()
-        || ext.mentions_room.is_some()
-        || ext.origin.is_some();
+    let not_yet =
+        ext.expires_ms.is_some() || ext.files.is_some() || ext.reason.is_some() || ext.origin.is_some();
     if ext.is_presumptuous() || not_yet {
         return Err(Refusal::because(Code::UNSUPPORTED, "the draft uses a field that is not for it"));
     }
-    if draft.kind == Kind::TEXT && (draft.body.is_empty() || std::str::from_utf8(&draft.body).is_err()) {
-        return Err(Refusal::because(Code::BAD_REQUEST, "a message is text in utf-8 and not empty"));
-    }
-    Ok(())
+    relating::check(draft)
 }
 
 fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64) -> Result<Ack, WriteError> {
@@ -176,10 +168,16 @@ fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64
     };
     let stale = if_head.is_some_and(|seq| seq != room.head.seq);
     let allowed = rules::may_publish(who, &room, member.as_ref());
-    let appended = match allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) }) {
-        Ok(()) => store.append(entry)?,
+    let allowed = allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) });
+    let judged = match allowed {
+        Ok(()) => relating::judge(&*store, who, &room, member.as_ref(), &entry),
+        Err(refusal) => Err(refusal.into()),
+    };
+    let appended = match judged {
+        Ok(deed) => relating::append(store, who, entry, deed)?,
         // What was acknowledged once stays acknowledged, whatever has changed since.
-        Err(refusal) => store.find(&entry)?.ok_or(refusal)?,
+        Err(WriteError::Refused(refusal)) => store.find(&entry)?.ok_or(refusal)?,
+        Err(failure) => return Err(failure),
     };
     let ack = |placed: crate::store::Placed, duplicate| Ack {
         message,

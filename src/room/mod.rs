@@ -17,6 +17,7 @@ mod making;
 mod membership;
 mod pages;
 mod people;
+mod relating;
 mod rules;
 mod subscription;
 mod tail;

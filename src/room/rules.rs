@@ -68,6 +68,29 @@ pub(super) fn may_publish(
     }
 }
 
+/// Whether a member may remove what others said.
+pub(super) fn may_redact(member: Option<&MemberRow>) -> Result<(), Refusal> {
+    moderates(member, "only a moderator removes what others said")
+}
+
+/// Whether a member may pin messages, and take pins off.
+pub(super) fn may_pin(member: Option<&MemberRow>) -> Result<(), Refusal> {
+    moderates(member, "only a moderator pins messages")
+}
+
+/// Whether a member may call everybody in the room.
+pub(super) fn may_call_all(member: Option<&MemberRow>) -> Result<(), Refusal> {
+    moderates(member, "only a moderator calls the whole room")
+}
+
+fn moderates(member: Option<&MemberRow>, otherwise: &str) -> Result<(), Refusal> {
+    if is_joined(member) && role(member) >= RoomRole::MODERATOR {
+        Ok(())
+    } else {
+        Err(Refusal::because(Code::FORBIDDEN, otherwise))
+    }
+}
+
 /// Whether the asker may make rooms, direct ones too.
 pub(super) fn may_make(who: &Authenticated) -> Result<(), Refusal> {
     if who.role() < ServerRole::BOT {

@@ -15,6 +15,7 @@ use crate::store::memory::MemoryStore;
 use crate::store::{Blocking, Effect, Lane, Observer, Storage, UserRow};
 
 mod membership;
+mod relating;
 
 struct World {
     rooms: Rooms,

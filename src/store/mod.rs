@@ -17,6 +17,7 @@ mod conformance;
 mod lane;
 mod readers;
 mod refusal;
+mod relations;
 mod storage;
 mod writer;
 
@@ -25,6 +26,7 @@ pub mod rows;
 pub mod sqlite;
 
 pub use lane::Lane;
+pub use relations::Relations;
 pub use rows::*;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
 
@@ -50,7 +52,7 @@ pub trait Store: Send + 'static {
 }
 
 /// What can be asked of the store.
-pub trait Reads: Send {
+pub trait Reads: Relations {
     /// A room.
     fn room(&self, room: RoomId) -> Result<Option<RoomRow>, StoreError>;
     /// The room with this name.
@@ -161,6 +163,8 @@ pub trait Writes: Reads {
     /// What `append` would say of an entry whose message id its author has used in this room: `None` when they
     /// have not. It changes nothing.
     fn find(&self, new: &NewEntry) -> Result<Option<Appended>, StoreError>;
+    /// Lets the message id of an entry name the place `first`, whose entry says the same already. No entry is added.
+    fn settle(&mut self, new: &NewEntry, first: Seq) -> Result<Appended, StoreError>;
     /// Lets an entry read differently: its body and its ext are those of `entry`, everything else stays. What else
     /// was kept of its content follows.
     fn rewrite(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError>;

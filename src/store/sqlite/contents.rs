@@ -15,6 +15,7 @@ use crate::store::{Effect, StoreError};
 impl Batch<'_> {
     /// An entry has come.
     pub(super) fn entered(&self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
+        self.relate(room, entry)?;
         let Some(target) = entry.ext.target else { return Ok(()) };
         self.execute(
             "INSERT INTO relations (room, target, kind, seq) VALUES (?1, ?2, ?3, ?4)",
@@ -23,12 +24,14 @@ impl Batch<'_> {
     }
 
     /// An entry reads differently from now on.
-    fn changed(&self, _room: RoomId, _entry: &Entry) -> Result<(), StoreError> {
-        Ok(())
+    fn changed(&self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
+        self.call_no_longer(room, entry.seq)?;
+        self.call(room, entry)
     }
 
     /// An entry's content is gone; this is what it was.
     fn emptied(&self, room: RoomId, before: &Entry) -> Result<(), StoreError> {
+        self.unrelate(room, before)?;
         let Some(author) = before.user.filter(|_| before.kind.is_countable()) else { return Ok(()) };
         self.execute(
             "INSERT INTO uncounted (room, seq, author) VALUES (?1, ?2, ?3)",
@@ -64,7 +67,7 @@ impl Batch<'_> {
         Ok(true)
     }
 
-    fn present(&self, room: RoomId, seq: Seq) -> Result<Entry, StoreError> {
+    pub(super) fn present(&self, room: RoomId, seq: Seq) -> Result<Entry, StoreError> {
         entry_at(self.conn, room, seq)?.ok_or_else(|| StoreError::Failed("no such entry".into()))
     }
 

@@ -15,6 +15,7 @@ mod fault;
 mod folder;
 mod home;
 mod reads;
+mod relating;
 mod rows;
 mod schema;
 #[cfg(test)]
