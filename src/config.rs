@@ -10,6 +10,7 @@
 //! Invariant: a `Config` that exists is within its bounds; nobody checks again.
 
 mod file;
+mod retention;
 
 use std::fs;
 use std::io;
@@ -88,6 +89,25 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Bounds an operator may move.
     pub limits: Limits,
+    /// What rooms keep. Default everything.
+    pub retention: Retention,
+}
+
+/// What rooms keep: what holds where a room itself says nothing, and the most it may say. `None` is no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Age of the oldest entry, in milliseconds. In the file `age_days`, 1 to 36500. Default none.
+    pub age_ms: Option<u64>,
+    /// The most a room may say. In the file `age_days_max`, 1 to 36500. Default none.
+    pub age_ms_max: Option<u64>,
+    /// Entries, from 1. Default none.
+    pub count: Option<u64>,
+    /// The most a room may say, from 1. Default none.
+    pub count_max: Option<u64>,
+    /// Bytes of the entries' frames, from 1. Default none.
+    pub bytes: Option<u64>,
+    /// The most a room may say, from 1. Default none.
+    pub bytes_max: Option<u64>,
 }
 
 /// Bounds an operator may move. Those of the wire are the protocol's.
@@ -139,6 +159,7 @@ impl Config {
             log: flags.log.or(file.log).unwrap_or(default.log),
             tls: file.tls,
             limits: file.limits,
+            retention: file.retention,
         }
     }
 }
@@ -153,6 +174,7 @@ impl Default for Config {
             log: "info".to_owned(),
             tls: None,
             limits: Limits::default(),
+            retention: Retention::default(),
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::auth::{Auth, TokenKey};
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Retention};
 use crate::room::{Live, Rooms};
 use crate::seams::Seams;
 use crate::store::{Blocking, Observer, Storage, Store, StoreError, WriteError, sqlite};
@@ -53,6 +53,8 @@ pub struct Parts {
     pub token_key: TokenKey,
     /// What the operator grants.
     pub limits: Limits,
+    /// What rooms keep.
+    pub retention: Retention,
     /// Clock and randomness.
     pub seams: Seams,
 }
@@ -106,6 +108,7 @@ impl Server {
             pin: opened.identity.pin(),
             token_key: opened.token_key,
             limits: config.limits.clone(),
+            retention: config.retention,
             seams,
         };
         let mut server = Self::assemble(parts).await?;
@@ -122,7 +125,9 @@ impl Server {
         let live = Arc::new(Live::default());
         let observer: Arc<dyn Observer> = live.clone();
         let storage = Storage::start(parts.store, parts.blocking, observer)?;
-        let rooms = Rooms::new(storage.clone(), live, parts.seams.clone());
+        let rooms = Rooms::new(storage.clone(), live, parts.seams.clone()).keeping(parts.retention);
+        // Before anything is served: nobody is shown what was over while the server was away.
+        rooms.erase_expired().await?;
         let name = "lobby".parse().expect("`lobby` is a room name");
         let topic = "Everybody's first room".parse().expect("a short line is a topic");
         let lobby = rooms.ensure_lobby(name, topic).await?;
@@ -167,7 +172,11 @@ impl Server {
     pub async fn run(self) {
         let renewing =
             self.identity.clone().map(|identity| tokio::spawn(renew(identity, self.shared.seams.clone())));
+        let janitor = tokio::spawn(self.shared.rooms.clone().janitor(self.shared.stopping.clone()));
         transport::serve(self.endpoint, self.shared).await;
+        if let Err(error) = janitor.await {
+            error!(%error, "the janitor failed");
+        }
         if let Some(renewing) = renewing {
             renewing.abort();
         }

@@ -77,6 +77,10 @@ pub const CLOCK_SKEW_MS: u64 = 60_000;
 pub const DEDUPE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 /// How long after it first went out a client may send a message again under its id, in milliseconds: half a week.
 pub const RETRY_MS: u64 = DEDUPE_MS / 2;
+/// How far ahead a message may vanish, in milliseconds: a year.
+pub const EXPIRY_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1_000;
+/// Longest place at which an export goes on, in bytes: two ids, a number, and what they are of.
+pub const EXPORT_PLACE_BYTES_MAX: usize = 64;
 /// How long a typing notice holds, in milliseconds.
 pub const TYPING_TTL_MS: u64 = 6_000;
 /// Both ends give up on a silent connection after this long, in milliseconds.
@@ -87,9 +91,9 @@ const _: () = assert!(TOKEN_BYTES_MAX + PROOF_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_ENTRIES_MAX <= ARRAY_ITEMS_MAX && ROWS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(PRESENCE_MAX <= ARRAY_ITEMS_MAX && HEADS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(SUBSCRIBE_ROOMS_MAX <= ROOMS_OPEN_MAX);
-// A row of any list fits its share of a frame: names, topic, and 192 bytes of ids, numbers and heads.
+// A row of any list fits its share of a frame: names, topic, and 256 bytes of ids, numbers and heads.
 const _: () =
-    assert!(ROWS_MAX * (ROOM_NAME_BYTES_MAX + TOPIC_BYTES_MAX + NICKNAME_BYTES_MAX + 192) <= FRAME_BYTES_MAX);
+    assert!(ROWS_MAX * (ROOM_NAME_BYTES_MAX + TOPIC_BYTES_MAX + NICKNAME_BYTES_MAX + 256) <= FRAME_BYTES_MAX);
 // A message is forgotten by its author long before it is forgotten by the server.
 const _: () = assert!(RETRY_MS * 2 <= DEDUPE_MS);
 const _: () = assert!(TOKEN_LIFE_MS > 3 * CLOCK_SKEW_MS);

@@ -55,7 +55,8 @@ impl Auth {
     /// Whether a device may no longer be served. A store that cannot answer does not shut anybody out.
     pub async fn is_revoked(&self, device: DeviceId) -> bool {
         let row = self.storage.read(move |store| store.device(device)).await;
-        matches!(row, Ok(Some(row)) if row.revoked_ms.is_some())
+        // One that is not there went with its account.
+        row.is_ok_and(|row| row.is_none_or(|row| row.revoked_ms.is_some()))
     }
 }
 

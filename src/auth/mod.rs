@@ -11,6 +11,7 @@
 mod devices;
 mod invites;
 mod keys;
+mod leaving;
 mod principal;
 mod redeem;
 mod tokens;

@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ConfigError, Limits, log_filter};
+use super::retention::Section;
+use super::{ConfigError, Limits, Retention, log_filter};
 use crate::tls::{Host, HostError, TlsFiles};
 
 /// Highest rate and burst of messages: one a microsecond, which is no limit. Benches need that, and servers among bots.
@@ -36,6 +37,7 @@ pub(super) struct File {
     pub(super) log: Option<String>,
     pub(super) tls: Option<TlsFiles>,
     pub(super) limits: Limits,
+    pub(super) retention: Retention,
 }
 
 impl File {
@@ -51,6 +53,7 @@ impl File {
             log: top.log.map(|log| source.log(&log)).transpose()?,
             tls: top.tls.map(|tls| TlsFiles { chain: tls.chain, key: tls.key }),
             limits: source.limits(&top.limits)?,
+            retention: top.retention.read(&source)?,
         })
     }
 }
@@ -66,6 +69,8 @@ struct Top {
     tls: Option<Tls>,
     #[serde(default)]
     limits: Bounds,
+    #[serde(default)]
+    retention: Section,
 }
 
 #[derive(Deserialize)]
@@ -86,8 +91,11 @@ struct Bounds {
     unauthenticated_per_prefix_max: Option<Spanned<i64>>,
 }
 
+/// From which byte to which.
+pub(super) type Span = Range<usize>;
+
 /// Where a value stands, for messages.
-struct Source<'a> {
+pub(super) struct Source<'a> {
     path: &'a Path,
     text: &'a str,
 }
@@ -182,7 +190,7 @@ impl Source<'_> {
         Err(self.error(at.map(Spanned::span), &reason))
     }
 
-    fn error(&self, span: Option<Range<usize>>, reason: &str) -> ConfigError {
+    pub(super) fn error(&self, span: Option<Range<usize>>, reason: &str) -> ConfigError {
         let before = self.text.get(..span.map_or(0, |span| span.start)).unwrap_or(self.text);
         let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
         ConfigError::Line { path: self.path.to_path_buf(), line, reason: reason.trim().replace('\n', "; ") }
@@ -215,6 +223,11 @@ mod tests {
             connections_per_device = 3
             unauthenticated_max = 500
             unauthenticated_per_prefix_max = 8
+            [retention]
+            age_days = 30
+            age_days_max = 365
+            count = 1000
+            bytes_max = 1000000
         "#;
         let file = File::parse(Path::new("quipu.toml"), text).unwrap();
         assert_eq!(file.name.unwrap()[1].as_str(), "192.0.2.7");
@@ -228,6 +241,14 @@ mod tests {
             unauthenticated_per_prefix_max: 8,
         };
         assert_eq!(file.limits, limits);
+        let retention = Retention {
+            age_ms: Some(30 * 86_400_000),
+            age_ms_max: Some(365 * 86_400_000),
+            count: Some(1_000),
+            bytes_max: Some(1_000_000),
+            ..Retention::default()
+        };
+        assert_eq!(file.retention, retention);
         assert!(File::parse(Path::new("quipu.toml"), "").is_ok());
     }
 
@@ -250,6 +271,9 @@ mod tests {
             ("[limits]\npublish_per_second = 99999999999\n", 2, "from 1 to 1000000"),
             ("[limits]\npublish_per_second = 1.5\n", 2, "invalid type"),
             ("[limits]\nunauthenticated_max = 10\n", 2, "must not be above unauthenticated_max, which is 10"),
+            ("[retention]\nage_days = 0\n", 2, "age_days is 0 and must be from 1 to 36500"),
+            ("[retention]\ncount = 9\ncount_max = 8\n", 2, "count must not be above count_max"),
+            ("[retention]\nhours = 9\n", 2, "unknown field `hours`"),
             ("[limitz]\n", 1, "unknown field `limitz`"),
         ] {
             let message = error(text);

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
+use quipu_protocol::limits::EXPIRY_MS_MAX;
 use quipu_protocol::publish::Ack;
 use quipu_protocol::request::{MarkRead, RoomInfo, SubscribeRoom};
 use quipu_protocol::room::Opened;
 use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
 
 use super::footing::Footing;
+use super::keeping::Policy;
 use super::live::Live;
 use super::subscription::Subscription;
 use super::{directory, rules};
@@ -24,6 +26,7 @@ pub struct Rooms {
     storage: Storage,
     live: Arc<Live>,
     seams: Seams,
+    policy: Policy,
 }
 
 /// A room that was opened for reading.
@@ -39,7 +42,17 @@ pub struct OpenedRoom {
 impl Rooms {
     /// `live` must be the observer of `storage`.
     pub fn new(storage: Storage, live: Arc<Live>, seams: Seams) -> Self {
-        Self { storage, live, seams }
+        Self { storage, live, seams, policy: Policy::default() }
+    }
+
+    /// The same for a server that does not keep everything.
+    #[must_use]
+    pub fn keeping(self, retention: crate::config::Retention) -> Self {
+        Self { policy: Policy(retention), ..self }
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// What is alive.
@@ -96,8 +109,8 @@ impl Rooms {
     /// [`Code::NOT_FOUND`] when the room is hidden from the asker, [`Code::FORBIDDEN`] when they are no member.
     pub async fn subscribe(&self, who: &Authenticated, ask: &SubscribeRoom) -> Result<OpenedRoom, Refusal> {
         // Attached first: a departure while we look is seen by the subscription.
-        let mut subscription = Subscription::attach(&self.live, &self.storage, ask.room, who.user());
         let (id, asker, now_ms) = (ask.room, who.clone(), self.now_ms());
+        let mut subscription = Subscription::attach(self, ask.room, who.user());
         let question = move |store: &dyn crate::store::Reads| {
             let Some(room) = store.room(id)? else {
                 return Ok(Err(Code::NOT_FOUND.into()));
@@ -146,7 +159,6 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
     }
     let ext = &draft.ext;
     let not_yet = ext.thread_root.is_some()
-        || ext.expires_ms.is_some()
         || ext.target.is_some()
         || ext.files.is_some()
         || ext.reason.is_some()
@@ -155,10 +167,29 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
     if ext.is_presumptuous() || not_yet {
         return Err(Refusal::because(Code::UNSUPPORTED, "the draft uses a field that is not for it"));
     }
+    if ext.expires_ms.is_some() && draft.kind != Kind::TEXT {
+        return Err(Refusal::because(
+            Code::UNSUPPORTED,
+            "only messages vanish; what is about them goes along",
+        ));
+    }
     if draft.kind == Kind::TEXT && (draft.body.is_empty() || std::str::from_utf8(&draft.body).is_err()) {
         return Err(Refusal::because(Code::BAD_REQUEST, "a message is text in utf-8 and not empty"));
     }
     Ok(())
+}
+
+/// That a message vanishes later than it comes, and before it is forgotten that it does.
+fn lies_ahead(expires_ms: Option<u64>, now_ms: u64) -> Result<(), Refusal> {
+    match expires_ms {
+        Some(expires_ms) if expires_ms <= now_ms => {
+            Err(Refusal::because(Code::EXPIRED, "the message would have vanished already"))
+        }
+        Some(expires_ms) if expires_ms - now_ms > EXPIRY_MS_MAX => {
+            Err(Refusal::because(Code::BAD_REQUEST, "a message vanishes within a year, or not at all"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64) -> Result<Ack, WriteError> {
@@ -178,6 +209,7 @@ fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64
     };
     let stale = if_head.is_some_and(|seq| seq != at.room.head.seq);
     let allowed = rules::may_send(who, &at, said_ms);
+    let allowed = allowed.and_then(|()| lies_ahead(entry.ext.expires_ms, now_ms));
     let appended = match allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) }) {
         Ok(()) => store.append(entry)?,
         // What was acknowledged once stays acknowledged, whatever has changed since.

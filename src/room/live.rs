@@ -19,7 +19,9 @@ use quipu_protocol::room::EndReason;
 use quipu_protocol::{RoomId, Seq, UserId};
 use tokio::sync::{Notify, broadcast};
 
+use super::fading::Fading;
 use super::inbox::Inbox;
+use super::janitor::Chores;
 use super::people::People;
 use super::tail::Tail;
 use crate::limits::{PRESENCE_MEMBERS_MAX, TYPING_QUEUE};
@@ -30,6 +32,7 @@ use crate::store::{Effect, Fresh, Observer};
 pub struct Live {
     rooms: Mutex<HashMap<RoomId, Arc<LiveRoom>>>,
     people: Mutex<People>,
+    chores: Chores,
 }
 
 /// One room that somebody reads.
@@ -46,6 +49,12 @@ pub(super) struct State {
     pub(super) tail: Tail,
     /// The newest position that was observed here, with everything it did to memberships.
     pub(super) observed: Seq,
+    /// The oldest entry there is, as far as was observed here.
+    pub(super) floor: Seq,
+    /// Whether the room is no more.
+    pub(super) deleted: bool,
+    /// When entries of the tail vanish.
+    pub(super) fading: Fading,
     /// Accounts with subscriptions, how many, and where they ceased to be members.
     readers: HashMap<UserId, Reader>,
 }
@@ -59,6 +68,9 @@ struct Reader {
 impl State {
     fn append(&mut self, entry: &Fresh) {
         self.tail.push(entry.seq, entry.frame.clone());
+        if let Some(expires_ms) = entry.expires_ms {
+            self.fading.add(entry.seq, expires_ms);
+        }
         self.observed = self.observed.max(entry.seq);
         let Some((user, membership)) = entry.membership else { return };
         let gone = membership.is_none_or(|state| state.membership != MembershipState::JOINED);
@@ -119,6 +131,11 @@ impl Live {
         }
     }
 
+    /// What wakes the janitor.
+    pub(super) fn chores(&self) -> &Chores {
+        &self.chores
+    }
+
     /// Whether an account has a connection.
     pub fn is_online(&self, user: UserId) -> bool {
         lock(&self.people).is_online(user)
@@ -177,13 +194,36 @@ impl Observer for Live {
                 live.take(run);
             }
             let mut people = lock(&self.people);
+            // Purging moves markers, which is told also where the room is open.
+            let purged = run.iter().any(|effect| matches!(effect, Effect::Purged { .. }));
             for inbox in people.following(room) {
-                inbox.head_changed(room, false);
+                inbox.head_changed(room, purged);
             }
             for (user, state) in run.iter().filter_map(|effect| effect.appended()?.membership) {
                 let joined = state.is_some_and(|state| state.membership == MembershipState::JOINED);
                 people.membership_changed(room, user, joined);
             }
+            for effect in run {
+                self.plan(&mut people, effect);
+            }
+        }
+    }
+}
+
+impl Live {
+    /// What an effect means to the janitor, and to those for whom a room ends.
+    fn plan(&self, people: &mut People, effect: &Effect) {
+        match effect {
+            Effect::Appended(entry) if entry.expires_ms.is_some() => self.chores.wake(),
+            Effect::Deleted { room, invited } => {
+                let following: BTreeSet<_> =
+                    people.following(*room).iter().map(|inbox| inbox.user()).collect();
+                for user in following.into_iter().chain(invited.iter().copied()) {
+                    people.membership_changed(*room, user, false);
+                }
+                self.chores.wake();
+            }
+            _ => {}
         }
     }
 }
@@ -195,7 +235,15 @@ impl LiveRoom {
         for effect in run {
             match effect {
                 Effect::Appended(entry) => state.append(entry),
-                Effect::Rewritten { seq, frame, .. } => state.tail.replace(*seq, frame.clone()),
+                Effect::Rewritten { seq, frame, .. } => {
+                    state.fading.replaced(*seq, frame);
+                    state.tail.replace(*seq, frame.clone());
+                }
+                Effect::Purged { floor, .. } => {
+                    state.floor = state.floor.max(*floor);
+                    state.tail.forget_below(*floor);
+                }
+                Effect::Deleted { .. } => state.deleted = true,
             }
         }
         drop(state);

@@ -11,8 +11,13 @@
 
 mod chat;
 mod directory;
+mod export;
+mod fading;
 mod footing;
 mod inbox;
+mod janitor;
+mod keeping;
+mod leaving;
 mod live;
 mod making;
 mod membership;

@@ -109,7 +109,8 @@ fn is_moderator(member: Option<&MemberRow>) -> bool {
     is_joined(member) && role(member) >= RoomRole::MODERATOR
 }
 
-fn is_joined(member: Option<&MemberRow>) -> bool {
+/// Whether this is somebody who reads, speaks and counts.
+pub(super) fn is_joined(member: Option<&MemberRow>) -> bool {
     member.is_some_and(|member| member.state.membership == MembershipState::JOINED)
 }
 
@@ -261,6 +262,24 @@ pub(super) fn remove(
 
 fn role(member: Option<&MemberRow>) -> RoomRole {
     member.map_or(RoomRole::READER, |member| member.state.role)
+}
+
+/// Whether the asker may delete the room: its owner, or an admin of the server, who need not see it.
+pub(super) fn delete(who: &Authenticated, room: &RoomRow, member: Option<&MemberRow>) -> Result<(), Refusal> {
+    let is_admin = who.role() >= ServerRole::ADMIN;
+    if !is_admin {
+        may_see(who, room, member)?;
+        if !is_owner(member) {
+            return Err(Refusal::because(Code::FORBIDDEN, "only an owner deletes the room"));
+        }
+        if room.visibility == Visibility::DIRECT {
+            return Err(Refusal::because(Code::CONFLICT, "a direct room is for ever"));
+        }
+    }
+    if room.creator.is_none() {
+        return Err(Refusal::because(Code::CONFLICT, "the room of the server stays"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -164,3 +164,23 @@ pub struct InviteRow {
     /// When it was made, unix milliseconds.
     pub created_ms: u64,
 }
+
+/// What a log keeps: what is beyond any of these goes. Nothing said, everything stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// Entries from this time on, unix milliseconds.
+    pub since_ms: Option<u64>,
+    /// The newest so many entries.
+    pub count: Option<u64>,
+    /// The newest entries whose frames take so many bytes.
+    pub bytes: Option<u64>,
+}
+
+/// A place among everything one account wrote: behind this position of this room, or before everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AuthoredPlace {
+    /// The room; none before the first.
+    pub room: Option<RoomId>,
+    /// The position in it.
+    pub seq: Seq,
+}

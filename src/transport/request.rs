@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use quipu_protocol::limits::PAGE_ENTRIES_MAX;
 use quipu_protocol::request::{
-    CreateInvite, CreateRoom, Direct, Done, History, InviteMember, Join, Leave, ListDevices, ListInvites,
-    ListMembers, ListRooms, LookUp, MarkRead, RemoveMember, RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo,
-    Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
+    CreateInvite, CreateRoom, DeleteAccount, DeleteRoom, Direct, Done, ExportAccount, History, InviteMember,
+    Join, Leave, ListDevices, ListInvites, ListMembers, ListRooms, LookUp, MarkRead, RemoveMember,
+    RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo, SetRetention, Subscribe, SubscribeRoom, Subscribed,
+    SubscribedRoom,
 };
 use quipu_protocol::{Code, Frame, List, Message, Refusal, ResetCode, RoomId};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -73,7 +74,8 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         | Leave::TYPE
         | InviteMember::TYPE
         | RemoveMember::TYPE
-        | Direct::TYPE => change(session, frame, writer).await,
+        | Direct::TYPE
+        | SetRetention::TYPE => change(session, frame, writer).await,
         MarkRead::TYPE => say(writer, rooms.mark_read(who, frame.decode()?).await.map(|_| Done {})).await,
         CreateInvite::TYPE => say(writer, auth.create_invite(who, frame.decode()?).await).await,
         ListInvites::TYPE => say(writer, auth.invites(who, frame.decode()?).await).await,
@@ -84,6 +86,9 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
             say(writer, auth.devices(who, online).await).await
         }
         RevokeDevice::TYPE => say(writer, revoke_device(session, frame.decode()?).await).await,
+        DeleteRoom::TYPE => say(writer, done(rooms.delete(who, frame.decode()?).await)).await,
+        DeleteAccount::TYPE => delete_account(session, frame.decode()?, writer).await,
+        ExportAccount::TYPE => export(session, frame.decode()?, writer).await,
         _ => Err(frame.unexpected().into()),
     }
 }
@@ -118,6 +123,11 @@ async fn change(session: &Session, frame: &Frame, writer: &mut FrameWriter) -> R
             let (of, removed) = (ask.room, rooms.remove_member(who, ask).await);
             say(writer, done(made(session, of, removed))).await
         }
+        SetRetention::TYPE => {
+            let ask: SetRetention = frame.decode()?;
+            let (of, set) = (ask.room, rooms.set_retention(who, ask).await);
+            say(writer, room(made(session, of, set))).await
+        }
         _ => Err(frame.unexpected().into()),
     }
 }
@@ -140,6 +150,36 @@ async fn revoke_device(session: &Session, ask: RevokeDevice) -> Result<Done, Ref
     // Durable first: whoever reconnects between the two is refused.
     session.shared.sessions.revoke(ask.device);
     Ok(Done {})
+}
+
+/// Answers before the connections close: the asker's own may be among them.
+async fn delete_account(
+    session: &Session,
+    ask: DeleteAccount,
+    writer: &mut FrameWriter,
+) -> Result<(), StreamError> {
+    let devices = match session.shared.auth.delete_account(&session.who, ask).await {
+        Ok(devices) => devices,
+        Err(refusal) => return writer.send(&refusal).await,
+    };
+    session.shared.rooms.someone_left();
+    let said = writer.send(&Done {}).await;
+    devices.into_iter().for_each(|device| session.shared.sessions.revoke(device));
+    said
+}
+
+async fn export(session: &Session, ask: ExportAccount, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let Ok(_permit) = session.histories.acquire().await else {
+        return Ok(());
+    };
+    let (exported, records) = match session.shared.rooms.export(&session.who, ask).await {
+        Ok(page) => page,
+        Err(refusal) => return writer.send(&refusal).await,
+    };
+    let mut frames = Vec::with_capacity(records.len() + 1);
+    frames.push(exported.to_frame());
+    frames.extend(records);
+    writer.send_frames(&mut frames).await
 }
 
 async fn history(session: &Session, ask: History, writer: &mut FrameWriter) -> Result<(), StreamError> {

@@ -262,6 +262,7 @@ mod tests {
             permissions: None,
             settings: None,
             muted: None,
+            retention: None,
         }
     }
 

@@ -9,7 +9,8 @@
 //! | LookUp        | Users                       |   | RevokeInvite   | Done          |
 //! | CreateRoom    | RoomAnswer                  |   | ListDevices    | Devices       |
 //! | Join, Leave   | RoomAnswer                  |   | RevokeDevice   | Done          |
-//! | InviteMember, RemoveMember | Done           |   |                |               |
+//! | InviteMember, RemoveMember | Done           |   | SetRetention   | RoomAnswer    |
+//! | DeleteRoom, DeleteAccount  | Done           |   | ExportAccount  | Exported, then ExportRecord frames |
 //!
 //! Any question may be answered by an Error (a [`crate::Refusal`]) instead. Lists are paged: an answer with
 //! `more` is continued by the same question with `after` set to the last row's key. All questions that change
@@ -38,6 +39,7 @@ mod invites;
 mod people;
 mod permissions;
 mod reading;
+mod retention;
 mod roles;
 mod rooms;
 
@@ -47,6 +49,10 @@ pub use invites::{CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, 
 pub use people::{InviteMember, ListMembers, LookUp, MemberInfo, Members, RemoveMember, UserInfo, Users};
 pub use permissions::{Muted, Permissions, RoomSettings};
 pub use reading::{MarkRead, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom};
+pub use retention::{
+    DeleteAccount, DeleteRoom, ExportAccount, ExportRecord, Exported, ExportedAccount, ExportedMembership,
+    ExportedMessage, Retention, SetRetention,
+};
 pub use roles::{MembershipState, RoomRole, Sanction, ServerRole, Visibility};
 pub use rooms::{CreateRoom, Direct, Join, Leave, ListRooms, RoomAnswer, RoomInfo, Rooms};
 
@@ -89,4 +95,10 @@ messages! {
     0xb0 => ListDevices,
     0xb2 => Devices,
     0xb4 => RevokeDevice,
+    0x140 => SetRetention,
+    0x142 => DeleteRoom,
+    0x144 => DeleteAccount,
+    0x146 => ExportAccount,
+    0x148 => Exported,
+    0x14a => ExportRecord,
 }

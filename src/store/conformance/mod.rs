@@ -5,6 +5,7 @@
 mod directory;
 mod log;
 mod members;
+mod retention;
 mod unread;
 
 use std::sync::{Arc, Mutex};
@@ -49,6 +50,10 @@ conforms! {
         what_was_answered_outlives_a_restart, an_erased_entry_is_empty_everywhere_and_unread_by_nobody, a_closed_store_refuses, the_last_handle_finishes_the_queue;
     members: joining_leaves_nothing_unread, markers_only_move_forward, only_joined_members_count,
         members_come_in_pages, people_share_rooms, rooms_of_an_account_are_counted;
+    retention: a_purge_takes_the_oldest_in_small_steps_and_moves_markers, what_a_room_keeps_says_where_its_log_begins,
+        what_is_over_is_erased_in_order_of_time, a_message_takes_the_time_of_its_room_and_a_retry_is_the_same,
+        message_ids_are_forgotten_after_their_time, a_deleted_room_is_gone_at_once_and_its_rows_in_steps,
+        a_deleted_account_cannot_come_in_and_its_nickname_rests, what_somebody_wrote_comes_in_pages;
     directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
         invites_are_found_by_hash;
 }

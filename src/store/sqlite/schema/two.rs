@@ -2,5 +2,6 @@
 
 mod contents;
 mod moderation;
+mod retention;
 
-pub(super) const PARTS: &[&str] = &[contents::TABLES, moderation::TABLES];
+pub(super) const PARTS: &[&str] = &[contents::TABLES, moderation::TABLES, retention::TABLES];
