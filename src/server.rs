@@ -22,6 +22,7 @@ use crate::room::{Live, Rooms};
 use crate::seams::Seams;
 use crate::store::{Blocking, Observer, Storage, Store, StoreError, WriteError, sqlite};
 use crate::tls::{Identity, IdentityError, Renewal, Secrets, Vault, VaultError};
+use crate::webhooks::{Hooks, Listener};
 use crate::{tls, transport};
 
 /// Kernel buffers of the socket, in bytes: what may arrive or wait while we are busy.
@@ -32,6 +33,7 @@ const RENEWAL_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A server that is ready to serve.
 pub struct Server {
     endpoint: Endpoint,
+    webhooks: Option<Listener>,
     storage: Storage,
     shared: Arc<transport::Shared>,
     identity: Option<Arc<Identity>>,
@@ -63,6 +65,14 @@ pub enum StartError {
     /// The address cannot be bound.
     #[error("cannot listen on UDP {address}: {source}")]
     Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The address of webhooks cannot be bound.
+    #[error("cannot listen for webhooks on TCP {address}: {source}")]
+    Webhooks {
         /// Which.
         address: SocketAddr,
         /// What the system says.
@@ -108,7 +118,18 @@ impl Server {
             limits: config.limits.clone(),
             seams,
         };
+        let webhooks = match config.webhooks {
+            Some(address) => Some(
+                Listener::bind(address).await.map_err(|source| StartError::Webhooks { address, source })?,
+            ),
+            None => None,
+        };
         let mut server = Self::assemble(parts).await?;
+        server.webhooks = webhooks;
+        if let Some(address) = server.webhooks_addr() {
+            // Set once: this server is made here.
+            let _ = server.shared.hooks_at.set(format!("http://{address}"));
+        }
         server.identity = Some(Arc::new(opened.identity));
         server.names = config.names.iter().map(|name| name.as_str().to_owned()).collect();
         Ok(server)
@@ -126,11 +147,12 @@ impl Server {
         let name = "lobby".parse().expect("`lobby` is a room name");
         let topic = "Everybody's first room".parse().expect("a short line is a topic");
         let lobby = rooms.ensure_lobby(name, topic).await?;
-        let auth = Auth::new(storage.clone(), parts.seams.clone(), parts.token_key, parts.pin);
+        let auth = Arc::new(Auth::new(storage.clone(), parts.seams.clone(), parts.token_key, parts.pin));
         let stopping = CancellationToken::new();
         let shared = transport::Shared::new(auth, rooms, lobby, parts.limits, parts.seams, stopping);
         let names = vec!["localhost".to_owned()];
-        Ok(Self { endpoint: parts.endpoint, storage, shared, identity: None, pin: parts.pin, names })
+        let (endpoint, pin) = (parts.endpoint, parts.pin);
+        Ok(Self { endpoint, webhooks: None, storage, shared, identity: None, pin, names })
     }
 
     /// Where it listens.
@@ -139,6 +161,11 @@ impl Server {
     /// When the socket is gone.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.endpoint.local_addr()
+    }
+
+    /// Where it listens for webhooks, if it does.
+    pub fn webhooks_addr(&self) -> Option<SocketAddr> {
+        self.webhooks.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Cancel it to stop the server.
@@ -167,7 +194,17 @@ impl Server {
     pub async fn run(self) {
         let renewing =
             self.identity.clone().map(|identity| tokio::spawn(renew(identity, self.shared.seams.clone())));
-        transport::serve(self.endpoint, self.shared).await;
+        let hooks = {
+            let shared = &self.shared;
+            let hooks = Hooks::new(Arc::clone(&shared.auth), shared.rooms.clone(), shared.seams.clone());
+            let (listener, stopping) = (self.webhooks, shared.stopping.clone());
+            async move {
+                if let Some(listener) = listener {
+                    listener.run(Arc::new(hooks), stopping).await;
+                }
+            }
+        };
+        tokio::join!(transport::serve(self.endpoint, self.shared), hooks);
         if let Some(renewing) = renewing {
             renewing.abort();
         }

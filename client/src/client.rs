@@ -3,6 +3,7 @@
 //! Here is its life: open, join, start, events, stop. `messages`, `rooms` and `requests` hold the actions.
 //! Invariant: everything that may ever wait is asynchronous, and cancelling any of it loses nothing.
 
+mod bots;
 mod join;
 mod messages;
 mod requests;
@@ -25,6 +26,7 @@ use crate::keeper;
 use crate::state::{AppState, ConnState, Network};
 use crate::store::{Store, identity, log};
 
+pub use bots::NewBot;
 pub use types::{Draft, NewInvite, OpenFrom, Page, RoomSummary, Sent};
 
 /// A client of one profile. Clones are the same client. When the last one goes, so does the connection.

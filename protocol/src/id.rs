@@ -80,6 +80,8 @@ id! {
     MessageId;
     /// An invite, without its secret.
     InviteId;
+    /// A webhook, without its secret.
+    HookId;
 }
 
 struct IdVisitor;

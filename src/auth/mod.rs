@@ -8,7 +8,9 @@
 //! Everything that acts for a user takes an [`Authenticated`], and only this module can make one. It knows no
 //! sockets: the TLS exporter comes in as a function. Peers are told one generic refusal; the log has the reason.
 
+mod bots;
 mod devices;
+mod hooks;
 mod invites;
 mod keys;
 mod principal;

@@ -35,6 +35,7 @@ pub(super) struct File {
     pub(super) name: Option<Vec<Host>>,
     pub(super) log: Option<String>,
     pub(super) tls: Option<TlsFiles>,
+    pub(super) webhooks: Option<SocketAddr>,
     pub(super) limits: Limits,
 }
 
@@ -50,6 +51,7 @@ impl File {
             name: top.name.map(|names| source.names(names)).transpose()?,
             log: top.log.map(|log| source.log(&log)).transpose()?,
             tls: top.tls.map(|tls| TlsFiles { chain: tls.chain, key: tls.key }),
+            webhooks: top.webhooks.map(|webhooks| source.webhooks(&webhooks)).transpose()?,
             limits: source.limits(&top.limits)?,
         })
     }
@@ -64,6 +66,7 @@ struct Top {
     name: Option<Spanned<Vec<Spanned<String>>>>,
     log: Option<Spanned<String>>,
     tls: Option<Tls>,
+    webhooks: Option<Webhooks>,
     #[serde(default)]
     limits: Bounds,
 }
@@ -73,6 +76,14 @@ struct Top {
 struct Tls {
     chain: PathBuf,
     key: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Webhooks {
+    listen: Spanned<SocketAddr>,
+    #[serde(default)]
+    allow_remote: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -110,6 +121,19 @@ impl Source<'_> {
 
     fn log(&self, log: &Spanned<String>) -> Result<String, ConfigError> {
         log_filter(log.get_ref()).map_err(|reason| self.error(Some(log.span()), &format!("log: {reason}")))
+    }
+
+    /// Webhooks have no TLS, so by themselves they are for programs of this machine.
+    fn webhooks(&self, webhooks: &Webhooks) -> Result<SocketAddr, ConfigError> {
+        let address = *webhooks.listen.get_ref();
+        if address.ip().is_loopback() || webhooks.allow_remote {
+            return Ok(address);
+        }
+        let reason = format!(
+            "listen is {address}, which others reach, and webhooks have no TLS: listen on 127.0.0.1 and put TLS in front, \
+             or say allow_remote = true"
+        );
+        Err(self.error(Some(webhooks.listen.span()), &reason))
     }
 
     fn limits(&self, bounds: &Bounds) -> Result<Limits, ConfigError> {
@@ -208,6 +232,9 @@ mod tests {
             [tls]
             chain = "chain.pem"
             key = "key.pem"
+            [webhooks]
+            listen = "0.0.0.0:8084"
+            allow_remote = true
             [limits]
             publish_per_second = 10
             publish_burst = 40
@@ -219,6 +246,7 @@ mod tests {
         let file = File::parse(Path::new("quipu.toml"), text).unwrap();
         assert_eq!(file.name.unwrap()[1].as_str(), "192.0.2.7");
         assert_eq!(file.tls.unwrap(), TlsFiles { chain: "chain.pem".into(), key: "key.pem".into() });
+        assert_eq!(file.webhooks, Some("0.0.0.0:8084".parse().unwrap()));
         let limits = Limits {
             publish_per_second: 10,
             publish_burst: 40,
@@ -251,6 +279,9 @@ mod tests {
             ("[limits]\npublish_per_second = 1.5\n", 2, "invalid type"),
             ("[limits]\nunauthenticated_max = 10\n", 2, "must not be above unauthenticated_max, which is 10"),
             ("[limitz]\n", 1, "unknown field `limitz`"),
+            ("[webhooks]\n", 1, "missing field `listen`"),
+            ("[webhooks]\nlisten = \"[::]:8084\"\n", 2, "webhooks have no TLS"),
+            ("[webhooks]\nlisten = \"192.0.2.7:80\"\nallow_remote = false\n", 2, "allow_remote = true"),
         ] {
             let message = error(text);
             assert!(

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use quipu_protocol::publish::Ack;
-use quipu_protocol::request::{MarkRead, RoomInfo, SubscribeRoom};
+use quipu_protocol::request::{MarkRead, Permissions, RoomInfo, ServerRole, SubscribeRoom};
 use quipu_protocol::room::Opened;
 use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
 
@@ -16,7 +16,7 @@ use super::subscription::Subscription;
 use super::{directory, rules};
 use crate::auth::Authenticated;
 use crate::seams::Seams;
-use crate::store::{Appended, Lane, NewEntry, Pending, Storage, WriteError, Writes};
+use crate::store::{Appended, Lane, NewEntry, Pending, Reads, Storage, StoreError, WriteError, Writes};
 
 /// The rooms of one server.
 #[derive(Clone)]
@@ -132,6 +132,9 @@ impl Rooms {
 
     /// Whether the asker may be heard in a room beyond the log: that it reads the room is known to the caller.
     pub fn typing(&self, who: &Authenticated, room: RoomId, ttl_ms: u64) {
+        if !who.scope().has(Permissions::SEND) {
+            return;
+        }
         self.live.typing(quipu_protocol::datagram::Typing { room, user: Some(who.user()), ttl_ms });
     }
 }
@@ -150,8 +153,7 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
         || ext.target.is_some()
         || ext.files.is_some()
         || ext.reason.is_some()
-        || ext.mentions_room.is_some()
-        || ext.origin.is_some();
+        || ext.mentions_room.is_some();
     if ext.is_presumptuous() || not_yet {
         return Err(Refusal::because(Code::UNSUPPORTED, "the draft uses a field that is not for it"));
     }
@@ -159,6 +161,14 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
         return Err(Refusal::because(Code::BAD_REQUEST, "a message is text in utf-8 and not empty"));
     }
     Ok(())
+}
+
+/// The author as they are at the head of the log: what a bot may do can have changed since it was authenticated.
+fn now(store: &dyn Reads, who: &Authenticated) -> Result<Authenticated, StoreError> {
+    match who.role() {
+        ServerRole::BOT => Ok(who.clone().held_to(store.bot(who.user())?)),
+        _ => Ok(who.clone()),
+    }
 }
 
 fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64) -> Result<Ack, WriteError> {
@@ -177,7 +187,12 @@ fn append(store: &mut dyn Writes, who: &Authenticated, draft: Draft, now_ms: u64
         membership: None,
     };
     let stale = if_head.is_some_and(|seq| seq != at.room.head.seq);
-    let allowed = rules::may_send(who, &at, said_ms);
+    let who = now(&*store, who)?;
+    let allowed = rules::may_send(&who, &at, said_ms);
+    let allowed = match &entry.ext.origin {
+        Some(_) => allowed.and_then(|()| rules::may(&who, &at, Permissions::MANAGE_ROOM)),
+        None => allowed,
+    };
     let appended = match allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) }) {
         Ok(()) => store.append(entry)?,
         // What was acknowledged once stays acknowledged, whatever has changed since.

@@ -75,6 +75,7 @@ fn silenced(at: &Footing) -> bool {
 /// Whether the asker may do this in the room now.
 pub(super) fn may(who: &Authenticated, at: &Footing, what: Permissions) -> Result<(), Refusal> {
     may_read(who, &at.room, at.member.as_ref())?;
+    within(who, what)?;
     if effective(at).has(what) {
         return Ok(());
     }
@@ -130,7 +131,7 @@ pub(super) fn may_see(
     member: Option<&MemberRow>,
 ) -> Result<(), Refusal> {
     let public = room.visibility == Visibility::PUBLIC && sees_public(who);
-    if public || member.is_some() { Ok(()) } else { Err(Code::NOT_FOUND.into()) }
+    if who.may_know(room.room) && (public || member.is_some()) { Ok(()) } else { Err(Code::NOT_FOUND.into()) }
 }
 
 /// Whether the asker may read the log.
@@ -140,11 +141,25 @@ pub(super) fn may_read(
     member: Option<&MemberRow>,
 ) -> Result<(), Refusal> {
     may_see(who, room, member)?;
+    within(who, Permissions::READ)?;
     if is_joined(member) { Ok(()) } else { Err(Refusal::because(Code::FORBIDDEN, "join the room first")) }
+}
+
+/// That the asker is not held back from this, whatever their role.
+fn within(who: &Authenticated, what: Permissions) -> Result<(), Refusal> {
+    if who.scope().has(what) {
+        Ok(())
+    } else {
+        Err(Refusal::because(Code::FORBIDDEN, "outside of the bot's scope"))
+    }
 }
 
 /// Whether the asker may make rooms, direct ones too.
 pub(super) fn may_make(who: &Authenticated) -> Result<(), Refusal> {
+    within(who, Permissions::MANAGE_ROOM)?;
+    if who.is_held_to_rooms() {
+        return Err(Refusal::because(Code::FORBIDDEN, "the bot is held to some rooms"));
+    }
     if who.role() < ServerRole::BOT {
         return Err(Refusal::because(Code::FORBIDDEN, "guests make no rooms"));
     }

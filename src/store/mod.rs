@@ -33,7 +33,7 @@ pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, 
 use bytes::Bytes;
 use quipu_protocol::entry::Erasure;
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{DeviceId, Entry, InviteId, Kind, MessageId, RoomId, RoomName, Seq, UserId};
+use quipu_protocol::{DeviceId, Entry, HookId, InviteId, Kind, MessageId, RoomId, RoomName, Seq, UserId};
 
 /// An implementation of the log of record. Its calls block; [`Storage`] keeps them off the async threads.
 pub trait Store: Send + 'static {
@@ -148,6 +148,24 @@ pub trait Reads: ModerationReads + Send {
     ) -> Result<Vec<InviteRow>, StoreError>;
     /// Accounts of devices that this invite made, at most `limit`.
     fn redeemed_by(&self, invite: InviteId, limit: usize) -> Result<Vec<UserId>, StoreError>;
+
+    /// What is said of an account that is a bot.
+    fn bot(&self, user: UserId) -> Result<Option<BotRow>, StoreError>;
+    /// Bots, by id, behind `after`, at most `limit`: those of one owner, or with `None` all.
+    fn bots(
+        &self,
+        owner: Option<UserId>,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<BotRow>, StoreError>;
+    /// How many bots of this owner are not revoked.
+    fn bots_alive(&self, owner: UserId) -> Result<u64, StoreError>;
+    /// A webhook.
+    fn hook(&self, hook: HookId) -> Result<Option<HookRow>, StoreError>;
+    /// The webhook whose secret has this hash.
+    fn hook_by_hash(&self, hash: &[u8; 32]) -> Result<Option<HookRow>, StoreError>;
+    /// Webhooks into a room, by id, behind `after`, at most `limit`.
+    fn hooks(&self, room: RoomId, after: Option<HookId>, limit: usize) -> Result<Vec<HookRow>, StoreError>;
 }
 
 /// What a job can change. A job that fails leaves no trace.
@@ -187,6 +205,14 @@ pub trait Writes: Reads + ModerationWrites {
     fn put_device(&mut self, device: &DeviceRow) -> Result<(), StoreError>;
     /// Writes an invite, new or changed.
     fn put_invite(&mut self, invite: &InviteRow) -> Result<(), StoreError>;
+    /// Writes what is said of a bot, new or changed.
+    fn put_bot(&mut self, bot: &BotRow) -> Result<(), StoreError>;
+    /// Writes a new webhook.
+    fn put_hook(&mut self, hook: &HookRow) -> Result<(), StoreError>;
+    /// Removes a webhook.
+    fn remove_hook(&mut self, hook: HookId) -> Result<(), StoreError>;
+    /// Removes all webhooks that speak as this bot.
+    fn remove_hooks_of(&mut self, bot: UserId) -> Result<(), StoreError>;
 }
 
 /// What became of an [`Writes::append`].

@@ -2,7 +2,7 @@
 
 use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility};
 use quipu_protocol::{
-    Cursor, DeviceId, DeviceName, InviteId, Nickname, RoomId, RoomName, Seq, Topic, UserId,
+    Cursor, DeviceId, DeviceName, HookId, InviteId, Nickname, RoomId, RoomName, Seq, Topic, UserId,
 };
 
 /// A room.
@@ -162,5 +162,39 @@ pub struct InviteRow {
     /// Whether it was taken back.
     pub revoked: bool,
     /// When it was made, unix milliseconds.
+    pub created_ms: u64,
+}
+
+/// What is said of an account that is a bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BotRow {
+    /// Its account.
+    pub user: UserId,
+    /// Whose it is.
+    pub owner: UserId,
+    /// What it may do at most.
+    pub scope: Permissions,
+    /// The rooms it is held to, if it is.
+    pub rooms: Option<Vec<RoomId>>,
+    /// When it was made, unix milliseconds.
+    pub created_ms: u64,
+    /// When it was revoked, unix milliseconds.
+    pub revoked_ms: Option<u64>,
+}
+
+/// A webhook. Of its secret only the hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookRow {
+    /// Its id.
+    pub hook: HookId,
+    /// SHA-256 of its secret. Unique.
+    pub secret_hash: [u8; 32],
+    /// The room it leads to.
+    pub room: RoomId,
+    /// The bot it speaks as.
+    pub bot: UserId,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When, unix milliseconds.
     pub created_ms: u64,
 }

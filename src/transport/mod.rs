@@ -9,6 +9,7 @@
 //! Every task belongs to a connection's set and ends with it. Every quinn type stays in this folder.
 //! Invariant: nothing but control is read before a connection is authenticated.
 
+mod bots;
 mod connection;
 mod control;
 mod datagrams;
@@ -27,7 +28,7 @@ mod sessions;
 pub use endpoint::serve;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use quipu_protocol::RoomId;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +42,7 @@ use crate::seams::Seams;
 /// What all connections share.
 pub struct Shared {
     /// Who people are.
-    pub auth: Auth,
+    pub auth: Arc<Auth>,
     /// Where they talk.
     pub rooms: Rooms,
     /// The room every new account joins.
@@ -52,6 +53,8 @@ pub struct Shared {
     pub seams: Seams,
     /// Cancelled when the server is to stop.
     pub stopping: CancellationToken,
+    /// Where webhooks come in, as `http://host:port`, once they do.
+    pub hooks_at: OnceLock<String>,
     sessions: sessions::Sessions,
     gate: gate::Gate,
     /// Buckets of rooms people write to; see `pace`.
@@ -61,7 +64,7 @@ pub struct Shared {
 impl Shared {
     /// What connections need, before there are any.
     pub fn new(
-        auth: Auth,
+        auth: Arc<Auth>,
         rooms: Rooms,
         lobby: RoomId,
         limits: Limits,
@@ -71,6 +74,7 @@ impl Shared {
         let gate = gate::Gate::new(&limits);
         let sessions = sessions::Sessions::new(limits.connections_per_device as usize);
         let room_rates = Mutex::default();
-        Arc::new(Self { auth, rooms, lobby, limits, seams, stopping, sessions, gate, room_rates })
+        let hooks_at = OnceLock::new();
+        Arc::new(Self { auth, rooms, lobby, limits, seams, stopping, hooks_at, sessions, gate, room_rates })
     }
 }

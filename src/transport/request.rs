@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::session::Session;
-use super::{pace, room_stream};
+use super::{bots, pace, room_stream};
 use crate::limits::{OPEN_TIMEOUT, REQUEST_TIMEOUT};
 use crate::room::OpenedRoom;
 
@@ -53,7 +53,10 @@ async fn question(reader: &mut FrameReader) -> Result<Option<Frame>, StreamError
 }
 
 /// Either answer, in the form the writer takes.
-async fn say<T: Message>(writer: &mut FrameWriter, answer: Result<T, Refusal>) -> Result<(), StreamError> {
+pub(super) async fn say<T: Message>(
+    writer: &mut FrameWriter,
+    answer: Result<T, Refusal>,
+) -> Result<(), StreamError> {
     match answer {
         Ok(answer) => writer.send(&answer).await,
         Err(refusal) => writer.send(&refusal).await,
@@ -84,7 +87,7 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
             say(writer, auth.devices(who, online).await).await
         }
         RevokeDevice::TYPE => say(writer, revoke_device(session, frame.decode()?).await).await,
-        _ => Err(frame.unexpected().into()),
+        _ => bots::answer(session, frame, writer).await,
     }
 }
 
@@ -131,7 +134,7 @@ fn room(info: Result<RoomInfo, Refusal>) -> Result<RoomAnswer, Refusal> {
     info.map(|info| RoomAnswer { info })
 }
 
-fn done(unit: Result<(), Refusal>) -> Result<Done, Refusal> {
+pub(super) fn done(unit: Result<(), Refusal>) -> Result<Done, Refusal> {
     unit.map(|()| Done {})
 }
 

@@ -44,11 +44,16 @@ impl Sessions {
         }
     }
 
-    /// Closes all connections of a device at once.
+    /// Closes all connections of a device that was revoked, at once.
     pub(super) fn revoke(&self, device: DeviceId) {
+        self.end(device, CloseCode::Revoked);
+    }
+
+    /// Closes all connections of a device at once.
+    pub(super) fn end(&self, device: DeviceId, why: CloseCode) {
         let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, connection) in by_device.remove(&device).unwrap_or_default() {
-            close(&connection, CloseCode::Revoked);
+            close(&connection, why);
         }
     }
 

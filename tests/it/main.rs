@@ -6,6 +6,7 @@
 mod auth_raw;
 mod backup;
 mod binaries;
+mod bots;
 mod bounds_raw;
 mod command_line;
 mod crash;
@@ -21,3 +22,4 @@ mod startup;
 mod stop;
 mod tidy;
 mod tour;
+mod webhooks;

@@ -2,6 +2,8 @@
 //!
 //! Values are parsed here, so that a mistake is told before a profile is opened or a socket exists.
 
+mod bots;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use quipu_client::protocol::request::ServerRole;
 use quipu_client::protocol::{DeviceId, InviteId, Nickname, RoomName, Topic};
 
 use super::parse::{self, Key, RoomRef, Since};
+pub(crate) use bots::{BotCommand, Bots, Bounds, HookCommand};
 
 /// Talk with others over a Quipu server.
 #[derive(Debug, Parser)]
@@ -75,6 +78,11 @@ pub(crate) enum Command {
     Invite(Invite),
     /// List your devices, or shut one out
     Devices(Devices),
+    /// Bots you own: make, list, hold to a scope, shut out
+    Bots(Bots),
+    /// Webhooks: addresses at which programs say something in a room
+    #[command(subcommand)]
+    Hooks(HookCommand),
     /// Show who this profile is; works offline
     Whoami,
     /// Try each step of connecting, one by one

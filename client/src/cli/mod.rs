@@ -10,6 +10,7 @@
 //! of it goes through [`quipu_client::Client`].
 
 mod args;
+mod bots;
 mod chat;
 mod clock;
 mod context;
@@ -105,6 +106,8 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Chat(args) => chat::run(context, out, args).await,
         Command::Invite(args) => invite::run(context, out, args).await,
         Command::Devices(args) => devices::run(context, out, args).await,
+        Command::Bots(args) => bots::run(context, out, args).await,
+        Command::Hooks(command) => bots::hooks(context, out, command).await,
         Command::Whoami => devices::whoami(context, out).await,
         Command::Doctor(args) => doctor::run(context, out, args).await,
         Command::Completions(args) => completions(out, args.shell),

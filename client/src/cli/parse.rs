@@ -7,7 +7,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use quipu_client::protocol::token::sha256;
-use quipu_client::protocol::{Cursor, MessageId, Nickname, RoomId, RoomName, request::ServerRole};
+use quipu_client::protocol::{
+    Cursor, MessageId, Nickname, RoomId, RoomName, request::Permissions, request::ServerRole,
+};
 use thiserror::Error;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -29,6 +31,8 @@ pub(crate) enum ParseError {
     Profile,
     #[error("a role is guest, bot, member or admin")]
     Role,
+    #[error("`{0}` is no permission; they are {names}, or `all`", names = Permissions::ALL.names().collect::<Vec<_>>().join(", "))]
+    Permission(String),
     #[error("an id must not be empty")]
     EmptyId,
 }
@@ -162,6 +166,18 @@ pub(crate) fn role(text: &str) -> Result<ServerRole, ParseError> {
         .into_iter()
         .find(|role| role.word() == text)
         .ok_or(ParseError::Role)
+}
+
+/// What a bot may do: names of permissions, or `all`.
+pub(crate) fn scope(text: &str) -> Result<Permissions, ParseError> {
+    if text == "all" {
+        return Ok(Permissions::ANYTHING);
+    }
+    let mut scope = Permissions::NONE;
+    for name in text.split(',').map(str::trim) {
+        scope = scope.or(Permissions::named(name).ok_or_else(|| ParseError::Permission(name.into()))?);
+    }
+    Ok(scope)
 }
 
 /// The caller's own name for a message, so that sending twice is sending once.

@@ -5,9 +5,9 @@
 //! removing one raises `v`. Texts are exact: JSON itself escapes control characters.
 //! Invariant: `docs/CLI.md` lists every type.
 
-use quipu_client::protocol::request::{DeviceInfo, InviteInfo, MemberInfo, RoomInfo};
+use quipu_client::protocol::request::{BotInfo, DeviceInfo, HookInfo, InviteInfo, MemberInfo, RoomInfo};
 use quipu_client::protocol::room::{EndReason, GapReason};
-use quipu_client::protocol::{Cursor, InviteId, MessageId, Refusal, RoomId, Seq};
+use quipu_client::protocol::{Cursor, HookId, InviteId, MessageId, Nickname, Refusal, RoomId, Seq, UserId};
 use quipu_client::{Account, Check, RoomSummary, Sent, Verdict};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
@@ -194,6 +194,48 @@ pub(crate) fn invite_link(invite: InviteId, link: &str, expires_ms: u64) -> Reco
     record.time("expires", "expires_ms", expires_ms)
 }
 
+/// `bot-link`: a bot just made, or one more device of one. This is the only time the link is seen.
+pub(crate) fn bot_link(user: UserId, nickname: &Nickname, link: &str, expires_ms: u64) -> Record {
+    let record = Record::new("bot-link").with("user", user.to_string()).with("nickname", nickname.as_str());
+    record.with("link", link).time("expires", "expires_ms", expires_ms)
+}
+
+/// `bot`: one of this account's bots.
+pub(crate) fn bot(bot: &BotInfo) -> Record {
+    let words: Vec<Value> = bot.scope.names().map(Into::into).collect();
+    let rooms = bot.rooms.as_ref();
+    let rooms = rooms.map(|rooms| rooms.iter().map(|room| room.to_string().into()).collect::<Vec<Value>>());
+    let record = Record::new("bot")
+        .with("user", bot.user.to_string())
+        .with("nickname", bot.nickname.as_str())
+        .with("owner", bot.owner.to_string())
+        .with("may", words)
+        .with("scope", bot.scope.0)
+        .maybe("rooms", rooms)
+        .with("devices", bot.devices)
+        .time("created", "created_ms", bot.created_ms);
+    match bot.revoked_ms {
+        Some(at_ms) => record.time("revoked", "revoked_ms", at_ms),
+        None => record,
+    }
+}
+
+/// `hook-url`: a webhook just made. This is the only time its address is seen.
+pub(crate) fn hook_url(room: &Room, hook: HookId, bot: UserId, url: &str) -> Record {
+    let record = Record::new("hook-url").of_room(room).with("hook", hook.to_string());
+    record.with("bot", bot.to_string()).with("url", url)
+}
+
+/// `hook`: a webhook into a room.
+pub(crate) fn hook(room: &Room, hook: &HookInfo) -> Record {
+    Record::new("hook")
+        .of_room(room)
+        .with("hook", hook.hook.to_string())
+        .with("bot", hook.bot.to_string())
+        .with("created_by", hook.created_by.to_string())
+        .time("created", "created_ms", hook.created_ms)
+}
+
 /// `check`: one step of connecting.
 pub(crate) fn check(check: &Check) -> Record {
     let record = Record::new("check").with("name", check.name).with("verdict", verdict_word(check.verdict));
@@ -217,7 +259,7 @@ pub(crate) fn done(what: &'static str, id: String) -> Record {
 const VERSION: u64 = 1;
 
 /// Every type there is.
-const TYPES: [&str; 17] = [
+const TYPES: [&str; 21] = [
     "message",
     "member-change",
     "created",
@@ -233,6 +275,10 @@ const TYPES: [&str; 17] = [
     "device",
     "invite-link",
     "invite",
+    "bot-link",
+    "bot",
+    "hook-url",
+    "hook",
     "check",
     "done",
 ];

@@ -9,7 +9,10 @@
 //! | LookUp        | Users                       |   | RevokeInvite   | Done          |
 //! | CreateRoom    | RoomAnswer                  |   | ListDevices    | Devices       |
 //! | Join, Leave   | RoomAnswer                  |   | RevokeDevice   | Done          |
-//! | InviteMember, RemoveMember | Done           |   |                |               |
+//! | InviteMember, RemoveMember | Done           |   | CreateBot, InviteBot | BotAnswer |
+//! | ListBots      | Bots                        |   | ChangeBot, RevokeBot | Done    |
+//! | CreateHook    | HookAnswer                  |   | ListHooks      | Hooks         |
+//! | RevokeHook    | Done                        |   |                |               |
 //!
 //! Any question may be answered by an Error (a [`crate::Refusal`]) instead. Lists are paged: an answer with
 //! `more` is continued by the same question with `after` set to the last row's key. All questions that change
@@ -32,8 +35,10 @@ macro_rules! numbered {
     )+ };
 }
 
+mod bots;
 mod devices;
 mod history;
+mod hooks;
 mod invites;
 mod people;
 mod permissions;
@@ -41,8 +46,10 @@ mod reading;
 mod roles;
 mod rooms;
 
+pub use bots::{BotAnswer, BotInfo, Bots, ChangeBot, CreateBot, InviteBot, ListBots, RevokeBot};
 pub use devices::{DeviceInfo, Devices, ListDevices, RevokeDevice};
 pub use history::{Anchor, AnchorKind, History, Page};
+pub use hooks::{CreateHook, HookAnswer, HookInfo, Hooks, ListHooks, RevokeHook};
 pub use invites::{CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, RevokeInvite};
 pub use people::{InviteMember, ListMembers, LookUp, MemberInfo, Members, RemoveMember, UserInfo, Users};
 pub use permissions::{Muted, Permissions, RoomSettings};
@@ -89,4 +96,16 @@ messages! {
     0xb0 => ListDevices,
     0xb2 => Devices,
     0xb4 => RevokeDevice,
+    0x160 => CreateBot,
+    0x162 => BotAnswer,
+    0x164 => InviteBot,
+    0x166 => ListBots,
+    0x168 => Bots,
+    0x16a => ChangeBot,
+    0x16c => RevokeBot,
+    0x170 => CreateHook,
+    0x172 => HookAnswer,
+    0x174 => ListHooks,
+    0x176 => Hooks,
+    0x178 => RevokeHook,
 }

@@ -1,9 +1,10 @@
 //! Questions as SQL.
 
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{DeviceId, Entry, InviteId, Kind, RoomId, RoomName, Seq, UserId};
+use quipu_protocol::{DeviceId, Entry, HookId, InviteId, Kind, RoomId, RoomName, Seq, UserId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
+use super::bots;
 use super::fault::store_error;
 use super::rows::{
     ROOM_COLUMNS, STANDING_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position,
@@ -11,7 +12,8 @@ use super::rows::{
 };
 use crate::store::common::{Standing, decoded};
 use crate::store::{
-    DeviceRow, HeadRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
+    BotRow, DeviceRow, HeadRow, HookRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry,
+    UserRow,
 };
 
 // What the writer counts before it decides.
@@ -273,6 +275,35 @@ impl<A: Access> Reads for View<A> {
             Ok(UserId::from_bytes(row.get(0)?))
         })
     }
+
+    fn bot(&self, user: UserId) -> Result<Option<BotRow>, StoreError> {
+        bots::bot(self.0.conn(), user)
+    }
+
+    fn bots(
+        &self,
+        owner: Option<UserId>,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<BotRow>, StoreError> {
+        bots::bots(self.0.conn(), owner, after, limit)
+    }
+
+    fn bots_alive(&self, owner: UserId) -> Result<u64, StoreError> {
+        bots::bots_alive(self.0.conn(), owner)
+    }
+
+    fn hook(&self, hook: HookId) -> Result<Option<HookRow>, StoreError> {
+        bots::hook(self.0.conn(), hook)
+    }
+
+    fn hook_by_hash(&self, hash: &[u8; 32]) -> Result<Option<HookRow>, StoreError> {
+        bots::hook_by_hash(self.0.conn(), hash)
+    }
+
+    fn hooks(&self, room: RoomId, after: Option<HookId>, limit: usize) -> Result<Vec<HookRow>, StoreError> {
+        bots::hooks(self.0.conn(), room, after, limit)
+    }
 }
 
 pub(super) fn entry_at(conn: &Connection, room: RoomId, seq: Seq) -> Result<Option<Entry>, StoreError> {
@@ -364,10 +395,10 @@ fn head_row(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
 }
 
 /// The key a page begins behind: no bytes sort before every id.
-fn behind(after: Option<&[u8; 16]>) -> &[u8] {
+pub(super) fn behind(after: Option<&[u8; 16]>) -> &[u8] {
     after.map_or(&[], <[u8; 16]>::as_slice)
 }
 
-fn rows_max(limit: usize) -> i64 {
+pub(super) fn rows_max(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,7 @@
 //! Changes as SQL, each job in a savepoint of its own.
 
 use quipu_protocol::entry::Erasure;
-use quipu_protocol::{Cursor, Entry, Incarnation, RoomId, Seq, UserId};
+use quipu_protocol::{Cursor, Entry, HookId, Incarnation, RoomId, Seq, UserId};
 use rusqlite::{Connection, Params, params};
 
 use super::fault::store_error;
@@ -9,8 +9,8 @@ use super::reads::{Access, View, count, member, one};
 use super::rows::{checksum, kept, number};
 use crate::store::common::{Standing, content_hash, entry};
 use crate::store::{
-    Appended, DeviceRow, Effect, Fresh, InviteRow, MemberState, NewEntry, Placed, RoomRow, StoreError,
-    UserRow, Writes,
+    Appended, BotRow, DeviceRow, Effect, Fresh, HookRow, InviteRow, MemberState, NewEntry, Placed, RoomRow,
+    StoreError, UserRow, Writes,
 };
 
 /// The open transaction.
@@ -133,6 +133,26 @@ impl Writes for View<Batch<'_>> {
 
     fn put_invite(&mut self, invite: &InviteRow) -> Result<(), StoreError> {
         let outcome = self.0.put_invite(invite);
+        self.0.noting(outcome)
+    }
+
+    fn put_bot(&mut self, bot: &BotRow) -> Result<(), StoreError> {
+        let outcome = self.0.put_bot(bot);
+        self.0.noting(outcome)
+    }
+
+    fn put_hook(&mut self, hook: &HookRow) -> Result<(), StoreError> {
+        let outcome = self.0.put_hook(hook);
+        self.0.noting(outcome)
+    }
+
+    fn remove_hook(&mut self, hook: HookId) -> Result<(), StoreError> {
+        let outcome = self.0.remove_hook(hook);
+        self.0.noting(outcome)
+    }
+
+    fn remove_hooks_of(&mut self, bot: UserId) -> Result<(), StoreError> {
+        let outcome = self.0.remove_hooks_of(bot);
         self.0.noting(outcome)
     }
 }
