@@ -3,13 +3,14 @@
 //! ```text
 //!   talking      conversations, rooms, people          getting_in   invites and everything wrong with them
 //!   sending      ids, the outbox, pipes, odd input     keeping_out  devices, members, locked profiles
-//!   shapes       what --json prints
+//!   shapes       what --json prints                  searching    finding what was said
 //! ```
 //!
 //! What a command prints in detail is tested where it is made, in `client/src/cli`; here it is whether it works.
 
 mod getting_in;
 mod keeping_out;
+mod searching;
 mod sending;
 mod shapes;
 mod talking;

@@ -17,6 +17,7 @@ mod limits_raw;
 mod moderation;
 mod replay;
 mod room_invites_raw;
+mod search;
 mod secrets;
 mod startup;
 mod stop;
