@@ -3,6 +3,7 @@
 //! Here is its life: open, join, start, events, stop. `messages`, `rooms` and `requests` hold the actions.
 //! Invariant: everything that may ever wait is asynchronous, and cancelling any of it loses nothing.
 
+mod files;
 mod join;
 mod messages;
 mod moderation;
@@ -27,6 +28,7 @@ use crate::keeper;
 use crate::state::{AppState, ConnState, Network};
 use crate::store::{Store, identity, log};
 
+pub use files::Progress;
 pub use types::{Draft, NewInvite, OpenFrom, Page, RoomSummary, Sent};
 
 /// A client of one profile. Clones are the same client. When the last one goes, so does the connection.
@@ -244,7 +246,12 @@ mod tests {
 
     /// Never run: it holds when it compiles.
     #[allow(dead_code)]
-    fn every_call(client: &Client, (room, name, cursor): &Rooms, (user, device, nickname): &People) {
+    fn every_call(
+        client: &Client,
+        (room, name, cursor): &Rooms,
+        (user, device, nickname): &People,
+        file: &crate::LocalFile,
+    ) {
         let (room, user, device, cursor) = (*room, *user, *device, *cursor);
         let message = MessageId::from_bytes([0; 16]);
         let invite =
@@ -274,6 +281,10 @@ mod tests {
             client.history(room, Anchor::LATEST, 1);
             client.cached(room, &Anchor::LATEST, 1);
             client.mark_read(room, Seq(1));
+            client.describe_file(std::path::Path::new(""));
+            client.upload(room, file, |_| {});
+            client.download(room, Seq(1), &file.reference, std::path::Path::new(""), |_| {});
+            client.files(room, None);
             client.rooms(true);
             client.room_named(name);
             client.known_room(name);

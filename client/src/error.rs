@@ -103,6 +103,8 @@ error_codes! {
     Storage = "storage",
     /// The profile was written by a later version of this program.
     StorageNewer = "storage-newer",
+    /// A file of this machine cannot be read or written, or is not what it should be.
+    File = "file",
     /// Another process uses the profile.
     Locked = "locked",
     /// The client was shut down.
@@ -126,6 +128,10 @@ impl Error {
 
     pub(crate) fn storage(message: impl fmt::Display) -> Self {
         Self::never(ErrorCode::Storage, format!("the profile cannot be used: {message}"))
+    }
+
+    pub(crate) fn file(message: impl fmt::Display) -> Self {
+        Self::never(ErrorCode::File, message.to_string())
     }
 
     /// Whether trying again without a person's help is pointless.

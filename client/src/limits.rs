@@ -52,6 +52,11 @@ pub(crate) const IN_FLIGHT_MAX: usize = 64;
 /// Frames waiting to go out on CONTROL.
 pub(crate) const CONTROL_FRAMES_MAX: usize = 8;
 
+/// Bytes of a file read, hashed or sent at once.
+pub(crate) const FILE_CHUNK_BYTES: usize = 64 * 1024;
+/// How long one step of a transfer may take: a piece behind everything people say, or a large file's way to the disk.
+pub(crate) const FILE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Events kept for whoever takes them late.
 pub(crate) const EVENTS_MAX: usize = 10_000;
 /// And their bodies, in bytes.

@@ -68,6 +68,12 @@ pub(crate) enum Command {
     Members(OneRoom),
     /// Say something
     Send(Send),
+    /// Bring files to the server, for a message to come
+    Upload(Upload),
+    /// List the files of a room
+    Files(Files),
+    /// Bring the files of a message to this machine
+    Download(Download),
     /// Follow rooms
     Tail(Tail),
     /// Read back in a room
@@ -182,7 +188,7 @@ pub(crate) struct Send {
     /// `name`, `#name`, `@nickname` or an id
     pub(crate) room: RoomRef,
     /// What to say; `-` alone: all of standard input is one message
-    #[arg(value_name = "TEXT", required_unless_present_any = ["each_line", "file"])]
+    #[arg(value_name = "TEXT", required_unless_present_any = ["each_line", "file", "attach"])]
     pub(crate) text: Vec<String>,
     /// Every line of standard input (or of --file) is a message of its own
     #[arg(long)]
@@ -190,6 +196,9 @@ pub(crate) struct Send {
     /// Send the text in a file instead
     #[arg(long, value_name = "PATH", conflicts_with = "text")]
     pub(crate) file: Option<PathBuf>,
+    /// A file that goes with the message; may be repeated
+    #[arg(long, value_name = "PATH", conflicts_with = "each_line")]
+    pub(crate) attach: Vec<PathBuf>,
     /// Your own name for the message: the same again is sent once
     #[arg(long, value_name = "KEY")]
     pub(crate) id: Option<Key>,
@@ -208,6 +217,42 @@ pub(crate) enum Wait {
     Ack,
     /// When the outbox of this machine has it
     Queued,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Upload {
+    /// `name`, `#name`, `@nickname` or an id
+    pub(crate) room: RoomRef,
+    /// Which files
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Files {
+    /// `name`, `#name`, `@nickname` or an id
+    pub(crate) room: RoomRef,
+    /// Just before this entry
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) before: Option<u64>,
+    /// How many messages with files
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=HISTORY_ENTRIES_MAX))]
+    pub(crate) limit: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Download {
+    /// `name`, `#name`, `@nickname` or an id
+    pub(crate) room: RoomRef,
+    /// The message with the files
+    #[arg(value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seq: u64,
+    /// Folder they are kept in
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) to: PathBuf,
+    /// Go on with what an earlier try has brought
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,12 +4,13 @@
 //! look like one.
 
 use quipu_client::protocol::cbor;
-use quipu_client::protocol::entry::{Change, Created, Entry, Kind, MemberChange};
+use quipu_client::protocol::entry::{Change, Created, Entry, FileRef, Kind, MemberChange};
 use quipu_client::protocol::note::{Erased, RoleChange, SanctionChange};
 use quipu_client::protocol::request::{RoomRole, RoomSettings, Visibility};
 use quipu_client::protocol::{Cursor, UserId};
 use serde_json::Value;
 
+use super::files::{described, fields};
 use super::record::{Record, permissions};
 use super::room::{Names, Room};
 use super::{moderation, render};
@@ -82,7 +83,8 @@ pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
                 Lines::One => render::line(text).into_owned(),
                 Lines::Many => render::block(text),
             };
-            format!("{author}{reply}: {text}")
+            let files: String = files(entry).map(|file| format!(" [{}]", described(file))).collect();
+            format!("{author}{reply}: {text}{files}")
         }
         Said::Member(change) => format!("* {}{}", happened(&change, entry.user, &author), why(entry)),
         Said::Created(_) => format!("* {author} made the room"),
@@ -185,10 +187,21 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
     let mentions = entry.ext.mentions.as_ref().filter(|list| !list.is_empty());
     let mentions =
         mentions.map(|list| list.iter().map(|user| user.to_string().into()).collect::<Vec<Value>>());
+    let files: Vec<Value> = files(entry).map(|file| Value::Object(object(file))).collect();
+    let record = record.maybe("files", (!files.is_empty()).then_some(files));
     record
         .maybe("reply_to", entry.ext.reply_to.map(|seq| seq.0))
         .maybe("mentions", mentions)
         .maybe("reason", entry.ext.reason.as_ref().map(|reason| reason.as_str()))
+}
+
+/// What a message has beside its text.
+fn files(entry: &Entry) -> impl Iterator<Item = &FileRef> {
+    entry.ext.files.iter().filter(|_| !entry.is_erased()).flat_map(|files| files.iter())
+}
+
+fn object(file: &FileRef) -> serde_json::Map<String, Value> {
+    fields(file).into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn change_word(change: Change) -> &'static str {

@@ -149,6 +149,7 @@ fn of_code(code: ErrorCode) -> u8 {
         | ErrorCode::Protocol
         | ErrorCode::Storage
         | ErrorCode::StorageNewer
+        | ErrorCode::File
         | ErrorCode::Locked
         | ErrorCode::Stopped
         | ErrorCode::Internal => FAILED,
@@ -252,6 +253,7 @@ mod tests {
         (ErrorCode::Busy, 5),
         (ErrorCode::Storage, 1),
         (ErrorCode::StorageNewer, 1),
+        (ErrorCode::File, 1),
         (ErrorCode::Locked, 1),
         (ErrorCode::Stopped, 1),
         (ErrorCode::Internal, 1),

@@ -18,6 +18,7 @@ mod devices;
 mod doctor;
 mod entry;
 mod exit;
+mod files;
 mod follow;
 mod history;
 mod input;
@@ -26,6 +27,7 @@ mod join;
 mod moderation;
 mod out;
 mod parse;
+mod progress;
 mod qr;
 mod record;
 mod render;
@@ -35,6 +37,7 @@ mod search;
 mod send;
 mod tail;
 mod typed;
+mod upload;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -104,6 +107,9 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Remove(args) => rooms::remove(context, out, args).await,
         Command::Members(args) => rooms::members(context, out, args).await,
         Command::Send(args) => send::run(context, out, args).await,
+        Command::Upload(args) => upload::run(context, out, args).await,
+        Command::Files(args) => files::list(context, out, args).await,
+        Command::Download(args) => files::download(context, out, args).await,
         Command::Tail(args) => tail::run(context, out, args).await,
         Command::History(args) => history::run(context, out, args).await,
         Command::Search(args) => search::run(context, out, args).await,

@@ -50,7 +50,7 @@ impl Record {
     }
 
     /// The same with a room's id and name.
-    fn of_room(self, room: &Room) -> Self {
+    pub(crate) fn of_room(self, room: &Room) -> Self {
         self.with("room", room.id.to_string()).maybe("room_name", room.name.clone())
     }
 
@@ -299,6 +299,9 @@ const TYPES: &[&str] = &[
     "report",
     "act",
     "done",
+    "file",
+    "uploaded",
+    "downloaded",
 ];
 
 #[cfg(test)]

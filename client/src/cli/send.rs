@@ -25,6 +25,7 @@ use super::out::{Out, note};
 use super::parse::Key;
 use super::render::count;
 use super::room::{Room, find};
+use super::upload::attach;
 use super::{record, stoppable};
 
 /// Sends what the arguments say.
@@ -71,7 +72,7 @@ impl Input {
 }
 
 async fn one(context: &Context, out: &mut Out, args: Send, text: String) -> Result<(), Failure> {
-    if text.is_empty() {
+    if text.is_empty() && args.attach.is_empty() {
         return Err(Failure::Usage("an empty message cannot be sent".into()));
     }
     if text.len() > BODY_BYTES_MAX {
@@ -84,6 +85,9 @@ async fn one(context: &Context, out: &mut Out, args: Send, text: String) -> Resu
     let mut draft = Draft::text(text);
     draft.id = args.id.as_ref().map(Key::id);
     draft.ext.reply_to = args.reply_to.map(Seq);
+    if !args.attach.is_empty() {
+        draft = draft.with_files(attach(&session.client, &room, &args.attach).await?);
+    }
     let id = session.client.send(room.id, draft).await?;
     let patience = match args.wait {
         Wait::Ack => context.timeout,

@@ -41,7 +41,8 @@ impl Client {
     }
 
     fn checked(&self, room: RoomId, draft: Draft) -> Result<entry::Draft, Error> {
-        if draft.kind == Kind::TEXT && draft.body.is_empty() {
+        let has_files = draft.ext.files.as_ref().is_some_and(|files| !files.is_empty());
+        if draft.kind == Kind::TEXT && draft.body.is_empty() && !has_files {
             return Err(Error::usage("the message is empty"));
         }
         if draft.kind == Kind::TEXT && std::str::from_utf8(&draft.body).is_err() {

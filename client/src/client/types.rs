@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use quipu_protocol::entry::{Entry, Ext, Kind};
+use quipu_protocol::entry::{Entry, Ext, FileRef, Kind};
 use quipu_protocol::request::{RoomInfo, ServerRole};
-use quipu_protocol::{Cursor, Incarnation, MessageId, RoomId, Seq};
+use quipu_protocol::{Cursor, Incarnation, List, MessageId, RoomId, Seq};
 
 /// What a person wants to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,13 @@ impl Draft {
     #[must_use]
     pub fn replying_to(mut self, seq: Seq) -> Self {
         self.ext.reply_to = Some(seq);
+        self
+    }
+
+    /// The same, with files that were brought before, at most [`quipu_protocol::limits::FILES_MAX`].
+    #[must_use]
+    pub fn with_files(mut self, files: Vec<FileRef>) -> Self {
+        self.ext.files = Some(List::first(files));
         self
     }
 

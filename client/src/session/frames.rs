@@ -55,6 +55,15 @@ impl FrameReader {
         Ok(self.decoder.next_frame()?)
     }
 
+    /// What follows the frames as it is, a piece at a time; none at the end of the stream.
+    pub(crate) async fn raw(&mut self) -> Result<Option<Bytes>, Ending> {
+        let rest = self.decoder.take_rest();
+        if !rest.is_empty() {
+            return Ok(Some(rest));
+        }
+        Ok(self.stream.read_chunk(READ_BYTES_MAX, true).await?.map(|chunk| chunk.bytes))
+    }
+
     /// Tells the server to stop sending.
     pub(crate) fn stop(mut self, code: ResetCode) {
         // It fails only on a stream that has ended.
@@ -126,11 +135,12 @@ pub(crate) async fn open(
     Ok((writer, FrameReader::new(recv)))
 }
 
-/// Priorities of our streams: what keeps the session alive before what people say, before questions.
+/// Priorities of our streams: what keeps the session alive before what people say, before questions, before files.
 pub(crate) mod priority {
     pub(crate) const CONTROL: i32 = 100;
     pub(crate) const PUBLISH: i32 = 80;
     pub(crate) const REQUEST: i32 = 40;
+    pub(crate) const FILE: i32 = -50;
 }
 
 /// `timeout`, with a name for what was late.

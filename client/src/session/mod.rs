@@ -21,6 +21,7 @@ pub(crate) mod request;
 mod room;
 mod rooms;
 mod track;
+mod transfer;
 
 use std::sync::Arc;
 

@@ -248,6 +248,11 @@ impl RawReader {
         }
     }
 
+    /// What was read and is no frame: the content of a file begins so.
+    pub(crate) fn take_rest(&mut self) -> Vec<u8> {
+        self.decoder.take_rest().to_vec()
+    }
+
     async fn more(&mut self) -> Result<bool, Ended> {
         match soon("a frame", self.recv.read_chunk(16 * 1024, true)).await {
             Ok(Some(chunk)) => self.decoder.feed(&chunk.bytes),
