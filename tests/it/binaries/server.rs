@@ -70,8 +70,13 @@ impl ServerProcess {
 
     /// Starts the process and gives what it prints, without waiting for anything.
     pub(crate) fn spawn(&mut self) -> Lines {
+        self.spawn_by(Command::new(program("quipu-server")))
+    }
+
+    /// The same by a command that becomes the server.
+    fn spawn_by(&mut self, mut command: Command) -> Lines {
         assert!(self.running.is_none(), "one server at a time");
-        let mut child = Command::new(program("quipu-server"))
+        let mut child = command
             .current_dir(self.folder.path())
             .args(["--config", "quipu.toml"])
             .args(["--listen", &format!("[::]:{}", self.port)])
@@ -101,6 +106,17 @@ impl ServerProcess {
     /// Starts it again on the same port and the same data, and waits until it listens.
     pub(crate) fn restart(&mut self) {
         self.spawn();
+        self.wait_listening();
+    }
+
+    /// The same where no file may become larger than so many bytes: the system then refuses to write, as on a full disk.
+    #[cfg(unix)]
+    pub(crate) fn restart_with_files_of_at_most(&mut self, bytes: u64) {
+        let mut shell = Command::new("sh");
+        // The limit counts blocks of 512 bytes; without the trap it would be a signal instead of an error.
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
+        shell.args(["-c", &script]).arg(program("quipu-server"));
+        self.spawn_by(shell);
         self.wait_listening();
     }
 
