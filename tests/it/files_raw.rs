@@ -6,7 +6,7 @@ use quipu_protocol::entry::FileRef;
 use quipu_protocol::file::{Content, Download, SendFrom, Upload, Uploaded};
 use quipu_protocol::publish::Ack;
 use quipu_protocol::request::{
-    CreateRoom, Done, Files, InviteMember, Join, ListFiles, RemoveMember, RoomAnswer, Visibility,
+    CreateRoom, Done, Files, InviteMember, Join, ListFiles, Purge, RemoveMember, RoomAnswer, Visibility,
 };
 use quipu_protocol::token::sha256;
 use quipu_protocol::{
@@ -133,6 +133,16 @@ impl TestServer {
     }
 }
 
+/// Waits until something can be seen.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let looking = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(what, looking).await;
+}
+
 fn code<T: std::fmt::Debug>(outcome: Result<T, Refusal>) -> Code {
     outcome.expect_err("a refusal").code
 }
@@ -161,7 +171,6 @@ async fn a_file_is_shared_whole_and_in_parts() {
     assert_eq!(bob.fetch(&part(100, Some(70_000))).await.unwrap(), bytes[100..70_100]);
     assert_eq!(bob.fetch(&part(300_000, None)).await.unwrap(), b"");
     assert_eq!(bob.fetch(&part(300_001, None)).await, Err(Code::BAD_REQUEST));
-    // It survives a restart, as everything that was acknowledged.
 }
 
 /// Goal: a hash is no key. Whoever only knows it gets neither the file nor the knowledge that it is there.
@@ -209,7 +218,7 @@ async fn whoever_is_removed_gets_no_more() {
     let whole = all_of(room, seq, &bytes);
     let (mut stream, content) = bob.download(&whole).await;
     content.unwrap();
-    ada.peer.ask::<Done>(&RemoveMember { room, user: bob.me.user }).await.unwrap();
+    ada.peer.ask::<Done>(&RemoveMember { room, user: bob.me.user, reason: None }).await.unwrap();
     let mut came = stream.read.take_rest().len();
     let ended = loop {
         match soon("more or the end", stream.read.recv.read_chunk(1 << 20, true)).await {
@@ -242,9 +251,10 @@ async fn an_upload_goes_on_where_it_stopped() {
     let offset = from.unwrap().offset as usize;
     assert!(offset <= 1_000_000);
     stream.write(&bytes[offset..2_000_000]).await;
-    while server.stored().iter().map(|path| path.metadata().unwrap().len()).sum::<u64>() < 2_000_000 {
-        tokio::task::yield_now().await;
-    }
+    until("it is on the disk", || {
+        server.stored().iter().map(|path| path.metadata().unwrap().len()).sum::<u64>() == 2_000_000
+    })
+    .await;
     server.stop().await;
     server.restart().await;
 
@@ -273,9 +283,7 @@ async fn other_content_than_announced_is_refused_and_leaves_nothing() {
     assert_eq!(code(ada.bring(&wrong, &bytes).await), Code::BAD_REQUEST);
     let long = Upload { size: 9_999, ..upload(room, &bytes) };
     assert_eq!(code(ada.bring(&long, &bytes).await), Code::BAD_REQUEST);
-    while !server.stored().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until("the disk is empty", || server.stored().is_empty()).await;
     // One that ends too early is kept to be gone on with.
     let short = upload(room, &bytes);
     assert_eq!(code(ada.bring(&short, &bytes[..5_000]).await), Code::BAD_REQUEST);
@@ -302,9 +310,7 @@ async fn the_same_content_is_kept_once() {
     let bytes = content(50_000);
     ada.bring(&upload(room, &bytes), &bytes).await.unwrap();
     bob.bring(&upload(room, &bytes), &bytes).await.unwrap();
-    while server.stored().len() > 1 {
-        tokio::task::yield_now().await;
-    }
+    until("one is left", || server.stored().len() == 1).await;
     // And whoever brought it before is not asked again.
     assert_eq!(bob.begin(&upload(room, &bytes)).await.1, Ok(SendFrom { offset: 50_000 }));
 }
@@ -426,12 +432,40 @@ async fn what_nobody_refers_to_goes_in_a_day() {
     server.clock.advance(DAY_MS + 1);
     server.stop().await;
     server.restart().await;
-    while server.stored().len() > 1 {
-        tokio::task::yield_now().await;
-    }
+    until("one is left", || server.stored().len() == 1).await;
     // Its token ended with the day.
     let bytes = std::fs::read(&server.stored()[0]).unwrap();
     assert_eq!((bytes, seq), (kept, seq));
+}
+
+/// Goal: content goes from the disk with the last message that refers to it, and not before.
+#[tokio::test]
+async fn a_file_goes_with_the_last_message_that_refers_to_it() {
+    let server = TestServer::start().await;
+    let ada = server.owner().await;
+    let bob = server.join(&ada, "bob").await;
+    let (room, lobby) = (ada.private_room().await, ada.lobby().await);
+    ada.lets_in(room, &bob).await;
+    let [shared, own] = [4_000, 5_000].map(content);
+    let seq = ada.shares(room, &shared).await;
+    // He passes on what he reads, in another room, and brings something himself.
+    let passed = bob.says(&referring(lobby, vec![reference(&shared)])).await.unwrap().at.seq;
+    let brought = bob.shares(lobby, &own).await;
+    assert_eq!(server.stored().len(), 2);
+
+    let purge = |user, room| Purge { user, room: Some(room), reason: None };
+    ada.peer.ask::<Done>(&purge(bob.me.user, lobby)).await.unwrap();
+    until("his own is gone", || server.stored().len() == 1).await;
+    for gone in [all_of(lobby, passed, &shared), all_of(lobby, brought, &own)] {
+        assert_eq!(ada.fetch(&gone).await, Err(Code::NOT_FOUND));
+    }
+    assert_eq!(bob.fetch(&all_of(room, seq, &shared)).await.unwrap(), shared);
+    let listed: Files = ada.peer.ask(&ListFiles { room: lobby, before: None }).await.unwrap();
+    assert!(listed.entries.is_empty());
+
+    ada.peer.ask::<Done>(&purge(ada.me.user, room)).await.unwrap();
+    until("the last is gone", || server.stored().is_empty()).await;
+    assert_eq!(bob.fetch(&all_of(room, seq, &shared)).await, Err(Code::NOT_FOUND));
 }
 
 /// Goal: names are data. One that is a path is not even a frame.

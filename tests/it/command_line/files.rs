@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use crate::binaries::{Dice, People, SOON, ServerProcess};
 
 /// The first bytes of a picture of 640 by 480, and others behind them.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x02\x80\0\0\x01\xe0\x08\x02\0\0\0 and so on";
 
-/// A file of `size` bytes that differ from run to run of nothing.
+/// A file of `size` bytes, the same ones whenever it is asked for.
 fn write(folder: &Path, name: &str, size: usize) -> PathBuf {
     let path = folder.join(name);
     let mut dice = Dice::new(size as u64);
