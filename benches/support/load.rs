@@ -36,7 +36,16 @@ pub(crate) struct Load {
 impl Load {
     /// Sockets for so many connections, to servers whose identity lies in `certs`.
     pub(crate) fn new(connections: usize, certs: &Path) -> Result<Self> {
-        let config = client_config(certs)?;
+        Self::tuned(connections, certs, |_| {})
+    }
+
+    /// The same, with other settings of QUIC.
+    pub(crate) fn tuned(
+        connections: usize,
+        certs: &Path,
+        tune: impl FnOnce(&mut TransportConfig),
+    ) -> Result<Self> {
+        let config = client_config(certs, tune)?;
         let count = connections.div_ceil(CONNECTIONS_PER_SOCKET).clamp(1, SOCKETS_MAX);
         let sockets = (0..count).map(|_| socket(&config)).collect::<Result<_>>()?;
         let next = Cell::new(0);
@@ -77,7 +86,7 @@ fn socket(config: &ClientConfig) -> Result<Endpoint> {
 }
 
 /// The server's own authority is the only one trusted; the rest is as in a client that stays.
-fn client_config(certs: &Path) -> Result<ClientConfig> {
+fn client_config(certs: &Path, tune: impl FnOnce(&mut TransportConfig)) -> Result<ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certs.join("ca.pem"))?)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -95,6 +104,7 @@ fn client_config(certs: &Path) -> Result<ClientConfig> {
         .initial_mtu(1_200)
         .mtu_discovery_config(None)
         .keep_alive_interval(Some(KEEP_ALIVE));
+    tune(&mut transport);
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
     config.transport_config(Arc::new(transport));
     Ok(config)

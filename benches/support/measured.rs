@@ -28,6 +28,10 @@ publish_burst = 1000000
 room_publish_per_second = 1000000
 unauthenticated_max = 100000
 unauthenticated_per_prefix_max = 10000
+[files]
+server_bytes_max = 1000000000000
+account_bytes_max = 1000000000000
+file_bytes_max = 10000000000
 ";
 
 /// A process that serves.

@@ -203,11 +203,11 @@ impl Talk {
         Ok(Self { send, listen })
     }
 
-    async fn say<T: Message>(&mut self, message: &T) -> Result<()> {
+    pub(crate) async fn say<T: Message>(&mut self, message: &T) -> Result<()> {
         Ok(self.send.write_all(&message.to_frame()).await?)
     }
 
-    async fn hear<T: Message>(&mut self) -> Result<T> {
+    pub(crate) async fn hear<T: Message>(&mut self) -> Result<T> {
         self.listen.until().await
     }
 }
@@ -254,6 +254,11 @@ impl Listen {
             }
             self.more().await?;
         }
+    }
+
+    /// What was read and is no frame, and the stream: for what follows without frames.
+    pub(crate) fn raw(mut self) -> (bytes::Bytes, RecvStream) {
+        (self.decoder.take_rest(), self.stream)
     }
 
     async fn more(&mut self) -> Result<()> {
