@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use quipu_protocol::limits::ROWS_MAX;
 use quipu_protocol::request::{
-    CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, MembershipState, RevokeInvite, RoomRole,
-    ServerRole, Visibility,
+    CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, RevokeInvite, ServerRole,
 };
 use quipu_protocol::token::sha256;
-use quipu_protocol::{Blob, Code, InviteId, List, Refusal, RoomId, UserId};
+use quipu_protocol::{Blob, Code, InviteId, List, Refusal, RoomId};
 
 use super::accounts::acting;
 use super::{Auth, Authenticated};
@@ -21,7 +20,8 @@ const OWNER_INVITE_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const REDEEMED_BY_MAX: usize = 16;
 
 impl Auth {
-    /// Makes an invite to the server, to the server and a room, or for a device of the asker.
+    /// Makes an invite to the server, to the server and a room, or for a device of the asker. `leads` says whether the
+    /// asker may let somebody into that room; it is asked again, elsewhere, when the invite is redeemed.
     ///
     /// # Errors
     /// Nobody gives a role above their own, and members invite members.
@@ -29,6 +29,7 @@ impl Auth {
         &self,
         who: &Authenticated,
         ask: CreateInvite,
+        leads: impl FnOnce(&dyn Reads, &Authenticated, RoomId) -> Result<(), WriteError> + Send + 'static,
     ) -> Result<InviteAnswer, Refusal> {
         let role = ask.role.unwrap_or(ServerRole::MEMBER);
         let own_device = ask.own_device.unwrap_or(false);
@@ -51,13 +52,12 @@ impl Auth {
             for_user: own_device.then_some(who.user()),
             ..row
         };
-        let (asker, who) = (who.user(), who.clone());
-        let stored = row.clone();
+        let (who, stored) = (who.clone(), row.clone());
         let job = self.storage.write(move |store| {
             // Once more, with the role of this moment: the connection may have outlived what it was granted.
             may_invite(acting(&*store, &who)?.role, role, own_device)?;
             if let Some(room) = stored.room {
-                may_lead_to(&*store, room, asker)?;
+                leads(&*store, &who, room)?;
             }
             Ok(store.put_invite(&stored)?)
         });
@@ -154,23 +154,6 @@ fn may_invite(own: ServerRole, role: ServerRole, own_device: bool) -> Result<(),
         return Err(Refusal::because(Code::FORBIDDEN, "nobody gives a role above their own"));
     }
     Ok(())
-}
-
-/// Only into rooms where the inviter has joined and may let somebody in. Asked again when the invite is redeemed.
-fn may_lead_to(store: &dyn Reads, room: RoomId, user: UserId) -> Result<(), WriteError> {
-    let not_found = || Refusal::from(Code::NOT_FOUND);
-    let row = store.room(room)?.ok_or_else(not_found)?;
-    let state = store.member(room, user)?.ok_or_else(not_found)?.state;
-    let no = if row.visibility == Visibility::DIRECT {
-        Refusal::because(Code::CONFLICT, "a direct room is for exactly two")
-    } else if state.membership != MembershipState::JOINED {
-        Refusal::because(Code::FORBIDDEN, "join the room first")
-    } else if state.role < RoomRole::MEMBER {
-        Refusal::because(Code::FORBIDDEN, "you may only read there")
-    } else {
-        return Ok(());
-    };
-    Err(no.into())
 }
 
 fn info(store: &dyn Reads, row: InviteRow) -> Result<InviteInfo, StoreError> {

@@ -4,7 +4,7 @@
 
 use quipu_protocol::entry::{Change, MemberChange};
 use quipu_protocol::request::{
-    Act, InviteMember, MembershipState, RemoveMember, RoomInfo, RoomRole, ServerRole,
+    Act, InviteMember, MembershipState, Permissions, RemoveMember, RoomInfo, RoomRole, ServerRole,
 };
 use quipu_protocol::{Blob, Code, Ext, Kind, Refusal, RoomId, UserId, cbor};
 use tracing::warn;
@@ -49,6 +49,17 @@ impl Rooms {
             let Some(room) = invite.room else { return Ok(()) };
             let led = vouched(&*store, room, invite.created_by, now_ms);
             unless_refused(room, led.and_then(|()| admit(store, who, room, now_ms)))
+        }
+    }
+
+    /// Whether the asker may make an invite that leads into a room, for the job that makes it.
+    pub fn leads(
+        &self,
+    ) -> impl FnOnce(&dyn Reads, &Authenticated, RoomId) -> Result<(), WriteError> + Send + use<> {
+        let now_ms = self.now_ms();
+        move |store, who, room| {
+            let at = Footing::of(store, room, who.user(), now_ms)?;
+            Ok(rules::may_manage(who, &at, Permissions::INVITE)?)
         }
     }
 

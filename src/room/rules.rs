@@ -100,7 +100,7 @@ pub(super) fn may(who: &Authenticated, at: &Footing, what: Permissions) -> Resul
     Err(Refusal::because(Code::FORBIDDEN, text))
 }
 
-/// Whether the asker may change the room or what others may do in it, which is not done in a direct room.
+/// Whether the asker may change the room, who is in it or what others may do in it: not done in a direct room.
 pub(super) fn may_manage(who: &Authenticated, at: &Footing, what: Permissions) -> Result<(), Refusal> {
     may_read(who, &at.room, at.member.as_ref())?;
     for_many(&at.room)?;
@@ -254,9 +254,7 @@ pub(super) fn leave(
 
 /// Whether the asker may let somebody in; `Ok(false)` when that one is in, or may come in, already.
 pub(super) fn invite(who: &Authenticated, at: &Footing, target: &Footing) -> Result<bool, Refusal> {
-    may_read(who, &at.room, at.member.as_ref())?;
-    for_many(&at.room)?;
-    may(who, at, Permissions::INVITE)?;
+    may_manage(who, at, Permissions::INVITE)?;
     not_banned(target)?;
     if !target.active {
         return Err(Refusal::because(Code::GONE, "that account is deactivated"));

@@ -80,7 +80,9 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         | RemoveMember::TYPE
         | Direct::TYPE => change(session, frame, writer).await,
         MarkRead::TYPE => say(writer, rooms.mark_read(who, frame.decode()?).await.map(|_| Done {})).await,
-        CreateInvite::TYPE => say(writer, auth.create_invite(who, frame.decode()?).await).await,
+        CreateInvite::TYPE => {
+            say(writer, auth.create_invite(who, frame.decode()?, rooms.leads()).await).await
+        }
         ListInvites::TYPE => say(writer, auth.invites(who, frame.decode()?).await).await,
         RevokeInvite::TYPE => say(writer, done(auth.revoke_invite(who, frame.decode()?).await)).await,
         ListDevices::TYPE => {

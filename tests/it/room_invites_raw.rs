@@ -2,7 +2,8 @@
 
 use quipu_protocol::request::{
     CreateInvite, CreateRoom, Direct, Done, InviteAnswer, InviteMember, Join, Leave, ListMembers, ListRooms,
-    Members, RemoveMember, RevokeInvite, RoomAnswer, Rooms, ServerRole, Visibility,
+    Members, Permissions, RemoveMember, RevokeInvite, RoomAnswer, Rooms, ServerRole, SetPermissions,
+    Visibility,
 };
 use quipu_protocol::{Code, InviteId, Refusal, RoomId, UserId};
 
@@ -110,4 +111,21 @@ async fn an_invite_for_a_device_names_no_room() {
     let ask = CreateInvite { room: Some(hidden(&owner).await), own_device: Some(true), ..invite(1) };
     let answer: Result<InviteAnswer, Refusal> = owner.peer.ask(&ask).await;
     assert_eq!(answer.unwrap_err().code, Code::BAD_REQUEST);
+}
+
+/// Goal: what a moderator took away is missed when the link is made, not by the newcomer who is led nowhere.
+#[tokio::test]
+async fn who_may_let_nobody_in_makes_no_link_into_the_room() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let ada = admin(&server, &owner, "ada").await;
+    let (room, user) = (hidden(&owner).await, ada.me.user);
+    let _: Done = owner.peer.ask(&InviteMember { room, user }).await.unwrap();
+    let _: RoomAnswer = ada.peer.ask(&Join { room }).await.unwrap();
+    let speaks = Permissions::READ.or(Permissions::SEND);
+    let ask = SetPermissions { room, user, permissions: Some(speaks), reason: None };
+    let _: Done = owner.peer.ask(&ask).await.unwrap();
+    assert_eq!(link_to(&ada, room).await.unwrap_err().code, Code::FORBIDDEN);
+    let _: Done = owner.peer.ask(&SetPermissions { permissions: None, ..ask }).await.unwrap();
+    link_to(&ada, room).await.unwrap();
 }
