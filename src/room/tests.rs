@@ -14,6 +14,7 @@ use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
 use crate::store::{Blocking, Effect, Lane, Observer, Storage, UserRow};
 
+mod matrix;
 mod membership;
 mod search;
 

@@ -23,6 +23,9 @@ pub(in crate::room) fn set_role(
 ) -> Result<Option<MemberState>, Refusal> {
     may_read(who, &at.room, at.member.as_ref())?;
     for_many(&at.room)?;
+    if !at.active {
+        return Err(Code::UNAUTHENTICATED.into());
+    }
     let own = role(at.member.as_ref());
     let steps_down = user == who.user() && new <= own;
     if !steps_down {
