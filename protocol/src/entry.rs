@@ -41,6 +41,10 @@ impl Kind {
     pub const CREATED: Self = Self(16);
     /// Someone's membership changed; the body is a [`MemberChange`].
     pub const MEMBER: Self = Self(17);
+    /// What the room is about changed; the body is a [`TopicChange`].
+    pub const TOPIC: Self = Self(18);
+    /// The room is called differently; the body is a [`NameChange`].
+    pub const NAME: Self = Self(19);
     /// Somebody has another role or other permissions; the body is a [`crate::note::RoleChange`].
     pub const ROLE: Self = Self(20);
     /// Somebody was banned or muted, or no longer is; the body is a [`crate::note::SanctionChange`].
@@ -279,6 +283,24 @@ wire_array! {
         visibility: u64,
         /// What it is about.
         topic: Option<Topic>,
+    }
+}
+
+wire_array! {
+    /// The body of a [`Kind::TOPIC`] entry. The entry's author is who did it.
+    pub struct TopicChange {
+        /// What the room is about now; none: nothing in particular.
+        topic: Option<Topic>,
+    }
+}
+
+wire_array! {
+    /// The body of a [`Kind::NAME`] entry. The entry's author is who did it.
+    pub struct NameChange {
+        /// What the room was called.
+        before: Option<RoomName>,
+        /// What it is called now.
+        name: RoomName,
     }
 }
 

@@ -46,6 +46,14 @@ pub const FILE_ENTRIES_MAX: usize = 24;
 pub const FILE_NAME_BYTES_MAX: usize = 128;
 /// Longest media type, in bytes.
 pub const MEDIA_TYPE_BYTES_MAX: usize = 64;
+/// Longest emoji or word of a reaction, in bytes of UTF-8: a family of four with skin tones, or a short word.
+pub const EMOJI_BYTES_MAX: usize = 32;
+/// Different emoji on one message; how many people chose each does not matter.
+pub const EMOJI_PER_ENTRY_MAX: usize = 32;
+/// Edits of one message: all of them are erased together with it, in one step.
+pub const EDITS_MAX: usize = 100;
+/// Pinned messages of one room: the list is one answer.
+pub const PINS_MAX: usize = 50;
 /// Longest text of a search, in bytes.
 pub const SEARCH_BYTES_MAX: usize = 256;
 /// Rooms one search may be limited to.
@@ -103,6 +111,7 @@ const _: () = assert!(TOKEN_BYTES_MAX + PROOF_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_ENTRIES_MAX <= ARRAY_ITEMS_MAX && ROWS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(PRESENCE_MAX <= ARRAY_ITEMS_MAX && HEADS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(SUBSCRIBE_ROOMS_MAX <= ROOMS_OPEN_MAX);
+const _: () = assert!(PINS_MAX <= ROWS_MAX && EMOJI_PER_ENTRY_MAX <= ROWS_MAX);
 // What a search finds fits a frame: the part, its marks, and 128 bytes of ids and numbers for each.
 const _: () = assert!(
     HITS_MAX * (SNIPPET_BYTES_MAX + SNIPPET_MATCHES_MAX * 8 + 128) + IGNORED_MAX * (SEARCH_BYTES_MAX + 8)

@@ -9,7 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    DEVICE_NAME_BYTES_MAX, FILE_NAME_BYTES_MAX, NICKNAME_BYTES_MAX, ROOM_NAME_BYTES_MAX, TOPIC_BYTES_MAX,
+    DEVICE_NAME_BYTES_MAX, EMOJI_BYTES_MAX, FILE_NAME_BYTES_MAX, NICKNAME_BYTES_MAX, ROOM_NAME_BYTES_MAX,
+    TOPIC_BYTES_MAX,
 };
 
 /// A name outside its rule.
@@ -74,6 +75,9 @@ name! {
     /// What a room is about.
     Topic, "a topic", "at most 512 bytes of text without control characters",
         TOPIC_BYTES_MAX, is_plain;
+    /// What a reaction says: an emoji, or a short word without spaces.
+    Emoji, "a reaction", "an emoji or a word of at most 32 bytes, without spaces or control characters",
+        EMOJI_BYTES_MAX, is_emoji;
     /// What a file is called. It is shown, and offered when the file is kept; it is never a path.
     FileName, "a file name", "1 to 128 bytes of text without control characters, `/` or `\\`, and not only dots",
         FILE_NAME_BYTES_MAX,
@@ -96,6 +100,13 @@ fn is_plain(text: &str) -> bool {
     !text.chars().any(|char| {
         char.is_control() || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     })
+}
+
+/// Some emoji are several that are joined by a zero width joiner.
+fn is_emoji(text: &str) -> bool {
+    const JOINER: char = '\u{200d}';
+    let visible = text.replace(JOINER, "");
+    !visible.is_empty() && is_plain(&visible) && !visible.contains(char::is_whitespace)
 }
 
 #[cfg(test)]
@@ -126,6 +137,17 @@ mod tests {
         }
         for bad in ["", ".", "..", " ", "a/b", "..\\a", "a\u{0}", "cod.exe\u{202e}gpj", &"x".repeat(129)] {
             assert!(bad.parse::<FileName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn reactions_are_one_visible_word() {
+        for good in ["👍", "+1", "👩\u{200d}🚀", "❤\u{fe0f}", "danke", "哈哈", &"x".repeat(32)] {
+            assert!(good.parse::<Emoji>().is_ok(), "{good:?}");
+        }
+        for bad in ["", " ", "a b", "a\n", "\u{200d}", "\u{202e}x", "\u{200b}", "a\u{3000}b", &"x".repeat(33)]
+        {
+            assert!(bad.parse::<Emoji>().is_err(), "{bad:?}");
         }
     }
 

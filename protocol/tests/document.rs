@@ -159,9 +159,10 @@ fn words_are_those_of_the_code() {
     };
     assert_eq!(
         numbered(&["Kind", "Name", "Body"]),
-        pairs(
-            &named!(Kind: TEXT, EDIT, REDACTION, REACTION, UNREACTION, PIN, UNPIN, CREATED, MEMBER, ROLE, SANCTION, SETTINGS, ERASURE)
-        )
+        pairs(&named!(
+            Kind: TEXT, EDIT, REDACTION, REACTION, UNREACTION, PIN, UNPIN, CREATED, MEMBER, TOPIC, NAME, ROLE,
+            SANCTION, SETTINGS, ERASURE
+        ))
     );
     let gaps = named!(GapReason: BACKLOG, INCARNATION, RETENTION);
     let ends = named!(EndReason: SHUTDOWN, LEFT, REMOVED);
@@ -196,6 +197,10 @@ fn limits_are_those_of_the_code() {
         HEADS_MAX,
         PRESENCE_MAX,
         MENTIONS_MAX,
+        EMOJI_BYTES_MAX,
+        EMOJI_PER_ENTRY_MAX,
+        EDITS_MAX,
+        PINS_MAX,
         FILES_MAX,
         FILE_ENTRIES_MAX,
         FILE_NAME_BYTES_MAX,

@@ -15,7 +15,7 @@ use super::footing::Footing;
 use super::live::Live;
 use super::purging::Eraser;
 use super::subscription::Subscription;
-use super::{directory, files, rules};
+use super::{directory, files, relating, rules};
 use crate::auth::Authenticated;
 use crate::config::FileLimits;
 use crate::files::Depot;
@@ -174,34 +174,21 @@ impl Rooms {
 
 /// What can be judged without the log.
 fn check(draft: &Draft) -> Result<(), Refusal> {
-    if draft.kind != Kind::TEXT {
+    if !draft.kind.is_publishable() {
         return Err(Refusal::because(
             Code::UNSUPPORTED,
             format!("entries of kind {} are not published", draft.kind.0),
         ));
     }
     let ext = &draft.ext;
-    let not_yet = ext.thread_root.is_some()
-        || ext.expires_ms.is_some()
-        || ext.target.is_some()
-        || ext.reason.is_some()
-        || ext.mentions_room.is_some()
-        || ext.origin.is_some();
+    let not_yet = ext.expires_ms.is_some() || ext.reason.is_some() || ext.origin.is_some();
     if ext.is_presumptuous() || not_yet {
         return Err(Refusal::because(Code::UNSUPPORTED, "the draft uses a field that is not for it"));
     }
     if draft.kind != Kind::TEXT && ext.files.is_some() {
         return Err(Refusal::because(Code::UNSUPPORTED, "only a message refers to files"));
     }
-    let has_files = ext.files.as_ref().is_some_and(|files| !files.is_empty());
-    let is_empty = draft.body.is_empty() && !has_files;
-    if draft.kind == Kind::TEXT && (is_empty || std::str::from_utf8(&draft.body).is_err()) {
-        return Err(Refusal::because(
-            Code::BAD_REQUEST,
-            "a message is text in utf-8, and not empty without files",
-        ));
-    }
-    Ok(())
+    relating::check(draft)
 }
 
 fn append(
@@ -226,16 +213,21 @@ fn append(
         membership: None,
     };
     let stale = if_head.is_some_and(|seq| seq != at.room.head.seq);
-    let allowed = rules::may_send(who, &at, said_ms);
+    let allowed = rules::may_speak(who, &at, entry.kind, said_ms);
     let allowed = allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) });
     let allowed = match allowed {
         Ok(()) => files::may_refer(store, who, &at, &entry.ext, limits)?,
         refused => refused,
     };
-    let appended = match allowed {
-        Ok(()) => store.append(entry)?,
+    let judged = match allowed {
+        Ok(()) => relating::judge(&*store, who, &at, &entry),
+        Err(refusal) => Err(refusal.into()),
+    };
+    let appended = match judged {
+        Ok(deed) => relating::append(store, who, entry, deed)?,
         // What was acknowledged once stays acknowledged, whatever has changed since.
-        Err(refusal) => store.find(&entry)?.ok_or(refusal)?,
+        Err(WriteError::Refused(refusal)) => store.find(&entry)?.ok_or(refusal)?,
+        Err(failure) => return Err(failure),
     };
     let ack = |placed: crate::store::Placed, duplicate| Ack {
         message,

@@ -21,6 +21,7 @@ mod membership;
 mod pages;
 mod people;
 mod purging;
+mod relating;
 mod reports;
 mod roles;
 mod rules;

@@ -13,7 +13,7 @@ mod roles;
 mod sanctions;
 
 use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility};
-use quipu_protocol::{Code, Refusal};
+use quipu_protocol::{Code, Kind, Refusal};
 
 use super::footing::Footing;
 use crate::auth::Authenticated;
@@ -120,6 +120,23 @@ pub(super) fn may_send(who: &Authenticated, at: &Footing, said_ms: Option<u64>) 
     match ready_ms.saturating_sub(at.now_ms) {
         0 => Ok(()),
         wait_ms => Err(Refusal::because(Code::RATE, "the room is in slow mode").retry_after(wait_ms)),
+    }
+}
+
+/// Whether the asker may publish an entry of this kind now, whatever it is about. Who may speak no longer may still
+/// take back what they said.
+pub(super) fn may_speak(
+    who: &Authenticated,
+    at: &Footing,
+    kind: Kind,
+    said_ms: Option<u64>,
+) -> Result<(), Refusal> {
+    match kind {
+        Kind::TEXT => may_send(who, at, said_ms),
+        Kind::EDIT => may(who, at, Permissions::SEND),
+        Kind::REACTION | Kind::UNREACTION => may(who, at, Permissions::REACT),
+        Kind::PIN | Kind::UNPIN => may(who, at, Permissions::PIN),
+        _ => may(who, at, Permissions::READ),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::store::{Blocking, Effect, Lane, Observer, Storage, UserRow};
 
 mod matrix;
 mod membership;
+mod relating;
 mod search;
 
 struct World {

@@ -19,6 +19,7 @@ mod lane;
 mod moderation;
 mod readers;
 mod refusal;
+mod relations;
 pub(crate) mod search;
 mod storage;
 mod writer;
@@ -31,6 +32,7 @@ pub(crate) use common::decoded;
 pub use files::{FileHash, FileReads, FileRow, FileSpace, FileWrites, UploadRow};
 pub use lane::Lane;
 pub use moderation::{ModerationReads, ModerationWrites, PurgeRow, PurgeStage};
+pub use relations::Relations;
 pub use rows::*;
 pub use search::Wanted;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
@@ -57,7 +59,7 @@ pub trait Store: Send + 'static {
 }
 
 /// What can be asked of the store.
-pub trait Reads: FileReads + ModerationReads + Send {
+pub trait Reads: FileReads + ModerationReads + Relations + Send {
     /// A room.
     fn room(&self, room: RoomId) -> Result<Option<RoomRow>, StoreError>;
     /// The room with this name.
@@ -180,6 +182,8 @@ pub trait Writes: Reads + FileWrites + ModerationWrites {
     /// What `append` would say of an entry whose message id its author has used in this room: `None` when they
     /// have not. It changes nothing.
     fn find(&self, new: &NewEntry) -> Result<Option<Appended>, StoreError>;
+    /// Lets the message id of an entry name the place `first`, whose entry says the same already. No entry is added.
+    fn settle(&mut self, new: &NewEntry, first: Seq) -> Result<Appended, StoreError>;
     /// Lets an entry read differently: its body and its ext are those of `entry`, everything else stays. What else
     /// was kept of its content follows.
     fn rewrite(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError>;

@@ -138,7 +138,6 @@ async fn what_cannot_be_said_is_refused_with_its_reason() {
     let none = Ext::default;
     let reserved = [
         Ext { if_epoch: Some(1), ..none() },
-        Ext { thread_root: Some(Seq(1)), ..none() },
         Ext { expires_ms: Some(1), ..none() },
         Ext { epoch: Some(1), ..none() },
         Ext { previous_hash: Some(Blob::new(vec![0; 32]).unwrap()), ..none() },

@@ -1,7 +1,9 @@
 //! Samples of what goes into a room's log and comes out of it: PUBLISH, ROOM, INBOX, datagrams.
 
 use quipu_protocol::datagram::Typing;
-use quipu_protocol::entry::{Change, Created, Edited, Erasure, FileRef, MemberChange, Origin};
+use quipu_protocol::entry::{
+    Change, Created, Edited, Erasure, FileRef, MemberChange, NameChange, Origin, TopicChange,
+};
 use quipu_protocol::inbox::{
     Head, HeadExt, Heads, InboxReady, Membership, PersonPresence, Presence, PresenceState,
 };
@@ -95,6 +97,10 @@ fn entries() -> Vec<Sample> {
         item("created-body", "created-body", lobby),
         item("created-body-direct", "created-body", created(None, Visibility::DIRECT, None)),
         item("member-body", "member-body", joined),
+        item("topic-body", "topic-body", TopicChange { topic: Some(name("for all")) }),
+        item("topic-body-none", "topic-body", TopicChange { topic: None }),
+        item("name-body", "name-body", NameChange { before: Some(name("lobby")), name: name("hall") }),
+        item("name-body-first", "name-body", NameChange { before: None, name: name("hall") }),
         item(
             "member-body-removed",
             "member-body",

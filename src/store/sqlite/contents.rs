@@ -17,6 +17,7 @@ impl Batch<'_> {
     pub(super) fn entered(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
         self.files_entered(room, entry)?;
         self.reworded(room, None, Some(entry))?;
+        self.relate(room, entry)?;
         let Some(target) = entry.ext.target else { return Ok(()) };
         self.execute(
             "INSERT INTO relations (room, target, kind, seq) VALUES (?1, ?2, ?3, ?4)",
@@ -26,6 +27,8 @@ impl Batch<'_> {
 
     /// An entry reads differently from now on; `before` is how it read.
     fn changed(&mut self, room: RoomId, before: &Entry, entry: &Entry) -> Result<(), StoreError> {
+        self.call_no_longer(room, entry.seq)?;
+        self.call(room, entry)?;
         self.reworded(room, Some(before), Some(entry))
     }
 
@@ -33,6 +36,7 @@ impl Batch<'_> {
     fn emptied(&mut self, room: RoomId, before: &Entry) -> Result<(), StoreError> {
         self.files_emptied(room, before)?;
         self.reworded(room, Some(before), None)?;
+        self.unrelate(room, before)?;
         let Some(author) = before.user.filter(|_| before.kind.is_countable()) else { return Ok(()) };
         self.execute(
             "INSERT INTO uncounted (room, seq, author) VALUES (?1, ?2, ?3)",
@@ -68,7 +72,7 @@ impl Batch<'_> {
         Ok(true)
     }
 
-    fn present(&self, room: RoomId, seq: Seq) -> Result<Entry, StoreError> {
+    pub(super) fn present(&self, room: RoomId, seq: Seq) -> Result<Entry, StoreError> {
         entry_at(self.conn, room, seq)?.ok_or_else(|| StoreError::Failed("no such entry".into()))
     }
 

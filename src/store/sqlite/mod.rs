@@ -18,6 +18,7 @@ mod folder;
 mod home;
 mod moderation;
 mod reads;
+mod relating;
 mod rows;
 mod schema;
 mod search;

@@ -97,6 +97,11 @@ impl Writes for View<Batch<'_>> {
         self.0.sent_before(new, &log, &content_hash(new))
     }
 
+    fn settle(&mut self, new: &NewEntry, first: Seq) -> Result<Appended, StoreError> {
+        let outcome = self.0.settle(new, first);
+        self.0.noting(outcome)
+    }
+
     fn rewrite(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
         let outcome = self.0.rewrite(room, entry);
         self.0.noting(outcome)
@@ -149,7 +154,7 @@ impl Writes for View<Batch<'_>> {
 }
 
 /// What an append needs to know of a log.
-struct Log {
+pub(super) struct Log {
     incarnation: Incarnation,
     head: Seq,
     countable: u64,
@@ -157,7 +162,7 @@ struct Log {
 }
 
 impl Log {
-    fn place(&self, seq: Seq, at_ms: u64) -> Placed {
+    pub(super) fn place(&self, seq: Seq, at_ms: u64) -> Placed {
         Placed { at: Cursor { incarnation: self.incarnation, seq }, at_ms }
     }
 }
@@ -187,7 +192,8 @@ impl Batch<'_> {
                 &*frame
             ],
         )?;
-        self.remember(new, &log, &hash)?;
+        let place = log.place(log.head, log.at_ms);
+        self.remember(new, &place, &hash)?;
         self.entered(new.room, &entry)?;
         self.execute(
             "UPDATE rooms SET head = ?2, countable = ?3, at_ms = ?4 WHERE room = ?1",
@@ -200,7 +206,6 @@ impl Batch<'_> {
         if let Some((user, member)) = new.membership {
             self.set_member(new.room, user, member)?;
         }
-        let place = log.place(log.head, log.at_ms);
         self.effects.push(Effect::Appended(Fresh {
             room: new.room,
             seq: log.head,
@@ -229,7 +234,7 @@ impl Batch<'_> {
         })
     }
 
-    fn remember(&self, new: &NewEntry, log: &Log, hash: &[u8; 32]) -> Result<(), StoreError> {
+    pub(super) fn remember(&self, new: &NewEntry, place: &Placed, hash: &[u8; 32]) -> Result<(), StoreError> {
         let Some(((user, _), message)) = new.author.zip(new.message) else {
             return Ok(());
         };
@@ -239,8 +244,8 @@ impl Batch<'_> {
                 new.room.as_bytes(),
                 user.as_bytes(),
                 message.as_bytes(),
-                kept(log.head.0),
-                kept(log.at_ms),
+                kept(place.at.seq.0),
+                kept(place.at_ms),
                 hash
             ],
         )
@@ -402,7 +407,7 @@ impl Batch<'_> {
         )
     }
 
-    fn log(&self, room: RoomId) -> Result<Log, StoreError> {
+    pub(super) fn log(&self, room: RoomId) -> Result<Log, StoreError> {
         let sql = "SELECT incarnation, head, countable, at_ms FROM rooms WHERE room = ?1";
         let log = one(self.conn, sql, [room.as_bytes()], |row| {
             Ok(Log {

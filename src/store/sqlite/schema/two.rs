@@ -3,6 +3,8 @@
 mod contents;
 mod files;
 mod moderation;
+mod relating;
 mod search;
 
-pub(super) const PARTS: &[&str] = &[contents::TABLES, files::TABLES, moderation::TABLES, search::TABLES];
+pub(super) const PARTS: &[&str] =
+    &[contents::TABLES, files::TABLES, moderation::TABLES, relating::TABLES, search::TABLES];
