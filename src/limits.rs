@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use quipu_protocol::limits::{
-    BACKLOG_ENTRIES_MAX, BODY_BYTES_MAX, ENTRY_OVERHEAD_BYTES_MAX, PAGE_ENTRIES_MAX,
+    BACKLOG_ENTRIES_MAX, BODY_BYTES_MAX, ENTRY_OVERHEAD_BYTES_MAX, PAGE_ENTRIES_MAX, RECEIPTS_MAX,
 };
+
+use crate::store::{BATCH_JOBS_MAX, JOBS_QUEUED_MAX};
 
 /// Entries a room with readers keeps in memory. Rooms without readers keep none.
 pub const TAIL_ENTRIES_MAX: usize = 2_048;
@@ -31,10 +33,30 @@ const _: () = assert!(BODY_BYTES_MAX + ENTRY_OVERHEAD_BYTES_MAX <= BATCH_BYTES_M
 
 /// Online members of a room to which presence and typing are told; larger rooms do without.
 pub const PRESENCE_MEMBERS_MAX: usize = 200;
+/// Members of a room in which receipts are told: all of them fit one frame.
+pub const RECEIPTS_MEMBERS_MAX: u64 = RECEIPTS_MAX as u64;
+/// What "last seen" is rounded down to, in milliseconds: ten minutes. So it is also written at most that often.
+pub const LAST_SEEN_GRAIN_MS: u64 = 10 * 60 * 1_000;
+/// How often a minute one connection may say that it is idle, away or back: each may be told in all its rooms.
+pub const PRESENCE_CHANGES_PER_MINUTE: u32 = 12;
+/// Jobs that wait for the store from which on presence, receipts and typing are held back: half a batch waits behind
+/// the one under way, so messages are late already.
+pub const LOADED_JOBS: usize = BATCH_JOBS_MAX / 2;
+const _: () = assert!(LOADED_JOBS < JOBS_QUEUED_MAX);
+/// An INBOX whose client took longer than this for a write is behind: it is told no presence until it has caught up.
+pub const INBOX_BEHIND: Duration = Duration::from_secs(1);
+/// How long presence that was held back waits for a better moment.
+pub const HELD_BACK: Duration = Duration::from_secs(1);
 /// Rooms, people and memberships an INBOX remembers as changed before it just says everything again.
 pub const INBOX_DIRTY_MAX: usize = 1_024;
 /// Least time between two writes to one INBOX: what changes more often is summed up.
 pub const INBOX_INTERVAL: Duration = Duration::from_millis(200);
+/// Typing notices a second of one connection, and at once.
+pub const TYPING_PER_SECOND: u32 = 1;
+/// See [`TYPING_PER_SECOND`].
+pub const TYPING_BURST: u32 = 8;
+/// Least time between two typing notices of one connection in one room: a client sends one every three seconds.
+pub const TYPING_INTERVAL: Duration = Duration::from_secs(2);
 /// Typing notices a reader may miss when it is busy, in notices.
 pub const TYPING_QUEUE: usize = 8;
 

@@ -20,7 +20,7 @@ use tracing::{debug, error, info, warn};
 use crate::auth::{Auth, TokenKey};
 use crate::config::{Config, FileLimits, Limits};
 use crate::files::{Depot, Janitor, Watch};
-use crate::room::{Live, Rooms};
+use crate::room::{Live, Load, Rooms};
 use crate::seams::Seams;
 use crate::store::{Blocking, Observer, Storage, Store, StoreError, WriteError, sqlite};
 use crate::tls::{Identity, IdentityError, Renewal, Secrets, Vault, VaultError};
@@ -163,6 +163,11 @@ impl Server {
     /// Cancel it to stop the server.
     pub fn stopping(&self) -> CancellationToken {
         self.shared.stopping.clone()
+    }
+
+    /// How much it has to do, and what it holds back because of that.
+    pub fn load(&self) -> Arc<Load> {
+        Arc::clone(self.shared.rooms.load())
     }
 
     /// A new invite for the owner, while there is no account. Those of earlier starts end.

@@ -1,12 +1,13 @@
 //! The client as a program sees it: one value, cheap to clone, safe to use from everywhere.
 //!
-//! Here is its life: open, join, start, events, stop. `messages`, `rooms` and `requests` hold the actions.
+//! Here is its life: open, join, start, events, stop. `messages`, `rooms`, `presence` and `requests` hold the actions.
 //! Invariant: everything that may ever wait is asynchronous, and cancelling any of it loses nothing.
 
 mod files;
 mod join;
 mod messages;
 mod moderation;
+mod presence;
 mod requests;
 mod rooms;
 mod search;
@@ -29,6 +30,7 @@ use crate::state::{AppState, ConnState, Network};
 use crate::store::{Store, identity, log};
 
 pub use files::Progress;
+pub use presence::Presence;
 pub use types::{Draft, NewInvite, OpenFrom, Page, RoomSummary, Sent};
 
 /// A client of one profile. Clones are the same client. When the last one goes, so does the connection.
@@ -285,6 +287,11 @@ mod tests {
             client.upload(room, file, |_| {});
             client.download(room, Seq(1), &file.reference, std::path::Path::new(""), |_| {});
             client.files(room, None);
+            client.appear(Presence::Online);
+            client.appear_everywhere(Presence::Away(None));
+            client.settings();
+            client.change_settings(crate::protocol::request::Settings::default());
+            client.receipts(room);
             client.rooms(true);
             client.room_named(name);
             client.known_room(name);

@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quipu_protocol::RoomId;
-use quipu_protocol::inbox::Head;
+use quipu_protocol::inbox::{Head, PresenceState};
+use quipu_protocol::request::SetPresence;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,7 +17,7 @@ use crate::ending::Ending;
 use crate::error::{Error, ErrorCode, Retry};
 use crate::event::Event;
 use crate::event_log::EventLog;
-use crate::limits::HEADS_KEPT_MAX;
+use crate::limits::{HEADS_KEPT_MAX, TYPING_EVERY};
 use crate::open::OpenRooms;
 use crate::session::request::Link;
 use crate::shown::Shown;
@@ -39,6 +40,10 @@ pub(crate) struct Core {
     /// What the platform said.
     pub(crate) platform: watch::Sender<Platform>,
     heads: Mutex<BTreeMap<RoomId, Head>>,
+    /// How this device is there, when that is not how a connection begins.
+    appearance: Mutex<Option<SetPresence>>,
+    /// When typing was last told, by room.
+    typed: Mutex<BTreeMap<RoomId, Instant>>,
 }
 
 /// What the platform said so far, as counters: whoever watches sees that something happened since it last looked.
@@ -69,6 +74,8 @@ impl Core {
             rooms: OpenRooms::default(),
             platform: watch::Sender::new(Platform::default()),
             heads: Mutex::default(),
+            appearance: Mutex::default(),
+            typed: Mutex::default(),
         }
     }
 
@@ -117,6 +124,29 @@ impl Core {
         if heads.len() < HEADS_KEPT_MAX || heads.contains_key(&head.room) {
             heads.insert(head.room, head.clone());
         }
+    }
+
+    /// Keeps how this device is there, for the next connection.
+    pub(crate) fn appears(&self, said: SetPresence) {
+        let kept = Some(said).filter(|said| said.state != PresenceState::ONLINE);
+        *self.appearance.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+
+    /// How this device is there, when a new connection has to be told.
+    pub(crate) fn appearance(&self) -> Option<SetPresence> {
+        self.appearance.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether typing in a room is to be told now; it counts as told.
+    pub(crate) fn types(&self, room: RoomId) -> bool {
+        let now = Instant::now();
+        let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+        typed.retain(|_, last| now.duration_since(*last) < TYPING_EVERY);
+        let is_due = !typed.contains_key(&room);
+        if is_due {
+            typed.insert(room, now);
+        }
+        is_due
     }
 
     /// The connection, waiting for it until `deadline`.

@@ -2,9 +2,9 @@
 
 use quipu_protocol::entry::Entry;
 use quipu_protocol::inbox::{Head, PresenceState};
-use quipu_protocol::request::RoomInfo;
+use quipu_protocol::request::{Receipt, RoomInfo, Settings};
 use quipu_protocol::room::{EndReason, GapReason};
-use quipu_protocol::{Cursor, MessageId, Refusal, RoomId, Seq, UserId};
+use quipu_protocol::{AwayText, Cursor, MessageId, Refusal, RoomId, Seq, UserId};
 
 use crate::state::ConnState;
 
@@ -100,13 +100,26 @@ pub enum Event {
         /// Rooms joined.
         rooms: u64,
     },
-    /// Somebody came or went.
+    /// Somebody came, went, or is there differently.
     Presence {
         /// Who.
         user: UserId,
         /// Whether they are there.
         state: PresenceState,
+        /// What somebody who is away says about it.
+        text: Option<AwayText>,
     },
+    /// Everybody is offline but those who are told from here on: a new connection, or there was too much to tell.
+    PresenceAnew,
+    /// How far others have read in an open room, in place of what was told before.
+    Receipts {
+        /// The room.
+        room: RoomId,
+        /// One row a person.
+        rows: Vec<Receipt>,
+    },
+    /// This account's settings were changed, on whichever device. These are all of them.
+    Settings(Settings),
     /// Somebody is typing.
     Typing {
         /// Where.

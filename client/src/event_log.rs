@@ -155,6 +155,8 @@ fn weight(event: &Event) -> usize {
     let body = match event {
         Event::Entry { entry, .. } => entry.body.len(),
         Event::Notice { text } => text.len(),
+        Event::Presence { text: Some(text), .. } => text.as_str().len(),
+        Event::Receipts { rows, .. } => size_of_val(&rows[..]),
         _ => 0,
     };
     size_of::<Numbered>() + body

@@ -80,6 +80,8 @@ pub(crate) const OUTCOMES_MAX: u64 = 10_000;
 pub(crate) const CACHED_ENTRIES_MAX: u64 = 20_000;
 /// Rooms whose heads are kept in memory: more than anybody joins.
 pub(crate) const HEADS_KEPT_MAX: usize = 10_000;
+/// Least time between two typing notices in one room: each holds for twice as long.
+pub(crate) const TYPING_EVERY: Duration = Duration::from_secs(3);
 /// Entries asked for when a profile resumes a room it never had open.
 pub(crate) const FIRST_LOOK_ENTRIES: u64 = 500;
 

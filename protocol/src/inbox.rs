@@ -1,7 +1,7 @@
 //! INBOX: one stream per connection that sums up everything without a ROOM stream of its own.
 //!
 //! ```text
-//!   Heads … Membership … Presence · InboxReady · Heads · Membership · Presence …
+//!   Heads … Membership … Presence · InboxReady · Heads · Membership · Presence … Receipts …
 //! ```
 //!
 //! Rows are states, not events: a later row for the same room or person replaces an earlier one, so the server
@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::messages;
 use crate::id::{Cursor, RoomId, Seq, UserId};
-use crate::limits::{HEADS_MAX, PRESENCE_MAX};
-use crate::request::RoomInfo;
+use crate::limits::{HEADS_MAX, PRESENCE_MAX, RECEIPTS_MAX};
+use crate::name::AwayText;
+use crate::request::{Receipt, RoomInfo, Settings};
 use crate::wire::{List, wire_array, wire_map};
 
 wire_array! {
@@ -59,25 +60,45 @@ wire_array! {
     }
 }
 
-/// Whether somebody is there. By number, so that a new state breaks nobody.
+/// Whether somebody is there. By number, so that a new state breaks nobody; an unknown one is as good as online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PresenceState(pub u64);
 
 impl PresenceState {
-    /// No connection.
+    /// No connection, as far as the asker may know.
     pub const OFFLINE: Self = Self(0);
-    /// At least one connection.
+    /// At least one connection at which somebody is.
     pub const ONLINE: Self = Self(1);
+    /// Connected, and nobody has touched it for a while.
+    pub const IDLE: Self = Self(2);
+    /// Connected, and has said to be elsewhere.
+    pub const AWAY: Self = Self(3);
+
+    /// Its word, for people and for JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::OFFLINE => "offline",
+            Self::IDLE => "idle",
+            Self::AWAY => "away",
+            _ => "online",
+        }
+    }
 }
 
-wire_array! {
+wire_map! {
     /// One person's presence.
     pub struct PersonPresence {
-        /// Who.
-        user: UserId,
-        /// Whether they are there.
-        state: PresenceState,
+        required {
+            /// Who.
+            1 => user: UserId,
+            /// Whether they are there.
+            2 => state: PresenceState,
+        }
+        optional {
+            /// What somebody who is away says about it.
+            3 => text: AwayText,
+        }
     }
 }
 
@@ -86,6 +107,32 @@ wire_array! {
     pub struct Presence {
         /// One row a person.
         people: List<PersonPresence, PRESENCE_MAX>,
+    }
+}
+
+wire_map! {
+    /// Everybody is offline but those who are told from here on: what was told before is forgotten. May be skipped.
+    pub struct PresenceAnew {
+        required {}
+        optional {}
+    }
+}
+
+wire_array! {
+    /// How far others have read in a room: all who tell it, in place of all who were told before. May be skipped.
+    pub struct Receipts {
+        /// The room.
+        room: RoomId,
+        /// One row a person.
+        rows: List<Receipt, RECEIPTS_MAX>,
+    }
+}
+
+wire_array! {
+    /// Another device of the account changed its settings; these are all of them. May be skipped.
+    pub struct SettingsChanged {
+        /// All settings.
+        settings: Settings,
     }
 }
 
@@ -102,4 +149,7 @@ messages! {
     0x62 => Membership,
     0x63 => Presence,
     0x65 => InboxReady,
+    0x67 => PresenceAnew,
+    0x69 => Receipts,
+    0x6b => SettingsChanged,
 }

@@ -39,7 +39,7 @@ pub use error::{CloseCode, Code, DecodeError, Refusal, ResetCode};
 pub use frame::{Frame, FrameDecoder, FrameType, Message};
 pub use id::{Cursor, DeviceId, Incarnation, InviteId, MessageId, RoomId, Seq, UploadId, UserId};
 pub use link::InviteLink;
-pub use name::{DeviceName, Emoji, FileName, Nickname, RoomName, Topic};
+pub use name::{AwayText, DeviceName, Emoji, FileName, Nickname, RoomName, Topic};
 pub use stream::{BidiType, UniType};
 pub use wire::{Blob, List, Text};
 

@@ -36,6 +36,8 @@ pub const ROWS_MAX: usize = 64;
 pub const HEADS_MAX: usize = 64;
 /// People in one Presence frame of the INBOX.
 pub const PRESENCE_MAX: usize = 256;
+/// Receipts in one answer, or in one Receipts frame of the INBOX: larger rooms tell none.
+pub const RECEIPTS_MAX: usize = 64;
 /// People mentioned in one message.
 pub const MENTIONS_MAX: usize = 32;
 /// Files of one message.
@@ -77,6 +79,8 @@ pub const NICKNAME_BYTES_MAX: usize = 32;
 pub const DEVICE_NAME_BYTES_MAX: usize = 64;
 /// See [`ROOM_NAME_BYTES_MAX`].
 pub const TOPIC_BYTES_MAX: usize = 512;
+/// Longest text of somebody who is away, in bytes: half a line. See [`PRESENCE_MAX`] for how many fit a frame.
+pub const AWAY_TEXT_BYTES_MAX: usize = 128;
 /// Longest explanation in an error or a notice, in bytes: a sentence.
 pub const TEXT_BYTES_MAX: usize = 512;
 /// Longest remark of what exactly was done, in bytes: a few words and numbers.
@@ -110,6 +114,8 @@ const _: () = assert!(BODY_BYTES_MAX + ENTRY_OVERHEAD_BYTES_MAX <= FRAME_BYTES_M
 const _: () = assert!(TOKEN_BYTES_MAX + PROOF_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_ENTRIES_MAX <= ARRAY_ITEMS_MAX && ROWS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(PRESENCE_MAX <= ARRAY_ITEMS_MAX && HEADS_MAX <= ARRAY_ITEMS_MAX);
+// A row of presence is a text, an id, and a few numbers.
+const _: () = assert!(PRESENCE_MAX * (AWAY_TEXT_BYTES_MAX + 64) <= FRAME_BYTES_MAX);
 const _: () = assert!(SUBSCRIBE_ROOMS_MAX <= ROOMS_OPEN_MAX);
 const _: () = assert!(PINS_MAX <= ROWS_MAX && EMOJI_PER_ENTRY_MAX <= ROWS_MAX);
 // What a search finds fits a frame: the part, its marks, and 128 bytes of ids and numbers for each.

@@ -9,8 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    DEVICE_NAME_BYTES_MAX, EMOJI_BYTES_MAX, FILE_NAME_BYTES_MAX, NICKNAME_BYTES_MAX, ROOM_NAME_BYTES_MAX,
-    TOPIC_BYTES_MAX,
+    AWAY_TEXT_BYTES_MAX, DEVICE_NAME_BYTES_MAX, EMOJI_BYTES_MAX, FILE_NAME_BYTES_MAX, NICKNAME_BYTES_MAX,
+    ROOM_NAME_BYTES_MAX, TOPIC_BYTES_MAX,
 };
 
 /// A name outside its rule.
@@ -72,6 +72,9 @@ name! {
     /// What a person calls a device.
     DeviceName, "a device name", "1 to 64 bytes of text without control characters",
         DEVICE_NAME_BYTES_MAX, |text| !text.is_empty() && is_plain(text);
+    /// What somebody who is away says about it.
+    AwayText, "a text for being away", "1 to 128 bytes of text without control characters",
+        AWAY_TEXT_BYTES_MAX, |text| !text.is_empty() && is_plain(text);
     /// What a room is about.
     Topic, "a topic", "at most 512 bytes of text without control characters",
         TOPIC_BYTES_MAX, is_plain;
@@ -98,7 +101,7 @@ fn identifies(text: &str, allowed: fn(char) -> bool) -> bool {
 /// No control characters, and none that only change how others are shown (bidirectional overrides, zero width).
 fn is_plain(text: &str) -> bool {
     !text.chars().any(|char| {
-        char.is_control() || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        char.is_control() || matches!(char, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     })
 }
 
@@ -155,8 +158,11 @@ mod tests {
     fn device_names_and_topics_carry_nothing_invisible() {
         assert!("Maria's phone ☎".parse::<DeviceName>().is_ok());
         assert!("".parse::<Topic>().is_ok());
-        for bad in ["a\nb", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}", "a\u{9b}1m"] {
+        for bad in ["a\nb", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}", "a\u{9b}1m", "a\u{61c}"] {
             assert!(bad.parse::<DeviceName>().is_err() && bad.parse::<Topic>().is_err(), "{bad:?}");
+            assert!(bad.parse::<AwayText>().is_err(), "{bad:?}");
         }
+        assert!("zu Tisch, bis gleich ☕".parse::<AwayText>().is_ok());
+        assert!("".parse::<AwayText>().is_err() && "x".repeat(129).parse::<AwayText>().is_err());
     }
 }

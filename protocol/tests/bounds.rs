@@ -6,7 +6,7 @@ mod common;
 
 use common::{ADA, INVITE, LAPTOP, LOBBY, fits, name, request, samples};
 use quipu_protocol::frame::Message;
-use quipu_protocol::inbox::{Head, HeadExt, Heads, PersonPresence, Presence, PresenceState};
+use quipu_protocol::inbox::{Head, HeadExt, Heads, PersonPresence, Presence, PresenceState, Receipts};
 use quipu_protocol::limits::*;
 use quipu_protocol::request::*;
 use quipu_protocol::{Code, Cursor, Incarnation, List, Refusal, Seq, Text, cbor};
@@ -56,6 +56,9 @@ fn the_fullest_lists_fit_a_frame() {
             membership: MembershipState(u64::MAX),
             online: true,
             permissions: Some(Permissions(u64::MAX)),
+            presence: Some(PresenceState(u64::MAX)),
+            away_text: Some(name(&"a".repeat(AWAY_TEXT_BYTES_MAX))),
+            last_seen_ms: Some(u64::MAX),
         }),
         more: true,
     });
@@ -116,7 +119,14 @@ fn the_fullest_lists_fit_a_frame() {
         partial: list(PartialRoom { room: LOBBY, since: Seq(u64::MAX) }),
         next: Some(SearchPlace { at_ms: u64::MAX, room: LOBBY, seq: Seq(u64::MAX) }),
     });
-    check(Presence { people: list(PersonPresence { user: ADA, state: PresenceState(u64::MAX) }) });
+    check(Presence {
+        people: list(PersonPresence {
+            user: ADA,
+            state: PresenceState(u64::MAX),
+            text: Some(name(&"a".repeat(AWAY_TEXT_BYTES_MAX))),
+        }),
+    });
+    check(Receipts { room: LOBBY, rows: list(Receipt { user: ADA, seq: FAR.seq }) });
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{cddl, spec};
+use quipu_protocol::inbox::PresenceState;
 use quipu_protocol::request::{AnchorKind, MembershipState, Permissions, RoomRole, ServerRole, Visibility};
 use quipu_protocol::room::{EndReason, GapReason};
 use quipu_protocol::stream::{BidiType, UniType};
@@ -139,6 +140,9 @@ fn words_are_those_of_the_code() {
         assert_eq!(row[1], Visibility(number).word());
         assert_eq!(row[2], MembershipState(number).word());
     }
+    for row in rows(&["Number", "State", "Means"]) {
+        assert_eq!(row[1], PresenceState(number(&row[0])).word());
+    }
     for row in rows(&["Number", "Role in a room", "Role on the server"]) {
         let number = number(&row[0]);
         let room = RoomRole(number).word();
@@ -196,6 +200,7 @@ fn limits_are_those_of_the_code() {
         ROWS_MAX,
         HEADS_MAX,
         PRESENCE_MAX,
+        RECEIPTS_MAX,
         MENTIONS_MAX,
         EMOJI_BYTES_MAX,
         EMOJI_PER_ENTRY_MAX,
@@ -216,6 +221,7 @@ fn limits_are_those_of_the_code() {
         NICKNAME_BYTES_MAX,
         DEVICE_NAME_BYTES_MAX,
         TOPIC_BYTES_MAX,
+        AWAY_TEXT_BYTES_MAX,
         TEXT_BYTES_MAX,
         DETAIL_BYTES_MAX,
         AGENT_BYTES_MAX,

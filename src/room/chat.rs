@@ -6,16 +6,17 @@
 use std::sync::Arc;
 
 use quipu_protocol::publish::Ack;
-use quipu_protocol::request::{MarkRead, RoomInfo, SubscribeRoom};
+use quipu_protocol::request::{MarkRead, Permissions, RoomInfo, SubscribeRoom};
 use quipu_protocol::room::Opened;
 use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::footing::Footing;
 use super::live::Live;
+use super::load::Load;
 use super::purging::Eraser;
 use super::subscription::Subscription;
-use super::{directory, files, relating, rules};
+use super::{directory, files, receipts, relating, rules};
 use crate::auth::Authenticated;
 use crate::config::FileLimits;
 use crate::files::Depot;
@@ -32,6 +33,7 @@ pub struct Rooms {
     files: Arc<FileLimits>,
     pub(super) eraser: Arc<Eraser>,
     searches: Arc<Semaphore>,
+    load: Arc<Load>,
 }
 
 /// A room that was opened for reading.
@@ -48,13 +50,19 @@ impl Rooms {
     /// `live` must be the observer of `storage`.
     pub fn new(storage: Storage, live: Arc<Live>, seams: Seams) -> Self {
         let searches = Arc::new(Semaphore::new(SEARCHES_MAX));
-        Self { storage, live, seams, files: Arc::default(), eraser: Arc::default(), searches }
+        let load = Arc::new(Load::new(storage.clone()));
+        Self { storage, live, seams, files: Arc::default(), eraser: Arc::default(), searches, load }
     }
 
     /// The same, with what the operator grants to files.
     #[must_use]
     pub fn granting(self, files: FileLimits) -> Self {
         Self { files: Arc::new(files), ..self }
+    }
+
+    /// How much there is to do.
+    pub fn load(&self) -> &Arc<Load> {
+        &self.load
     }
 
     /// What is alive.
@@ -159,16 +167,30 @@ impl Rooms {
         let job = self.storage.write(move |store| {
             let room = store.room(ask.room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             rules::may_read(&asker, &room, store.member(ask.room, asker.user())?.as_ref())?;
-            Ok(store.mark_read(ask.room, asker.user(), ask.seq)?)
+            let marker = store.mark_read(ask.room, asker.user(), ask.seq)?;
+            Ok((marker, receipts::reached(store, &room, &asker, marker)?))
         });
-        let marker = job.await.map_err(WriteError::refusal)?;
+        let (marker, is_told) = job.await.map_err(WriteError::refusal)?;
         self.live.marked(who.user(), ask.room);
+        if is_told {
+            self.live.receipts_changed(who.user(), ask.room);
+        }
         Ok(marker)
     }
 
-    /// Whether the asker may be heard in a room beyond the log: that it reads the room is known to the caller.
-    pub fn typing(&self, who: &Authenticated, room: RoomId, ttl_ms: u64) {
-        self.live.typing(quipu_protocol::datagram::Typing { room, user: Some(who.user()), ttl_ms });
+    /// Somebody types in a room: its readers are told, if the typist may also write there. Dropped under load.
+    pub async fn typing(&self, who: &Authenticated, room: RoomId, ttl_ms: u64) {
+        if self.load.is_high() {
+            return self.load.hold_back();
+        }
+        let (asker, now_ms) = (who.clone(), self.now_ms());
+        let question = move |store: &dyn crate::store::Reads| {
+            let at = Footing::of(store, room, asker.user(), now_ms);
+            Ok(at.is_ok_and(|at| rules::may(&asker, &at, Permissions::SEND).is_ok()))
+        };
+        if let Ok(true) = self.storage.read(question).await {
+            self.live.typing(quipu_protocol::datagram::Typing { room, user: Some(who.user()), ttl_ms });
+        }
     }
 }
 

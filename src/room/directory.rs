@@ -1,6 +1,6 @@
 //! Rooms and people as lists: what there is, and how it stands.
 
-use quipu_protocol::inbox::{Head, HeadExt};
+use quipu_protocol::inbox::{Head, HeadExt, PresenceState};
 use quipu_protocol::limits::ROWS_MAX;
 use quipu_protocol::request::{
     ListMembers, ListRooms, LookUp, MemberInfo, Members, MembershipState, Muted, RoomInfo, RoomRole,
@@ -12,8 +12,8 @@ use super::chat::Rooms;
 use super::footing::Footing;
 use super::rules;
 use crate::auth::Authenticated;
-use crate::limits::{INVITATIONS_MAX, ROOMS_PER_USER_MAX};
-use crate::store::{MemberRow, Reads, RoomRow, Settings, StoreError, WriteError};
+use crate::limits::{INVITATIONS_MAX, PRESENCE_MEMBERS_MAX, ROOMS_PER_USER_MAX};
+use crate::store::{AccountSettings, MemberRow, Reads, RoomRow, Settings, StoreError, UserRow, WriteError};
 
 impl Rooms {
     /// Rooms the asker may see, a page by id.
@@ -54,7 +54,7 @@ impl Rooms {
     /// # Errors
     /// [`Code::NOT_FOUND`] when the room is hidden from the asker, [`Code::FORBIDDEN`] when they are no member.
     pub async fn members(&self, who: &Authenticated, ask: ListMembers) -> Result<Members, Refusal> {
-        let who = who.clone();
+        let (asker, who) = (who.user(), who.clone());
         let question = self.storage().read(move |store| {
             let Some(room) = store.room(ask.room)? else {
                 return Ok(Err(Code::NOT_FOUND.into()));
@@ -62,18 +62,36 @@ impl Rooms {
             if let Err(no) = rules::may_read(&who, &room, store.member(ask.room, who.user())?.as_ref()) {
                 return Ok(Err(no));
             }
-            Ok(Ok(store.members(ask.room, ask.after, ROWS_MAX + 1)?))
+            let rows = store.members(ask.room, ask.after, ROWS_MAX + 1)?.into_iter();
+            let is_small = room.members <= PRESENCE_MEMBERS_MAX as u64;
+            let seen = |(user, member): (UserRow, MemberRow)| {
+                // Who is only invited shares the room with nobody.
+                let told = is_small && member.state.membership == MembershipState::JOINED;
+                let settings =
+                    if told { store.account_settings(user.user)? } else { AccountSettings::default() };
+                Ok((user, member, settings.seen_ms.filter(|_| settings.last_seen)))
+            };
+            Ok(Ok(rows.map(seen).collect::<Result<Vec<_>, StoreError>>()?))
         });
         let mut rows = question.await.map_err(|error| error.refusal())??;
         let more = rows.len() > ROWS_MAX;
         rows.truncate(ROWS_MAX);
-        let info = |(user, member): (crate::store::UserRow, MemberRow)| MemberInfo {
-            user: user.user,
-            nickname: user.nickname,
-            role: member.state.role,
-            membership: member.state.membership,
-            online: self.live().is_online(user.user),
-            permissions: member.state.permissions,
+        let info = |(user, member, seen_ms): (UserRow, MemberRow, Option<u64>)| {
+            let is_joined = member.state.membership == MembershipState::JOINED;
+            let presence = || self.live().presence_in(ask.room, asker, user.user);
+            let presence = if is_joined { presence() } else { None };
+            let online = presence.as_ref().is_some_and(|there| there.state != PresenceState::OFFLINE);
+            MemberInfo {
+                user: user.user,
+                nickname: user.nickname,
+                role: member.state.role,
+                membership: member.state.membership,
+                online,
+                permissions: member.state.permissions,
+                presence: presence.as_ref().map(|there| there.state),
+                away_text: presence.and_then(|there| there.text),
+                last_seen_ms: seen_ms.filter(|_| !online),
+            }
         };
         Ok(Members { members: List::first(rows.into_iter().map(info).collect()), more })
     }

@@ -11,6 +11,7 @@ use quipu_protocol::{RoomId, UserId};
 use tokio::sync::Notify;
 
 use super::live::lock;
+use super::standing::Standing;
 use crate::limits::INBOX_DIRTY_MAX;
 
 /// The changes one connection has not been told.
@@ -21,7 +22,7 @@ pub struct Inbox {
     changed: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     news: News,
     /// Rooms the account has joined.
@@ -30,6 +31,8 @@ struct State {
     open: BTreeSet<RoomId>,
     /// How often a membership of the account has changed.
     memberships: u64,
+    /// How this connection is there, and when that was said.
+    standing: (Standing, u64),
 }
 
 /// What changed since the inbox was last emptied.
@@ -39,14 +42,52 @@ pub struct News {
     pub heads: BTreeSet<RoomId>,
     /// Rooms the account came into, was invited to, or left.
     pub memberships: BTreeSet<RoomId>,
-    /// People who came or went.
-    pub people: BTreeSet<UserId>,
+    /// The account's settings changed.
+    pub settings: bool,
+    /// What may wait.
+    pub soft: Soft,
     /// More heads than an inbox remembers: tell all of them.
     pub all: bool,
-    /// More people than an inbox remembers: tell all of them.
-    pub everybody: bool,
     /// More memberships than an inbox remembers: only a new connection can tell them all.
     pub overrun: bool,
+}
+
+/// What is told last, and held back first when there is too much to do.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Soft {
+    /// People who came, went, or are there differently.
+    pub people: BTreeSet<UserId>,
+    /// More people than an inbox remembers: tell all of them anew.
+    pub everybody: bool,
+    /// Open rooms in which a receipt moved or went.
+    pub receipts: BTreeSet<RoomId>,
+}
+
+impl Soft {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes what came later.
+    pub fn absorb(&mut self, later: Self) {
+        self.people.extend(later.people);
+        self.receipts.extend(later.receipts);
+        self.everybody |= later.everybody;
+        self.bound();
+    }
+
+    /// Forgets who it was: everybody is told anew when there is time for it.
+    pub fn hold_back(&mut self) {
+        self.everybody |= !self.people.is_empty();
+        self.people.clear();
+    }
+
+    fn bound(&mut self) {
+        if self.people.len() > INBOX_DIRTY_MAX {
+            self.hold_back();
+        }
+    }
 }
 
 impl News {
@@ -60,10 +101,7 @@ impl News {
             self.heads.clear();
             self.all = true;
         }
-        if self.people.len() > INBOX_DIRTY_MAX {
-            self.people.clear();
-            self.everybody = true;
-        }
+        self.soft.bound();
         if self.memberships.len() > INBOX_DIRTY_MAX {
             self.memberships.clear();
             self.overrun = true;
@@ -74,7 +112,13 @@ impl News {
 impl Inbox {
     /// An inbox that has everything to tell.
     pub fn new(user: UserId) -> Self {
-        let state = State { news: News { all: true, ..News::default() }, ..State::default() };
+        let state = State {
+            news: News { all: true, ..News::default() },
+            rooms: BTreeSet::new(),
+            open: BTreeSet::new(),
+            memberships: 0,
+            standing: (Standing::ONLINE, 0),
+        };
         Self { user, state: Mutex::new(state), changed: Notify::new() }
     }
 
@@ -134,9 +178,36 @@ impl Inbox {
     pub(super) fn presence_changed(&self, user: UserId) {
         if user != self.user {
             self.change(|state| {
-                state.news.people.insert(user);
+                state.news.soft.people.insert(user);
             });
         }
+    }
+
+    /// A receipt of somebody in this room moved or went.
+    pub(super) fn receipts_changed(&self, room: RoomId) {
+        self.change(|state| {
+            if state.open.contains(&room) {
+                state.news.soft.receipts.insert(room);
+            }
+        });
+    }
+
+    pub(super) fn settings_changed(&self) {
+        self.change(|state| state.news.settings = true);
+    }
+
+    /// Whether a room has a subscription on this connection.
+    pub fn is_open(&self, room: RoomId) -> bool {
+        lock(&self.state).open.contains(&room)
+    }
+
+    /// How this connection is there, and when that was said.
+    pub(super) fn standing(&self) -> (Standing, u64) {
+        lock(&self.state).standing.clone()
+    }
+
+    pub(super) fn stands(&self, standing: Standing, turn: u64) {
+        lock(&self.state).standing = (standing, turn);
     }
 
     /// Whether the account is in this room, as far as this inbox was told: at its beginning it was told of none.
@@ -158,6 +229,11 @@ impl Inbox {
 
     pub(super) fn take_rooms(&self) -> BTreeSet<RoomId> {
         std::mem::take(&mut lock(&self.state).rooms)
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_news(&self) -> bool {
+        !lock(&self.state).news.is_empty()
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -228,6 +304,20 @@ mod tests {
         });
         tokio::task::yield_now().await;
         inbox.presence_changed(UserId::from_bytes([2; 16]));
-        assert_eq!(waiting.await.unwrap().people.len(), 1);
+        assert_eq!(waiting.await.unwrap().soft.people.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_back_becomes_everybody_and_receipts_stay() {
+        let inbox = inbox();
+        inbox.presence_changed(UserId::from_bytes([2; 16]));
+        inbox.receipts_changed(room(1));
+        inbox.opened(room(1));
+        inbox.receipts_changed(room(1));
+        let mut soft = inbox.take().await.soft;
+        soft.hold_back();
+        assert_eq!(soft, Soft { everybody: true, receipts: [room(1)].into(), ..Soft::default() });
+        soft.absorb(Soft { people: [UserId::from_bytes([3; 16])].into(), ..Soft::default() });
+        assert!(soft.everybody && soft.people.len() == 1);
     }
 }

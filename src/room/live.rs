@@ -13,7 +13,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quipu_protocol::datagram::Typing;
-use quipu_protocol::inbox::PresenceState;
 use quipu_protocol::request::MembershipState;
 use quipu_protocol::room::EndReason;
 use quipu_protocol::{RoomId, Seq, UserId};
@@ -21,6 +20,7 @@ use tokio::sync::{Notify, broadcast};
 
 use super::inbox::Inbox;
 use super::people::People;
+use super::standing::Standing;
 use super::tail::Tail;
 use crate::limits::{PRESENCE_MEMBERS_MAX, TYPING_QUEUE};
 use crate::store::{Effect, Fresh, Observer};
@@ -119,14 +119,31 @@ impl Live {
         }
     }
 
-    /// Whether an account has a connection.
-    pub fn is_online(&self, user: UserId) -> bool {
-        lock(&self.people).is_online(user)
+    /// How somebody is seen from an inbox.
+    pub fn presence(&self, inbox: &Inbox, of: UserId) -> Standing {
+        lock(&self.people).presence(inbox, of)
     }
 
-    /// How somebody is seen from an inbox.
-    pub fn presence(&self, inbox: &Inbox, of: UserId) -> PresenceState {
-        lock(&self.people).presence(inbox, of)
+    /// How a member of a room is seen by another; none when the room is too large to tell.
+    pub fn presence_in(&self, room: RoomId, by: UserId, of: UserId) -> Option<Standing> {
+        lock(&self.people).presence_in(room, by, of)
+    }
+
+    /// Says how one connection is there, or all of its account; gives how many it has.
+    pub fn stands(&self, inbox: &Inbox, standing: &Standing, everywhere: bool) -> usize {
+        lock(&self.people).stands(inbox, standing, everywhere)
+    }
+
+    /// A receipt of this account moved or went: those who have the room open are told, if they may know.
+    pub fn receipts_changed(&self, user: UserId, room: RoomId) {
+        let people = lock(&self.people);
+        let others = people.following(room).iter().filter(|inbox| inbox.user() != user);
+        others.for_each(|inbox| inbox.receipts_changed(room));
+    }
+
+    /// An account's settings changed: all its connections are told.
+    pub fn settings_changed(&self, user: UserId) {
+        lock(&self.people).of(user).iter().for_each(|inbox| inbox.settings_changed());
     }
 
     /// Everybody whose presence an inbox is told.

@@ -14,8 +14,10 @@ use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
 use crate::store::{Blocking, Effect, Lane, Observer, Storage, UserRow};
 
+mod load;
 mod matrix;
 mod membership;
+mod receipts;
 mod relating;
 mod search;
 
@@ -38,6 +40,21 @@ impl Observer for Late {
     }
 }
 
+/// Somebody with an account.
+async fn account(storage: &Storage, n: u8, name: &str) -> Authenticated {
+    let who = Authenticated::for_test(UserId::from_bytes([n; 16]), name, ServerRole::MEMBER);
+    let row = UserRow {
+        user: who.user(),
+        nickname: who.nickname().clone(),
+        role: who.role(),
+        epoch: 0,
+        created_ms: 0,
+        deactivated_ms: None,
+    };
+    storage.write(move |store| Ok(store.put_user(&row)?)).await.unwrap();
+    who
+}
+
 impl World {
     async fn new() -> Self {
         let live = Arc::new(Live::default());
@@ -47,19 +64,7 @@ impl World {
     async fn observed_by(live: Arc<Live>, observer: Arc<dyn Observer>) -> Self {
         let storage = Storage::start(Box::new(MemoryStore::new()), Blocking::Inline, observer).unwrap();
         let rooms = Rooms::new(storage.clone(), live, Seams::system());
-        let [ada, bob] = [(1, "ada"), (2, "bob")]
-            .map(|(n, name)| Authenticated::for_test(UserId::from_bytes([n; 16]), name, ServerRole::MEMBER));
-        for who in [ada.clone(), bob.clone()] {
-            let row = UserRow {
-                user: who.user(),
-                nickname: who.nickname().clone(),
-                role: who.role(),
-                epoch: 0,
-                created_ms: 0,
-                deactivated_ms: None,
-            };
-            storage.write(move |store| Ok(store.put_user(&row)?)).await.unwrap();
-        }
+        let (ada, bob) = (account(&storage, 1, "ada").await, account(&storage, 2, "bob").await);
         let room = RoomId::from_bytes([7; 16]);
         let name = "den".parse().unwrap();
         let ask = CreateRoom { room, name, visibility: Visibility::PUBLIC, topic: None };

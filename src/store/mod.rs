@@ -167,6 +167,11 @@ pub trait Reads: FileReads + ModerationReads + Relations + Send {
     ) -> Result<Vec<InviteRow>, StoreError>;
     /// Accounts of devices that this invite made, at most `limit`.
     fn redeemed_by(&self, invite: InviteId, limit: usize) -> Result<Vec<UserId>, StoreError>;
+
+    /// Settings of an account; of one that never changed any, the first ones.
+    fn account_settings(&self, user: UserId) -> Result<AccountSettings, StoreError>;
+    /// How far joined members have read, of those who tell it, by account id, at most `limit`.
+    fn receipts(&self, room: RoomId, limit: usize) -> Result<Vec<(UserId, Seq)>, StoreError>;
 }
 
 /// What a job can change. A job that fails leaves no trace.
@@ -210,6 +215,14 @@ pub trait Writes: Reads + FileWrites + ModerationWrites {
     fn put_device(&mut self, device: &DeviceRow) -> Result<(), StoreError>;
     /// Writes an invite, new or changed.
     fn put_invite(&mut self, invite: &InviteRow) -> Result<(), StoreError>;
+    /// Writes an account's settings, and deletes what they allow no longer; gives the rooms in which it had receipts.
+    fn put_account_settings(
+        &mut self,
+        user: UserId,
+        row: &AccountSettings,
+    ) -> Result<Vec<RoomId>, StoreError>;
+    /// Moves a joined member's receipt forward; false when it is there already. It ends with the membership.
+    fn put_receipt(&mut self, room: RoomId, user: UserId, seq: Seq) -> Result<bool, StoreError>;
 }
 
 /// What became of an [`Writes::append`].

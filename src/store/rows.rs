@@ -158,6 +158,17 @@ pub struct UserRow {
     pub deactivated_ms: Option<u64>,
 }
 
+/// What an account allows others to know, and what is kept because of that. All of it is off at first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccountSettings {
+    /// Others are told how far it has read.
+    pub receipts: bool,
+    /// Others are told when it was last there.
+    pub last_seen: bool,
+    /// When it was last there, unix milliseconds, as coarse as it was written.
+    pub seen_ms: Option<u64>,
+}
+
 /// A device of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceRow {

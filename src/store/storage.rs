@@ -151,6 +151,11 @@ impl Storage {
         self.inner.readers.ask(question).await
     }
 
+    /// Jobs that wait for the writer now: those of the batch under way are not among them.
+    pub fn queued(&self) -> usize {
+        JOBS_QUEUED_MAX.saturating_sub(self.inner.jobs.capacity())
+    }
+
     /// Finishes the jobs in the queue and the questions under way, then closes the store. Later ones are refused.
     pub async fn close(&self) {
         self.inner.stopping.cancel();

@@ -1,23 +1,25 @@
 //! INBOX: what happens where this connection has no ROOM stream, summed up.
 //!
 //! News are taken when the stream is ready for them, at most every [`INBOX_INTERVAL`], and looked up then: a
-//! slow or quiet reader costs no queue, and is told the newest state instead of every state.
+//! slow or quiet reader costs no queue, and is told the newest state instead of every state. What may wait is told
+//! last, and not at all while the reader is behind or the server has much to do: see `soft_news`.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quipu_protocol::inbox::{Heads, InboxReady, Membership, PersonPresence, Presence};
-use quipu_protocol::limits::{HEADS_MAX, PRESENCE_MAX};
+use quipu_protocol::inbox::{Heads, InboxReady, Membership, SettingsChanged};
+use quipu_protocol::limits::HEADS_MAX;
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{CloseCode, List, Message, UniType, UserId};
-use tokio::time::{sleep, timeout};
+use quipu_protocol::{CloseCode, List, Message, UniType};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error};
 
 use super::frames::{FrameWriter, StreamError};
 use super::session::Session;
 use super::sessions::close;
-use crate::limits::{CONNECTION_STALL_MAX, INBOX_INTERVAL, OPEN_TIMEOUT};
-use crate::room::News;
+use super::soft_news;
+use crate::limits::{CONNECTION_STALL_MAX, HELD_BACK, INBOX_BEHIND, INBOX_INTERVAL, OPEN_TIMEOUT};
+use crate::room::{News, Soft};
 use crate::store::StoreError;
 
 /// Beside the rooms that are not looked at.
@@ -75,8 +77,9 @@ async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
             break;
         }
     }
+    let (mut owed, mut behind) = (Soft::default(), false);
     loop {
-        let news = tokio::select! {
+        let mut news = tokio::select! {
             biased;
             () = session.ended.cancelled() => return Ok(()),
             () = session.shared.stopping.cancelled() => {
@@ -84,14 +87,23 @@ async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
                 return Ok(());
             }
             news = session.inbox.take() => news,
+            () = sleep(HELD_BACK), if !owed.is_empty() => News::default(),
         };
         if news.overrun {
             return Err(StreamError::Stalled.into());
         }
+        owed.absorb(std::mem::take(&mut news.soft));
         let mut frames = compose(session, news).await?;
+        if behind || rooms.load().is_high() {
+            soft_news::hold_back(session, &mut owed);
+        } else {
+            frames.extend(soft_news::compose(session, std::mem::take(&mut owed)).await?);
+        }
+        let began = Instant::now();
         if !frames.is_empty() {
             writer.send_frames(&mut frames).await?;
         }
+        behind = began.elapsed() > INBOX_BEHIND;
         // What changes meanwhile is summed up.
         tokio::select! {
             biased;
@@ -126,17 +138,12 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
             }
         }
     }
-    let people = if news.everybody { rooms.live().around(&session.inbox) } else { news.people };
-    let people: Vec<_> = people.into_iter().map(|user| presence(session, user)).collect();
-    frames.extend(
-        people.chunks(PRESENCE_MAX).map(|rows| Presence { people: List::first(rows.to_vec()) }.to_frame()),
-    );
+    if news.settings {
+        let settings = rooms.settings(user).await?.settings;
+        frames.push(SettingsChanged { settings }.to_frame());
+    }
     if news.all {
         frames.push(InboxReady { rooms: joined }.to_frame());
     }
     Ok(frames)
-}
-
-fn presence(session: &Session, user: UserId) -> PersonPresence {
-    PersonPresence { user, state: session.shared.rooms.live().presence(&session.inbox, user) }
 }

@@ -20,11 +20,13 @@ mod health;
 mod inbox_stream;
 mod moderation;
 mod pace;
+mod presence;
 mod publish;
 mod request;
 mod room_stream;
 mod session;
 mod sessions;
+mod soft_news;
 mod transfer;
 mod upload;
 

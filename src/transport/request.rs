@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::session::Session;
-use super::{moderation, pace, room_stream};
+use super::{moderation, pace, presence, room_stream};
 use crate::limits::{OPEN_TIMEOUT, REQUEST_TIMEOUT};
 use crate::room::OpenedRoom;
 
@@ -92,6 +92,7 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         }
         RevokeDevice::TYPE => say(writer, revoke_device(session, frame.decode()?).await).await,
         ty if moderation::QUESTIONS.contains(&ty) => moderation::answer(session, frame, writer).await,
+        ty if presence::QUESTIONS.contains(&ty) => presence::answer(session, frame, writer).await,
         _ => Err(frame.unexpected().into()),
     }
 }

@@ -23,8 +23,8 @@ use super::sessions::close;
 use super::{Shared, datagrams, download, inbox_stream, publish, request, transfer, upload};
 use crate::auth::Authenticated;
 use crate::limits::{
-    DOWNLOADS_FLOWING_MAX, DOWNLOADS_MAX, HISTORIES_MAX, REQUEST_TIMEOUT, REQUESTS_BURST, REQUESTS_MAX,
-    REQUESTS_PER_SECOND, STREAM_FAULTS_PER_MINUTE, UPLOADS_MAX,
+    DOWNLOADS_FLOWING_MAX, DOWNLOADS_MAX, HISTORIES_MAX, PRESENCE_CHANGES_PER_MINUTE, REQUEST_TIMEOUT,
+    REQUESTS_BURST, REQUESTS_MAX, REQUESTS_PER_SECOND, STREAM_FAULTS_PER_MINUTE, UPLOADS_MAX,
 };
 use crate::rate::TokenBucket;
 use crate::room::Inbox;
@@ -39,6 +39,8 @@ pub(super) struct Session {
     pub(super) ended: CancellationToken,
     /// Messages of this connection.
     pub(super) publish_rate: Mutex<TokenBucket>,
+    /// How often it says how it is there.
+    pub(super) presence_rate: Mutex<TokenBucket>,
     tasks: TaskTracker,
     /// Rooms that have a place among the open ones; `true` once there is a stream, so that the right to read is known.
     open_rooms: Mutex<HashMap<RoomId, bool>>,
@@ -76,6 +78,10 @@ pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Gr
             session.after_control(attended);
         }
     });
+    session.spawn({
+        let session = Arc::clone(&session);
+        async move { session.shared.rooms.seen(session.who.user()).await }
+    });
     session.spawn(inbox_stream::serve(Arc::clone(&session)));
     session.spawn(datagrams::serve(Arc::clone(&session)));
     session.accept_streams().await;
@@ -84,6 +90,7 @@ pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Gr
     session.ended.cancel();
     shared.rooms.live().unregister(&session.inbox);
     shared.sessions.remove(device, number);
+    shared.rooms.seen(session.who.user()).await;
     session.tasks.close();
     session.tasks.wait().await;
 }
@@ -94,6 +101,7 @@ impl Session {
         Arc::new(Self {
             inbox: Arc::new(Inbox::new(who.user())),
             publish_rate: Mutex::new(TokenBucket::new(limits.publish_per_second, limits.publish_burst)),
+            presence_rate: Mutex::new(TokenBucket::per_minute(PRESENCE_CHANGES_PER_MINUTE)),
             connection,
             who,
             ended: CancellationToken::new(),

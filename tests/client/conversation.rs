@@ -117,7 +117,7 @@ async fn what_is_typed_and_read_reaches_the_others() {
     let bob_is = bob.client.whoami().await.unwrap().unwrap().user;
     bob.client.shutdown().await;
     ada.events_until(
-        |event| matches!(event, Event::Presence { user, state } if *user == bob_is && state.0 == 0),
+        |event| matches!(event, Event::Presence { user, state, .. } if *user == bob_is && state.0 == 0),
     )
     .await;
 }

@@ -4,6 +4,9 @@
 
 mod files;
 mod moderation;
+mod presence;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +18,7 @@ use quipu_client::protocol::{DeviceId, InviteId, Nickname, RoomName, Topic};
 
 pub(crate) use self::files::*;
 pub(crate) use self::moderation::*;
+pub(crate) use self::presence::*;
 use super::parse::{self, Key, RoomRef, Since};
 use super::search::{Place, When};
 
@@ -68,6 +72,14 @@ pub(crate) enum Command {
     /// List who is in a room
     #[command(visible_alias = "who")]
     Members(OneRoom),
+    /// Say that you are away, on all your devices
+    Away(Away),
+    /// Say that you are here again
+    Back,
+    /// What others may know of you; show it or change it
+    Settings(Settings),
+    /// List how far others have read in a room
+    Receipts(OneRoom),
     /// Say something
     Send(Send),
     /// Bring files to the server, for a message to come
@@ -367,110 +379,3 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 other failure, 2 usage, 3 not found, 4 not allowed, 5 not reachable,
 6 the server's key does not match, 7 no common version, 8 kept in the outbox and not yet
 acknowledged, 130 interrupted. Data goes to standard output, everything else to standard error.";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory as _;
-
-    const MANUAL: &str = include_str!("../../../docs/CLI.md");
-
-    fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(line.split(' '))
-    }
-
-    #[test]
-    fn the_definition_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_manual_names_every_command_and_every_option() {
-        fn check(command: &clap::Command, path: &str) {
-            assert!(MANUAL.contains(&format!("`{path}")), "docs/CLI.md does not explain `{path}`");
-            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
-                if !["help", "version"].contains(&option) {
-                    assert!(
-                        MANUAL.contains(&format!("`--{option}")),
-                        "docs/CLI.md does not explain --{option}"
-                    );
-                }
-            }
-            for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
-                check(inner, &format!("{path} {}", inner.get_name()));
-            }
-        }
-        check(&Cli::command(), "quipu");
-    }
-
-    #[test]
-    fn commands_are_understood() {
-        for good in [
-            "quipu join quipu://a/#x --nick maria --device-name laptop --yes",
-            "quipu join -",
-            "quipu send lobby hello world",
-            "quipu send #lobby -",
-            "quipu send @maria --each-line",
-            "quipu send lobby --file notes.txt --each-line --id import",
-            "quipu send lobby - --reply-to 4 --wait queued --timeout 3s",
-            "quipu tail",
-            "quipu tail lobby @maria --json --since 1.42 --until-caught-up --limit 3 --own",
-            "quipu history lobby --before 9 --limit 500",
-            "quipu who lobby --json",
-            "quipu history lobby --around 9",
-            "quipu search backup done --without old --room lobby --room @maria --from ada --since 1h --until 2026-11-23T09:15:00Z",
-            "quipu search --from ada --has-file --limit 5 --json --next 1.07070707070707070707070707070707.3",
-            "quipu search backup -- -old",
-            "quipu invite new --uses 3 --expires 48h --room lobby --role guest --qr",
-            "quipu invite new --device",
-            "quipu devices",
-            "quipu devices revoke 00112233445566778899aabbccddeeff",
-            "quipu --profile work --data-dir d whoami",
-            "quipu doctor - --json",
-            "quipu completions bash",
-            "quipu role ops bob moderator --reason trusted",
-            "quipu permissions ops bob read send pin",
-            "quipu permissions ops bob --of-role",
-            "quipu ban ops bob --for 2h --reason spam",
-            "quipu room set ops --slow 30s --read-only on",
-            "quipu purge-user bob --everywhere",
-            "quipu report ops 12 spam",
-            "quipu audit --limit 5",
-        ] {
-            assert!(parse(good).is_ok(), "{good}: {:?}", parse(good).err().map(|error| error.to_string()));
-        }
-    }
-
-    #[test]
-    fn mistakes_end_with_the_usage_code() {
-        for bad in [
-            "quipu",
-            "quipu dance",
-            "quipu send lobby",
-            "quipu send Lobby hello",
-            "quipu send lobby hello --file f",
-            "quipu send lobby --each-line --reply-to 3",
-            "quipu send lobby hi --timeout 10",
-            "quipu tail --since yesterday",
-            "quipu tail --limit 0",
-            "quipu history lobby --before 3 --after 1",
-            "quipu history lobby --limit 5001",
-            "quipu history lobby --around 3 --before 1",
-            "quipu search x --since yesterday",
-            "quipu search x --next 12",
-            "quipu invite new --device --room lobby",
-            "quipu invite new --role owner",
-            "quipu devices revoke 12",
-            "quipu whoami --profile ../x",
-            "quipu role ops bob king",
-            "quipu permissions ops bob fly",
-            "quipu permissions ops bob read --of-role",
-            "quipu room set ops",
-            "quipu room set ops --read-only perhaps",
-            "quipu purge-user bob",
-            "quipu purge-user bob --everywhere --room ops",
-        ] {
-            assert_eq!(parse(bad).map(|_| ()).map_err(|error| error.exit_code()), Err(2), "{bad}");
-        }
-    }
-}

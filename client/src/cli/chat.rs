@@ -8,14 +8,17 @@
 //! goes to standard output, remarks (`-- …`) to standard error.
 //! Invariant: leaving loses nothing: what was typed is acknowledged, or in the outbox and counted.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use quipu_client::protocol::entry::Kind;
-use quipu_client::protocol::request::{MembershipState, RoomInfo, Visibility};
-use quipu_client::protocol::{Cursor, Entry, Seq};
-use quipu_client::{Client, ConnState, Draft, Event, Numbered, OpenFrom};
+use quipu_client::protocol::inbox::PresenceState;
+use quipu_client::protocol::limits::TYPING_TTL_MS;
+use quipu_client::protocol::request::{MemberInfo, MembershipState, RoomInfo, Visibility};
+use quipu_client::protocol::{Cursor, Entry, Seq, UserId};
+use quipu_client::{Client, ConnState, Draft, Event, Numbered, OpenFrom, Presence};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -30,7 +33,7 @@ use super::render::{self, count};
 use super::room::{Names, Room, describe};
 use super::send::is_undecided;
 use super::typed::{Typed, Waiting};
-use super::{interrupted, record, rooms, stoppable};
+use super::{interrupted, presence, record, rooms, stoppable};
 
 /// Talks until standard input ends, `/quit`, or Ctrl-C.
 pub(crate) async fn run(context: &Context, out: &mut Out, args: OneRoom) -> Result<(), Failure> {
@@ -57,6 +60,8 @@ struct Chat<'a> {
     marked_to: Seq,
     day: String,
     told_offline: bool,
+    /// Who was shown to type, and when.
+    typists: HashMap<UserId, Instant>,
     leaving: Option<Leaving>,
 }
 
@@ -107,13 +112,15 @@ impl<'a> Chat<'a> {
             marked_to: marker.unwrap_or(Seq::ZERO),
             day: String::new(),
             told_offline: false,
+            typists: HashMap::new(),
             leaving: None,
         })
     }
 
     async fn run(&mut self, out: &mut Out) -> Result<(), Failure> {
         let client = self.session.client.clone();
-        let mut lines = Some(Source::Stdin.lines()?);
+        let (lines, typing) = Source::Stdin.lines_as_typed()?;
+        let mut lines = Some(lines);
         let mut stop = pin!(interrupted());
         let mut marking: Marking = None;
         while !self.is_over() {
@@ -132,6 +139,7 @@ impl<'a> Chat<'a> {
                 }
                 events = client.next_events(EVENTS_MAX, EVENTS_WAIT) => self.happened(events, out).await?,
                 () = marked(&mut marking) => marking = None,
+                () = typing.notified() => client.typing(self.room.id),
                 () = &mut stop => {
                     if self.leaving.is_some() {
                         break;
@@ -156,6 +164,12 @@ impl<'a> Chat<'a> {
             Typed::Quit => return Ok(false),
             Typed::Help => out.remark(HELP)?,
             Typed::Who => self.who(out).await?,
+            Typed::Away(words) => match presence::text(&words) {
+                Ok(text) => self.appear(Presence::Away(text), "away", out).await?,
+                Err(failure) => out.remark(format!("-- {failure}"))?,
+            },
+            Typed::Back => self.appear(Presence::Online, "here", out).await?,
+            Typed::Typing => self.session.client.typing(self.room.id),
             Typed::Wrong(why) => out.remark(format!("-- not sent: {why}"))?,
             Typed::Message(text) => self.say(text, out).await?,
         }
@@ -183,16 +197,19 @@ impl<'a> Chat<'a> {
         let text = match self.session.client.members(self.room.id).await {
             Ok(mut members) => {
                 members.sort_by_key(|member| member.nickname.folded());
-                let joined = members.iter().filter(|member| member.membership == MembershipState::JOINED);
-                let names = joined.map(|member| match member.online {
-                    true => member.nickname.to_string(),
-                    false => format!("({})", member.nickname),
-                });
-                format!("-- here, or (away): {}", names.collect::<Vec<_>>().join(" "))
+                members.retain(|member| member.membership == MembershipState::JOINED);
+                who_is_where(&members)
             }
             Err(error) => format!("-- {}", render::line(&error.message)),
         };
         out.remark(&text)
+    }
+
+    async fn appear(&mut self, presence: Presence, word: &str, out: &mut Out) -> Result<(), Failure> {
+        match self.session.client.appear(presence).await {
+            Ok(_) => out.remark(format!("-- you are {word}")),
+            Err(error) => out.remark(format!("-- {}", render::line(&error.message))),
+        }
     }
 
     async fn happened(&mut self, events: Vec<Numbered>, out: &mut Out) -> Result<(), Failure> {
@@ -201,6 +218,11 @@ impl<'a> Chat<'a> {
             _ => None,
         });
         entry::fetch_names(&mut self.names, &self.session.client, entries).await;
+        let typists = events.iter().filter_map(|numbered| match numbered.event {
+            Event::Typing { user, .. } => Some(user),
+            _ => None,
+        });
+        self.names.fetch(&self.session.client, typists).await;
         for Numbered { number, event } in events {
             if matches!(event, Event::Lagged { .. }) {
                 self.follow.recover(&self.session.client).await?;
@@ -240,13 +262,27 @@ impl<'a> Chat<'a> {
                     reason.map_or("unknown", record::end_word)
                 )),
             }),
+            Event::Typing { room, user, .. } if room == self.room.id => self.typing(user, out),
             Event::Notice { text } => out.remark(format!("-- the server says: {}", render::line(&text))),
             _ => Ok(()),
         }
     }
 
+    /// Said once for as long as somebody goes on typing.
+    fn typing(&mut self, user: UserId, out: &mut Out) -> Result<(), Failure> {
+        let now = Instant::now();
+        self.typists.retain(|_, last| now.duration_since(*last) < STILL_TYPING);
+        if self.typists.insert(user, now).is_some() {
+            return Ok(());
+        }
+        out.remark(format!("-- {} is typing", self.names.label(user)))
+    }
+
     fn entry(&mut self, entry: &Entry, out: &mut Out) -> Result<(), Failure> {
         self.shown_to = entry.seq;
+        if let Some(user) = entry.user {
+            self.typists.remove(&user);
+        }
         let day = self.context.time.day(entry.at_ms);
         if day != self.day {
             out.remark(format!("-- {day}"))?;
@@ -353,6 +389,24 @@ async fn enter(client: &Client, info: RoomInfo) -> Result<RoomInfo, Failure> {
     Ok(info)
 }
 
+/// Who is here, who is not, and who may be either.
+fn who_is_where(members: &[MemberInfo]) -> String {
+    let here = members.iter().filter(|member| member.online).map(|member| {
+        match (presence::standing(member), member.presence) {
+            (_, Some(PresenceState::ONLINE)) => member.nickname.to_string(),
+            (standing, _) => format!("{} ({standing})", member.nickname),
+        }
+    });
+    let here = here.collect::<Vec<_>>().join(", ");
+    let names = |presence: Option<PresenceState>| {
+        let members = members.iter().filter(|member| !member.online && member.presence == presence);
+        members.map(|member| member.nickname.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let parts = [("here", here), ("not here", names(Some(PresenceState::OFFLINE))), ("members", names(None))];
+    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+    format!("-- {}", parts.map(|(what, names)| format!("{what}: {names}")).collect::<Vec<_>>().join("; "))
+}
+
 /// Where the conversation begins: at what is unread, with a little before it.
 fn origin(marker: Option<Seq>, head: Cursor) -> OpenFrom {
     let before = head.seq.0.saturating_sub(CONTEXT_ENTRIES);
@@ -384,9 +438,14 @@ const UNREAD_ENTRIES_MAX: u64 = 500;
 /// How long to wait for the sight of the last own message after its acknowledgement.
 const SIGHT_WAIT: Duration = Duration::from_secs(2);
 
+/// Whoever was seen typing so short a time ago is still at it.
+const STILL_TYPING: Duration = Duration::from_millis(2 * TYPING_TTL_MS);
+
 const HELP: &str = "\
 -- every line is a message; it appears when the server has it
--- /who    who is in the room
+-- /who    who is in the room, and how they are there
+-- /away   you are elsewhere, and what you say about it; /back: here again
+-- /typing tell the others that an answer is coming
 -- /quit   leave the conversation (not the room), as do Ctrl-D and Ctrl-C
 -- /help   this
 -- //text  a message that begins with /";
@@ -407,5 +466,30 @@ mod tests {
         assert_eq!(origin(Some(Seq(10)), head(511)), OpenFrom::Latest(500));
         // A marker from before a restore lies ahead of the head.
         assert_eq!(origin(Some(Seq(900)), head(100)), from(80));
+    }
+
+    #[test]
+    fn people_are_here_or_not_or_it_is_not_told() {
+        let member = |name: &str, presence: Option<u64>, text: Option<&str>| MemberInfo {
+            user: UserId::from_bytes([1; 16]),
+            nickname: name.parse().unwrap(),
+            role: quipu_client::protocol::request::RoomRole::MEMBER,
+            membership: MembershipState::JOINED,
+            online: presence > Some(0),
+            permissions: None,
+            presence: presence.map(PresenceState),
+            away_text: text.map(|text| text.parse().unwrap()),
+            last_seen_ms: None,
+        };
+        let members = [
+            member("ada", Some(1), None),
+            member("bob", Some(3), Some("at lunch")),
+            member("cyd", Some(2), None),
+            member("dan", Some(0), None),
+            member("eve", None, None),
+        ];
+        let said = "-- here: ada, bob (away: at lunch), cyd (idle); not here: dan; members: eve";
+        assert_eq!(who_is_where(&members), said);
+        assert_eq!(who_is_where(&members[..1]), "-- here: ada");
     }
 }

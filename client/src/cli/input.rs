@@ -11,10 +11,11 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use quipu_client::protocol::limits::BODY_BYTES_MAX;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::exit::Failure;
 
@@ -45,12 +46,24 @@ impl Source {
 
     /// Lines as they come. The queue is bounded: a sender that waits stops the reading, and so whoever writes to us.
     pub(crate) fn lines(&self) -> Result<mpsc::Receiver<Line>, Failure> {
+        self.read(|| ())
+    }
+
+    /// The same, and a sign of life for every part of a line that is not its end. A terminal hands over whole lines;
+    /// pipes and programs in front of us may not.
+    pub(crate) fn lines_as_typed(&self) -> Result<(mpsc::Receiver<Line>, Arc<Notify>), Failure> {
+        let typing = Arc::new(Notify::new());
+        let sign = Arc::clone(&typing);
+        Ok((self.read(move || sign.notify_one())?, typing))
+    }
+
+    fn read(&self, part: impl Fn() + Send + 'static) -> Result<mpsc::Receiver<Line>, Failure> {
         let mut reader = self.open()?;
         let (queue, lines) = mpsc::channel(LINES_MAX);
         // Detached, because it cannot be stopped while it waits for a key; it ends with the process or the queue.
         std::thread::spawn(move || {
             for number in 1.. {
-                let content = match read_line(&mut reader) {
+                let content = match read_line(&mut reader, &part) {
                     Ok(None) => break,
                     Ok(Some(content)) => content,
                     Err(error) => Content::Failed(error),
@@ -144,8 +157,8 @@ pub(crate) fn text(bytes: Vec<u8>) -> Result<String, TextError> {
     })
 }
 
-/// The next line without its `\n`. Keeps at most [`BODY_BYTES_MAX`] bytes and counts the rest.
-fn read_line(reader: &mut impl BufRead) -> io::Result<Option<Content>> {
+/// The next line without its `\n`; `begun` is called for each part before its end. Keeps at most [`BODY_BYTES_MAX`] bytes and counts the rest.
+fn read_line(reader: &mut impl BufRead, begun: impl Fn()) -> io::Result<Option<Content>> {
     let mut line = Vec::new();
     let (mut len, mut began) = (0u64, false);
     loop {
@@ -166,6 +179,7 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<Option<Content>> {
         if end.is_some() {
             break;
         }
+        begun();
     }
     Ok(match began {
         false => None,
@@ -190,7 +204,7 @@ mod tests {
     use std::io::Write as _;
 
     fn read_all(mut bytes: &[u8]) -> Vec<Content> {
-        std::iter::from_fn(|| read_line(&mut bytes).unwrap()).collect()
+        std::iter::from_fn(|| read_line(&mut bytes, || ()).unwrap()).collect()
     }
 
     fn texts(bytes: &[u8]) -> Vec<String> {
@@ -215,11 +229,11 @@ mod tests {
         // A small buffer, so that lines arrive in parts.
         let mut reader = BufReader::with_capacity(7, &long[..]);
         assert!(
-            matches!(read_line(&mut reader).unwrap(), Some(Content::Bytes(line)) if line.len() == BODY_BYTES_MAX)
+            matches!(read_line(&mut reader, || ()).unwrap(), Some(Content::Bytes(line)) if line.len() == BODY_BYTES_MAX)
         );
-        let error = read_line(&mut reader).unwrap().unwrap().text().unwrap_err();
+        let error = read_line(&mut reader, || ()).unwrap().unwrap().text().unwrap_err();
         assert_eq!(error.to_string(), "16385 bytes are more than the 16384 a message may have");
-        assert!(matches!(read_line(&mut reader).unwrap(), Some(Content::Bytes(line)) if line == b"z"));
+        assert!(matches!(read_line(&mut reader, || ()).unwrap(), Some(Content::Bytes(line)) if line == b"z"));
     }
 
     #[test]

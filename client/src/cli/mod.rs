@@ -27,6 +27,7 @@ mod join;
 mod moderation;
 mod out;
 mod parse;
+mod presence;
 mod progress;
 mod qr;
 mod record;
@@ -106,6 +107,10 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Add(args) => rooms::add(context, out, args).await,
         Command::Remove(args) => rooms::remove(context, out, args).await,
         Command::Members(args) => rooms::members(context, out, args).await,
+        Command::Away(args) => presence::away(context, out, args).await,
+        Command::Back => presence::back(context, out).await,
+        Command::Settings(args) => presence::settings(context, out, args).await,
+        Command::Receipts(args) => presence::receipts(context, out, args).await,
         Command::Send(args) => send::run(context, out, args).await,
         Command::Upload(args) => upload::run(context, out, args).await,
         Command::Files(args) => files::list(context, out, args).await,

@@ -8,7 +8,7 @@ use quipu_client::protocol::{RoomId, Seq, UserId};
 
 use super::args::{
     Against, AuditOf, OneRoom, PermissionsOf, ReportEntry, ReportsOf, ResolveReport, Role, RoomCommand,
-    RoomSet, Sanctioned, Switch,
+    RoomSet, Sanctioned,
 };
 use super::clock::distance;
 use super::context::{Context, Session, now_ms};
@@ -141,10 +141,9 @@ pub(crate) async fn room(context: &Context, out: &mut Out, command: RoomCommand)
     let RoomCommand::Set(RoomSet { room, read_only, invite_only, slow, why }) = command;
     let session = context.start().await?;
     let id = describe(&session.client, &room).await?.room;
-    let is_on = |switch: Switch| switch == Switch::On;
     let settings = RoomSettings {
-        read_only: read_only.map(is_on),
-        invite_only: invite_only.map(is_on),
+        read_only: read_only.map(Into::into),
+        invite_only: invite_only.map(Into::into),
         slow_ms: slow.map(|slow| u64::try_from(slow.as_millis()).unwrap_or(u64::MAX)),
     };
     let info = session.client.set_room(id, settings, why.reason).await?;

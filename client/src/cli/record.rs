@@ -5,12 +5,14 @@
 //! removing one raises `v`. Texts are exact: JSON itself escapes control characters.
 //! Invariant: `docs/CLI.md` lists every type.
 
+use quipu_client::protocol::inbox::PresenceState;
 use quipu_client::protocol::request::{
-    AuditRecord, DeviceInfo, InviteInfo, MemberInfo, Permissions, ReportInfo, RoomInfo, SanctionInfo,
+    AuditRecord, DeviceInfo, InviteInfo, MemberInfo, Permissions, Receipt, ReportInfo, RoomInfo,
+    SanctionInfo, Settings,
 };
 use quipu_client::protocol::room::{EndReason, GapReason};
 use quipu_client::protocol::{Cursor, InviteId, MessageId, Refusal, RoomId, Seq};
-use quipu_client::{Account, Check, RoomSummary, Sent, Verdict};
+use quipu_client::{Account, Check, Presence, RoomSummary, Sent, Verdict};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
 
@@ -47,6 +49,14 @@ impl Record {
     /// The same with a time under two names: `NAME` for people and `NAME_ms` to calculate with.
     fn time(self, key: &'static str, key_ms: &'static str, at_ms: u64) -> Self {
         self.with(key, rfc3339(at_ms)).with(key_ms, at_ms)
+    }
+
+    /// The same with a time, if there is one.
+    fn maybe_time(self, key: &'static str, key_ms: &'static str, at_ms: Option<u64>) -> Self {
+        match at_ms {
+            Some(at_ms) => self.time(key, key_ms, at_ms),
+            None => self,
+        }
     }
 
     /// The same with a room's id and name.
@@ -154,6 +164,9 @@ pub(crate) fn member(room: &Room, member: &MemberInfo) -> Record {
         .with("role", member.role.word())
         .with("membership", member.membership.word())
         .with("online", member.online)
+        .maybe("presence", member.presence.map(|state| state.word()))
+        .maybe("away_text", member.away_text.as_ref().map(|text| text.as_str()))
+        .maybe_time("last_seen", "last_seen_ms", member.last_seen_ms)
         .maybe("permissions", member.permissions.map(permissions))
 }
 
@@ -201,6 +214,28 @@ pub(crate) fn audit(row: &AuditRecord) -> Record {
         .maybe("user", row.user.map(|user| user.to_string()))
         .maybe("reason", row.reason.as_ref().map(|reason| reason.as_str()))
         .maybe("detail", row.detail.as_ref().map(|detail| detail.as_str()))
+}
+
+/// `presence`: how this person appears now, and on how many other connections that is.
+pub(crate) fn presence(presence: &Presence, others: u64) -> Record {
+    let (state, text) = match presence {
+        Presence::Online => (PresenceState::ONLINE, None),
+        Presence::Idle => (PresenceState::IDLE, None),
+        Presence::Away(text) => (PresenceState::AWAY, text.as_ref()),
+    };
+    let record = Record::new("presence").with("presence", state.word());
+    record.maybe("away_text", text.map(|text| text.as_str())).with("other_connections", others)
+}
+
+/// `settings`: what others may know of this account.
+pub(crate) fn settings(settings: &Settings) -> Record {
+    Record::new("settings").maybe("receipts", settings.receipts).maybe("last_seen", settings.last_seen)
+}
+
+/// `receipt`: how far somebody has read.
+pub(crate) fn receipt(room: &Room, receipt: &Receipt, nickname: Option<&str>) -> Record {
+    let record = Record::new("receipt").of_room(room).with("user", receipt.user.to_string());
+    record.maybe("nickname", nickname).with("seq", receipt.seq.0)
 }
 
 /// `account`: who this profile is.
@@ -290,6 +325,9 @@ const TYPES: &[&str] = &[
     "searched",
     "room",
     "member",
+    "presence",
+    "settings",
+    "receipt",
     "account",
     "device",
     "invite-link",

@@ -12,7 +12,7 @@ use super::exit::Failure;
 use super::follow::{EVENTS_MAX, EVENTS_WAIT};
 use super::out::{Out, note};
 use super::room::{Room, describe, person};
-use super::{record, render};
+use super::{presence, record, render};
 
 /// Lists rooms: by name, direct rooms last.
 pub(crate) async fn list(context: &Context, out: &mut Out, args: Rooms) -> Result<(), Failure> {
@@ -148,8 +148,7 @@ pub(crate) async fn members(context: &Context, out: &mut Out, args: OneRoom) -> 
             MembershipState::INVITED => "invited",
             _ => member.role.word(),
         };
-        let presence = if member.online { "online" } else { "" };
-        vec![member.nickname.to_string(), role.into(), presence.into()]
+        vec![member.nickname.to_string(), role.into(), presence::standing(member)]
     })
 }
 

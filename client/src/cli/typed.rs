@@ -20,6 +20,12 @@ pub(crate) enum Typed {
     Help,
     /// `/who`.
     Who,
+    /// `/away` and what was said about it.
+    Away(String),
+    /// `/back`.
+    Back,
+    /// `/typing`.
+    Typing,
     /// Something that must not be sent, and why.
     Wrong(String),
 }
@@ -41,6 +47,9 @@ impl Typed {
             "quit" | "exit" | "q" => Self::Quit,
             "help" | "?" => Self::Help,
             "who" | "members" => Self::Who,
+            "back" => Self::Back,
+            "typing" => Self::Typing,
+            away if away == "away" || away.starts_with("away ") => Self::Away(away[4..].trim().to_owned()),
             escaped if escaped.starts_with('/') => Self::Message(command.to_owned()),
             unknown => Self::Wrong(format!("/{} is no command; /help lists them", render::excerpt(unknown))),
         }
@@ -111,6 +120,10 @@ mod tests {
         assert_eq!(typed("/quit"), Typed::Quit);
         assert_eq!(typed("/help "), Typed::Help);
         assert_eq!(typed("/who"), Typed::Who);
+        assert_eq!(typed("/away"), Typed::Away(String::new()));
+        assert_eq!(typed("/away at lunch "), Typed::Away("at lunch".into()));
+        assert!(matches!(typed("/awayward"), Typed::Wrong(_)));
+        assert_eq!((typed("/back"), typed("/typing")), (Typed::Back, Typed::Typing));
         assert!(matches!(typed("/msg maria secret"), Typed::Wrong(_)));
         assert!(matches!(typed("/"), Typed::Wrong(_)));
         assert_eq!(typed("//quit"), Typed::Message("/quit".into()));

@@ -1,8 +1,6 @@
-//! Rooms a person looks at: opening, closing, history, typing.
+//! Rooms a person looks at: opening, closing, history.
 
-use quipu_protocol::datagram::Typing;
-use quipu_protocol::frame::Message as _;
-use quipu_protocol::limits::{BACKLOG_ENTRIES_MAX, PAGE_ENTRIES_MAX, TYPING_TTL_MS};
+use quipu_protocol::limits::{BACKLOG_ENTRIES_MAX, PAGE_ENTRIES_MAX};
 use quipu_protocol::request::{Anchor, AnchorKind, History, MarkRead};
 use quipu_protocol::{Cursor, RoomId, Seq};
 
@@ -130,15 +128,6 @@ impl Client {
     /// A refusal, or why there is no connection.
     pub async fn mark_read(&self, room: RoomId, seq: Seq) -> Result<(), Error> {
         self.done(&MarkRead { room, seq }).await
-    }
-
-    /// Tells an open room that this person is typing. Best effort: nothing is sent when there is no connection.
-    pub fn typing(&self, room: RoomId) {
-        if let Some(link) = &*self.core().link.borrow() {
-            let typing = Typing { room, user: None, ttl_ms: TYPING_TTL_MS };
-            // A lost one does no harm.
-            let _ = link.connection.send_datagram(typing.to_frame());
-        }
     }
 }
 

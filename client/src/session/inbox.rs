@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use quinn::{Connection, RecvStream};
 use quipu_protocol::datagram::{self, Typing};
-use quipu_protocol::inbox::{Heads, InboxReady, Membership, Presence};
+use quipu_protocol::inbox::{
+    Heads, InboxReady, Membership, PersonPresence, Presence, PresenceAnew, Receipts, SettingsChanged,
+};
 use quipu_protocol::request::MembershipState;
 use quipu_protocol::room::Opened;
 use quipu_protocol::{Frame, ResetCode, UniType};
@@ -82,6 +84,8 @@ async fn first(reader: &mut FrameReader) -> Result<Opened, Ending> {
 async fn follow(core: &Core, mut reader: FrameReader) -> Result<(), Ending> {
     // A stopping server ends this stream first; answers to publishes may still come.
     const LATER: Duration = Duration::from_secs(5);
+    // What an earlier connection told of people ended with it.
+    core.events.push([Event::PresenceAnew]);
     while let Some(frame) = reader.next().await? {
         tell(core, &frame)?;
     }
@@ -105,7 +109,17 @@ fn tell(core: &Core, frame: &Frame) -> Result<(), Ending> {
     } else if frame.is::<Presence>() {
         let presence: Presence = frame.decode()?;
         let people = presence.people.into_vec().into_iter();
-        core.events.push(people.map(|person| Event::Presence { user: person.user, state: person.state }));
+        core.events.push(people.map(|person| {
+            let PersonPresence { user, state, text } = person;
+            Event::Presence { user, state, text }
+        }));
+    } else if frame.is::<PresenceAnew>() {
+        core.events.push([Event::PresenceAnew]);
+    } else if frame.is::<Receipts>() {
+        let Receipts { room, rows } = frame.decode()?;
+        core.events.push([Event::Receipts { room, rows: rows.into_vec() }]);
+    } else if frame.is::<SettingsChanged>() {
+        core.events.push([Event::Settings(frame.decode::<SettingsChanged>()?.settings)]);
     } else if frame.is::<InboxReady>() {
         core.events.push([Event::InboxReady { rooms: frame.decode::<InboxReady>()?.rooms }]);
     } else if frame.ty.is_critical() {

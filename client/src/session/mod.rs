@@ -5,7 +5,7 @@
 //!   connection ┼─ publish ── outbox ▶ acks                  and ends with it; the first that fails
 //!              ├─ accept ─┬─ inbox                          ends all
 //!              │          └─ rooms ── one task a room
-//!              ├─ typing    └─ nudge    └─ path
+//!              ├─ typing    └─ nudge    ├─ path    └─ presence
 //! ```
 //!
 //! It does not dial and does not decide what happens next: it returns an [`Ending`].
@@ -16,6 +16,7 @@ pub(crate) mod frames;
 pub(crate) mod greeting;
 mod inbox;
 mod path;
+mod presence;
 mod publish;
 pub(crate) mod request;
 mod room;
@@ -80,6 +81,7 @@ fn spawn(core: &Arc<Core>, online: Online, link: &Link) -> JoinSet<Ending> {
     tasks.spawn(rooms::run(Arc::clone(core), link.clone(), arrivals));
     tasks.spawn(inbox::accept(Arc::clone(core), connection.clone(), arriving));
     tasks.spawn(inbox::typing(Arc::clone(core), connection));
+    tasks.spawn(presence::run(Arc::clone(core), link.clone()));
     tasks.spawn(path::watch(Arc::clone(core), online.dialler, online.dialled, frames));
     tasks
 }

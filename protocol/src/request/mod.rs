@@ -14,6 +14,8 @@
 //! | ListSanctions | Sanctions                   |   | ListReports    | Reports       |
 //! | Report, Resolve, Purge | Done               |   | ListAudit      | Audit         |
 //! | Deactivate, Reactivate, SetServerRole | Done |  | Search         | Found         |
+//! | ListReceipts  | ReceiptList                 |   | SetPresence    | PresenceSet   |
+//! | ShowSettings, ChangeSettings | SettingsAnswer |  |                |               |
 //!
 //! Any question may be answered by an Error (a [`crate::Refusal`]) instead. Lists are paged: an answer with
 //! `more` is continued by the same question with `after` set to the last row's key. All questions that change
@@ -44,11 +46,13 @@ mod invites;
 mod moderation;
 mod people;
 mod permissions;
+mod presence;
 mod reading;
 mod records;
 mod roles;
 mod rooms;
 mod search;
+mod settings;
 
 pub use accounts::{Deactivate, Purge, Reactivate, SetServerRole};
 pub use devices::{DeviceInfo, Devices, ListDevices, RevokeDevice};
@@ -61,11 +65,13 @@ pub use moderation::{
 };
 pub use people::{InviteMember, ListMembers, LookUp, MemberInfo, Members, RemoveMember, UserInfo, Users};
 pub use permissions::{Muted, Permissions, RoomSettings};
+pub use presence::{ListReceipts, PresenceSet, Receipt, ReceiptList, SetPresence};
 pub use reading::{MarkRead, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom};
 pub use records::{Act, Audit, AuditRecord, ListAudit, ListReports, Report, ReportInfo, Reports, Resolve};
 pub use roles::{MembershipState, RoomRole, Sanction, ServerRole, Visibility};
 pub use rooms::{CreateRoom, Direct, Join, Leave, ListRooms, RoomAnswer, RoomInfo, Rooms};
 pub use search::{Found, Hit, Match, PartialRoom, Search, SearchPlace};
+pub use settings::{ChangeSettings, Settings, SettingsAnswer, ShowSettings};
 
 use crate::frame::messages;
 use crate::wire::wire_map;
@@ -128,4 +134,11 @@ messages! {
     0x12c => Files,
     0x110 => Search,
     0x112 => Found,
+    0x100 => SetPresence,
+    0x102 => PresenceSet,
+    0x104 => ListReceipts,
+    0x106 => ReceiptList,
+    0x108 => ShowSettings,
+    0x10a => ChangeSettings,
+    0x10c => SettingsAnswer,
 }

@@ -1,8 +1,9 @@
 //! People: who is in a room, who an id or a nickname is, and letting others in or sending them out.
 
 use crate::id::{RoomId, UserId};
+use crate::inbox::PresenceState;
 use crate::limits::ROWS_MAX;
-use crate::name::Nickname;
+use crate::name::{AwayText, Nickname};
 use crate::request::{MembershipState, Permissions, Reason, RoomRole, ServerRole};
 use crate::wire::{List, wire_map};
 
@@ -32,12 +33,18 @@ wire_map! {
             3 => role: RoomRole,
             /// Invited or joined.
             4 => membership: MembershipState,
-            /// Whether they have a connection.
+            /// Whether they have a connection, as far as the asker may know.
             5 => online: bool,
         }
         optional {
             /// What they may do instead of what their role allows.
             6 => permissions: Permissions,
+            /// How they are there; left out where the room is too large to tell.
+            7 => presence: PresenceState,
+            /// What they say about being away.
+            8 => away_text: AwayText,
+            /// When they were last there, rounded down to ten minutes, unix milliseconds; only if they allow it.
+            9 => last_seen_ms: u64,
         }
     }
 }

@@ -140,7 +140,7 @@ fn inbox() -> Vec<Sample> {
         unread,
         ext: HeadExt { mentions },
     };
-    let present = |user, state| PersonPresence { user, state };
+    let present = |user, state| PersonPresence { user, state, text: None };
     let typing = |user| Typing { room: LOBBY, user, ttl_ms: 6_000 };
     vec![
         frame("heads-none", Heads { rooms: List::default() }),

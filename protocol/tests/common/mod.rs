@@ -8,6 +8,7 @@ pub mod file;
 pub mod log;
 pub mod moderation;
 pub mod mutant;
+pub mod presence;
 pub mod request;
 pub mod signed;
 
@@ -79,7 +80,8 @@ where
 
 /// Every sample there is.
 pub fn samples() -> Vec<Sample> {
-    [control::samples(), log::samples(), request::samples(), moderation::samples(), file::samples()]
+    let (control, log, request) = (control::samples(), log::samples(), request::samples());
+    [control, log, request, moderation::samples(), file::samples(), presence::samples()]
         .into_iter()
         .flatten()
         .collect()

@@ -140,6 +140,9 @@ fn people() -> Vec<Sample> {
         membership: MembershipState::JOINED,
         online,
         permissions: online.then_some(Permissions::ALL),
+        presence: None,
+        away_text: None,
+        last_seen_ms: None,
     };
     let look_up = |users, nickname| LookUp { users: fits(List::new(users)), nickname };
     let user =

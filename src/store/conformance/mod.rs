@@ -7,6 +7,7 @@ mod files;
 mod log;
 mod members;
 mod search;
+mod settings;
 mod unread;
 
 use std::sync::{Arc, Mutex};
@@ -57,6 +58,7 @@ conforms! {
         invites_are_found_by_hash;
     search: words_are_found_in_their_room_alone, what_changes_is_found_as_it_reads_now, an_undone_job_leaves_no_words,
         accents_and_scripts_without_spaces_are_found, authors_and_files_narrow_a_search, no_question_fails;
+    settings: nothing_is_kept_that_the_settings_do_not_allow, a_receipt_only_moves_forward_and_ends_with_the_membership;
 }
 
 /// Runs a test on one thread with the time driver alone.

@@ -22,6 +22,7 @@ mod relating;
 mod rows;
 mod schema;
 mod search;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod writes;

@@ -10,10 +10,12 @@ use super::rows::{
     room_row, standing, stored_entry, user_row,
 };
 use super::search;
+use super::settings;
 use crate::store::common::{Standing, decoded};
 use crate::store::search::Wanted;
 use crate::store::{
-    DeviceRow, HeadRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
+    AccountSettings, DeviceRow, HeadRow, InviteRow, MemberRow, Reads, RoomRow, StoreError, StoredEntry,
+    UserRow,
 };
 
 // What the writer counts before it decides.
@@ -288,6 +290,14 @@ impl<A: Access> Reads for View<A> {
         many(self.0.conn(), sql, params![invite.as_bytes(), rows_max(limit)], |row| {
             Ok(UserId::from_bytes(row.get(0)?))
         })
+    }
+
+    fn account_settings(&self, user: UserId) -> Result<AccountSettings, StoreError> {
+        settings::account_settings(self.0.conn(), user)
+    }
+
+    fn receipts(&self, room: RoomId, limit: usize) -> Result<Vec<(UserId, Seq)>, StoreError> {
+        settings::receipts(self.0.conn(), room, limit)
     }
 }
 

@@ -10,8 +10,8 @@ use super::rows::{checksum, kept, number};
 use super::search::Reworded;
 use crate::store::common::{Standing, content_hash, entry};
 use crate::store::{
-    Appended, DeviceRow, Effect, Fresh, InviteRow, MemberState, NewEntry, Placed, RoomRow, StoreError,
-    UserRow, Writes,
+    AccountSettings, Appended, DeviceRow, Effect, Fresh, InviteRow, MemberState, NewEntry, Placed, RoomRow,
+    StoreError, UserRow, Writes,
 };
 
 /// The open transaction.
@@ -149,6 +149,20 @@ impl Writes for View<Batch<'_>> {
 
     fn put_invite(&mut self, invite: &InviteRow) -> Result<(), StoreError> {
         let outcome = self.0.put_invite(invite);
+        self.0.noting(outcome)
+    }
+
+    fn put_account_settings(
+        &mut self,
+        user: UserId,
+        row: &AccountSettings,
+    ) -> Result<Vec<RoomId>, StoreError> {
+        let outcome = self.0.put_account_settings(user, row);
+        self.0.noting(outcome)
+    }
+
+    fn put_receipt(&mut self, room: RoomId, user: UserId, seq: Seq) -> Result<bool, StoreError> {
+        let outcome = self.0.put_receipt(room, user, seq);
         self.0.noting(outcome)
     }
 }
@@ -292,6 +306,9 @@ impl Batch<'_> {
         };
         if joined(before.as_ref()).is_some() != joined(after.as_ref()).is_some() {
             self.keep_parted(room, user, joined(before.as_ref()).as_ref(), joined(after.as_ref()).is_some())?;
+        }
+        if !after.as_ref().is_some_and(Standing::is_joined) {
+            self.drop_receipt(room, user)?;
         }
         let counted =
             |standing: Option<Standing>| i64::from(standing.is_some_and(|standing| standing.is_joined()));

@@ -25,7 +25,7 @@ fn two_people_talk_as_in_the_readme() {
     here.type_line("I am. What a quiet server.");
     there.stdout.until("ada: I am. What a quiet server.");
     here.type_line("/who");
-    here.stderr.until("-- here, or (away): ada maria");
+    here.stderr.until("-- here: ada, maria");
     here.type_line("/qit");
     here.stderr.until("-- not sent");
     here.type_line("//shrug");

@@ -12,11 +12,13 @@ mod device;
 mod member;
 mod program;
 mod raw;
+mod watch;
 
 pub(crate) use device::Device;
 pub(crate) use member::{Member, draft, invite};
 pub(crate) use program::{Program, binary, here};
 pub(crate) use raw::{Ended, Grants, RawPeer, RawReader, RawStream, our_hello};
+pub(crate) use watch::Watch;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use quipu_protocol::InviteLink;
 use quipu_server::config::Config;
+use quipu_server::room::Load;
 use quipu_server::seams::{Clock, Seams, SystemClock, SystemEntropy};
 use quipu_server::server::{Server, StartError};
 use rustls::pki_types::CertificateDer;
@@ -89,6 +92,7 @@ pub(crate) struct TestServer {
 
 struct Running {
     stopping: CancellationToken,
+    load: Arc<Load>,
     task: JoinHandle<()>,
 }
 
@@ -132,9 +136,9 @@ impl TestServer {
         self.address = server.local_addr().unwrap();
         self.config.listen = self.address;
         self.invite = server.owner_invite().await.unwrap().or(self.invite.take());
-        let stopping = server.stopping();
+        let (stopping, load) = (server.stopping(), server.load());
         let task = tokio::spawn(server.run());
-        self.running = Some(Running { stopping, task });
+        self.running = Some(Running { stopping, load, task });
     }
 
     /// The socket of the server before goes with the last of its tasks, which may take a moment.
@@ -156,11 +160,16 @@ impl TestServer {
 
     /// Stops the server in order; gives how long that took.
     pub(crate) async fn stop(&mut self) -> Duration {
-        let Running { stopping, task } = self.running.take().expect("it runs");
+        let Running { stopping, task, .. } = self.running.take().expect("it runs");
         let asked = Instant::now();
         stopping.cancel();
         soon("the end of the server", task).await.expect("the server does not panic");
         asked.elapsed()
+    }
+
+    /// How much the server has to do.
+    pub(crate) fn load(&self) -> Arc<Load> {
+        Arc::clone(&self.running.as_ref().expect("it runs").load)
     }
 
     /// The invite of a server without accounts.

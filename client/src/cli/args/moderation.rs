@@ -124,6 +124,12 @@ pub(crate) enum Switch {
     Off,
 }
 
+impl From<Switch> for bool {
+    fn from(switch: Switch) -> Self {
+        switch == Switch::On
+    }
+}
+
 #[derive(Debug, Args)]
 #[group(id = "where", required = true, multiple = false, args = ["room", "everywhere"])]
 pub(crate) struct PurgeUser {

@@ -3,8 +3,15 @@
 mod contents;
 mod files;
 mod moderation;
+mod presence;
 mod relating;
 mod search;
 
-pub(super) const PARTS: &[&str] =
-    &[contents::TABLES, files::TABLES, moderation::TABLES, relating::TABLES, search::TABLES];
+pub(super) const PARTS: &[&str] = &[
+    contents::TABLES,
+    files::TABLES,
+    moderation::TABLES,
+    presence::TABLES,
+    relating::TABLES,
+    search::TABLES,
+];
