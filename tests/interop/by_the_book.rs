@@ -1,5 +1,6 @@
 //! The client of `plain/` against our server: what PROTOCOL.md promises is what happens.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -266,6 +267,49 @@ async fn acked(author: &mut Publisher, room: &[u8], said: &str) -> Cursor {
     (ack.nth(1).nth(0).uint(), ack.nth(1).nth(1).uint())
 }
 
+/// Goal: a client that was written before there was presence is told what it knows, and skips the rest.
+#[tokio::test]
+async fn frames_of_inbox_that_are_not_known_may_be_skipped() {
+    soon(async {
+        let server = Server::start();
+        let ada = Person::first_of(&server, "ada").await;
+        let here = ada.connect().await;
+        let lobby = lobby(&here).await;
+        let bob = ada.invites(&here, "bob").await;
+        let mut there = bob.connect().await;
+        let mut inbox = there.inbox().await;
+        inbox.until(HEADS).await;
+        inbox.until(INBOX_READY).await;
+        let mut room = there.subscribe(&lobby, None).await;
+        // Ada is told to have read; and goes away, which bob's old client does not know of.
+        for session in [&here, &there] {
+            let on = map([(1, map([(1, true.into())]))]);
+            session.ask(CHANGE_SETTINGS, &on).await[0].expect(SETTINGS);
+        }
+        let mut ada_says = here.publisher().await;
+        let place = acked(&mut ada_says, &lobby, "still there?").await;
+        let read = map([(1, Value::Bytes(lobby.clone())), (2, place.1.into())]);
+        here.ask(MARK_READ, &read).await[0].expect(DONE);
+        here.ask(SET_PRESENCE, &map([(1, AWAY.into())])).await[0].expect(PRESENCE_SET);
+        there.ask(MARK_READ, &read).await[0].expect(DONE);
+
+        let (mut skipped, mut marker) = (BTreeSet::new(), 0);
+        while marker < place.1 || !SKIPPED.iter().all(|ty| skipped.contains(ty)) {
+            let frame = inbox.next().await.expect("the stream goes on");
+            if frame.ty == HEADS {
+                marker = frame.expect(HEADS).nth(0).nth(0).nth(2).uint();
+            } else {
+                assert!(!frame.ty.is_multiple_of(2), "{frame:?} could not be skipped");
+                skipped.insert(frame.ty);
+            }
+        }
+        room.snapshot().await;
+        room.backlog().await;
+        assert_eq!(text(&room.entry().await), "still there?");
+    })
+    .await;
+}
+
 /// What INBOX says first about the only room: its head, and how much is unread.
 async fn unread(session: &mut Session, room: &[u8]) -> (Cursor, u64) {
     let mut inbox = session.inbox().await;
@@ -310,6 +354,14 @@ const MARK_READ: u64 = 0xa2;
 const DONE: u64 = 0xa4;
 const CREATE_INVITE: u64 = 0xa6;
 const INVITE_ANSWER: u64 = 0xa8;
+const SET_PRESENCE: u64 = 0x100;
+const PRESENCE_SET: u64 = 0x102;
+const CHANGE_SETTINGS: u64 = 0x10a;
+const SETTINGS: u64 = 0x10c;
+
+/// Presence, Receipts, SettingsChanged.
+const SKIPPED: [u64; 3] = [0x63, 0x69, 0x6b];
+const AWAY: u64 = 3;
 
 const TEXT: u64 = 0;
 const CREATED: u64 = 16;

@@ -4,11 +4,12 @@
 //!   talking      conversations, rooms, people          getting_in   invites and everything wrong with them
 //!   sending      ids, the outbox, pipes, odd input     keeping_out  devices, members, locked profiles
 //!   shapes       what --json prints              keeping_order  every verb of moderation
-//!   files        brought, fetched, gone on with
+//!   files        brought, fetched, gone on with   being_there  presence, settings, receipts
 //! ```
 //!
 //! What a command prints in detail is tested where it is made, in `client/src/cli`; here it is whether it works.
 
+mod being_there;
 mod files;
 mod getting_in;
 mod keeping_order;

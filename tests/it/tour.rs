@@ -36,6 +36,7 @@ macro_rules! tours {
 
 tours! {
     talking,
+    presence,
     moderation,
 }
 

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use quipu_protocol::datagram::{self, Typing};
 use quipu_protocol::limits::TYPING_TTL_MS;
-use quipu_protocol::request::{CreateRoom, RoomAnswer, Visibility};
+use quipu_protocol::request::{
+    CreateRoom, Done, Impose, Join, Lift, RoomAnswer, RoomRole, Sanction, SetRole, Visibility,
+};
 use quipu_protocol::{Message, RoomId, UserId};
 use quipu_server::limits::TYPING_INTERVAL;
 
@@ -63,6 +65,39 @@ async fn typing_is_told_to_the_others_who_read_the_room() {
     // The typist's other devices are not told, nor is who has another room open, or none.
     assert_eq!(hears(&phone).await, (room, Some(ada.me.user), 1_000));
     assert!(heard(&cyd).await.is_empty() && heard(&ada).await.is_empty());
+}
+
+/// Goal: who may not write in a room does not type there either, and does again as soon as they may.
+#[tokio::test]
+async fn who_may_only_read_is_not_told_to_type() {
+    let server = TestServer::start().await;
+    let ada = server.owner().await;
+    let (lobby, den) = (ada.lobby().await, RoomId::from_bytes(random()));
+    let create =
+        CreateRoom { room: den, name: "den".parse().unwrap(), visibility: Visibility::PUBLIC, topic: None };
+    let _: RoomAnswer = ada.peer.ask(&create).await.unwrap();
+    let bob = server.join(&ada, "bob").await;
+    let user = bob.me.user;
+    let _: RoomAnswer = bob.peer.ask(&Join { room: den }).await.unwrap();
+    let (_, _ada) = ada.read(lobby, None).await;
+    let (_, _ada_too) = ada.read(den, None).await;
+    let (_, _bob) = bob.read(lobby, None).await;
+    let (_, _bob_too) = bob.read(den, None).await;
+    let role = |role| SetRole { room: lobby, user, role, reason: None };
+    let _: Done = ada.peer.ask(&role(RoomRole::READER)).await.unwrap();
+    let mute = Impose { room: den, user, sanction: Sanction::MUTE, life_ms: None, reason: None };
+    let _: Done = ada.peer.ask(&mute).await.unwrap();
+    types(&bob, lobby, 1_000);
+    types(&bob, den, 1_000);
+    tokio::time::sleep(TYPING_INTERVAL).await; // Sooner what follows would be dropped for another reason.
+
+    let _: Done = ada.peer.ask(&role(RoomRole::MEMBER)).await.unwrap();
+    let lift = Lift { room: den, user, sanction: Sanction::MUTE, reason: None };
+    let _: Done = ada.peer.ask(&lift).await.unwrap();
+    types(&bob, lobby, 2_000);
+    assert_eq!(hears(&ada).await, (lobby, Some(user), 2_000), "the first is not told");
+    types(&bob, den, 2_000);
+    assert_eq!(hears(&ada).await, (den, Some(user), 2_000), "nor is the first here");
 }
 
 /// Goal: a flood is dropped, not queued, and what is typed later is told.

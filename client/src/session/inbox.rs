@@ -141,3 +141,49 @@ pub(super) async fn typing(core: Arc<Core>, connection: Connection) -> Ending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quipu_protocol::inbox::{HeadExt, PresenceState};
+    use quipu_protocol::stream::grease_frame;
+    use quipu_protocol::{Cursor, FrameType, Incarnation, List, Message, RoomId, Seq, UserId};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::store;
+
+    fn frame(message: &impl Message) -> Frame {
+        let mut decoder = quipu_protocol::FrameDecoder::default();
+        decoder.feed(&message.to_frame());
+        decoder.next_frame().unwrap().unwrap()
+    }
+
+    /// Goal: what a later server tells of is skipped, and nothing that is known is lost for it.
+    #[tokio::test]
+    async fn what_an_older_client_does_not_know_is_skipped_or_ends_the_connection() {
+        let (store, folder) = store::testing::store().await;
+        let core = Core::new(Config::new(folder.path()), store);
+        let head = quipu_protocol::inbox::Head {
+            room: RoomId::from_bytes([1; 16]),
+            head: Cursor { incarnation: Incarnation(1), seq: Seq(7) },
+            marker: Seq(3),
+            unread: 4,
+            ext: HeadExt::default(),
+        };
+        for ty in [0x6d, 0x6f, grease_frame(0), grease_frame(3)] {
+            // Not even CBOR.
+            let later = Frame { ty: FrameType(ty), ..frame(&InboxReady { rooms: 1 }) };
+            tell(&core, &later).unwrap();
+        }
+        tell(&core, &frame(&Heads { rooms: List::first(vec![head.clone()]) })).unwrap();
+        assert_eq!(core.heads().get(&head.room), Some(&head));
+        // A state that was made up later is as good as being there.
+        let person =
+            PersonPresence { user: UserId::from_bytes([2; 16]), state: PresenceState(9), text: None };
+        tell(&core, &frame(&Presence { people: List::first(vec![person]) })).unwrap();
+        assert_eq!(PresenceState(9).word(), "online");
+
+        let critical = Frame { ty: FrameType(0x6a), ..frame(&InboxReady { rooms: 1 }) };
+        assert!(tell(&core, &critical).is_err());
+    }
+}
