@@ -32,7 +32,7 @@ pub(crate) use common::decoded;
 pub use files::{FileHash, FileReads, FileRow, FileSpace, FileWrites, UploadRow};
 pub use lane::Lane;
 pub use moderation::{ModerationReads, ModerationWrites, PurgeRow, PurgeStage};
-pub use relations::Relations;
+pub use relations::{ReactionRow, Relations};
 pub use rows::*;
 pub use search::Wanted;
 pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, Storage, WriteError};
@@ -40,7 +40,7 @@ pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, 
 use bytes::Bytes;
 use quipu_protocol::entry::Erasure;
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{DeviceId, Entry, InviteId, Kind, MessageId, RoomId, RoomName, Seq, UserId};
+use quipu_protocol::{DeviceId, Entry, InviteId, Kind, MessageId, RoomId, RoomName, Seq, Topic, UserId};
 
 /// An implementation of the log of record. Its calls block; [`Storage`] keeps them off the async threads.
 pub trait Store: Send + 'static {
@@ -197,6 +197,10 @@ pub trait Writes: Reads + FileWrites + ModerationWrites {
     fn erase(&mut self, room: RoomId, seq: Seq, why: Erasure) -> Result<bool, StoreError>;
     /// Brings a part of what is not in the index yet into it, at most `entries_max`; false when nothing is left.
     fn index_more(&mut self, entries_max: usize) -> Result<bool, StoreError>;
+    /// Writes what a room is about.
+    fn put_topic(&mut self, room: RoomId, topic: Option<&Topic>) -> Result<(), StoreError>;
+    /// Writes what a room is called. The name is free, the caller has looked.
+    fn put_name(&mut self, room: RoomId, name: &RoomName) -> Result<(), StoreError>;
     /// Writes a new room. Its id, its name and its pair of people are free, the caller has looked.
     fn insert_room(&mut self, room: &RoomRow) -> Result<(), StoreError>;
     /// Sets or removes a membership; keeps the room's number of joined members. A new joined member's marker is

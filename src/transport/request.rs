@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use quipu_protocol::limits::PAGE_ENTRIES_MAX;
 use quipu_protocol::request::{
     CreateInvite, CreateRoom, Direct, Done, History, InviteMember, Join, Leave, ListDevices, ListFiles,
-    ListInvites, ListMembers, ListRooms, LookUp, MarkRead, RemoveMember, RevokeDevice, RevokeInvite,
-    RoomAnswer, RoomInfo, Search, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
+    ListInvites, ListMembers, ListPins, ListReactions, ListRooms, LookUp, MarkRead, RemoveMember, RenameRoom,
+    RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo, Search, SetTopic, Subscribe, SubscribeRoom, Subscribed,
+    SubscribedRoom,
 };
 use quipu_protocol::{Code, Frame, List, Message, Refusal, ResetCode, RoomId};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -71,6 +73,8 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         Search::TYPE => search(session, frame.decode()?, writer).await,
         ListRooms::TYPE => say(writer, rooms.list(who, frame.decode()?).await).await,
         ListMembers::TYPE => say(writer, rooms.members(who, frame.decode()?).await).await,
+        ListReactions::TYPE => say(writer, rooms.reactions(who, frame.decode()?).await).await,
+        ListPins::TYPE => pins(session, frame.decode()?, writer).await,
         ListFiles::TYPE => say(writer, rooms.files(who, frame.decode()?).await).await,
         LookUp::TYPE => say(writer, rooms.look_up(frame.decode()?).await).await,
         CreateRoom::TYPE
@@ -78,7 +82,9 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         | Leave::TYPE
         | InviteMember::TYPE
         | RemoveMember::TYPE
-        | Direct::TYPE => change(session, frame, writer).await,
+        | Direct::TYPE
+        | SetTopic::TYPE
+        | RenameRoom::TYPE => change(session, frame, writer).await,
         MarkRead::TYPE => say(writer, rooms.mark_read(who, frame.decode()?).await.map(|_| Done {})).await,
         CreateInvite::TYPE => {
             say(writer, auth.create_invite(who, frame.decode()?, rooms.leads()).await).await
@@ -116,6 +122,16 @@ async fn change(session: &Session, frame: &Frame, writer: &mut FrameWriter) -> R
             let ask: Leave = frame.decode()?;
             let left = rooms.leave(who, ask.room).await;
             say(writer, room(made(session, ask.room, left))).await
+        }
+        SetTopic::TYPE => {
+            let ask: SetTopic = frame.decode()?;
+            let (of, set) = (ask.room, rooms.set_topic(who, ask).await);
+            say(writer, room(made(session, of, set))).await
+        }
+        RenameRoom::TYPE => {
+            let ask: RenameRoom = frame.decode()?;
+            let (of, renamed) = (ask.room, rooms.rename(who, ask).await);
+            say(writer, room(made(session, of, renamed))).await
         }
         InviteMember::TYPE => {
             let ask: InviteMember = frame.decode()?;
@@ -155,14 +171,29 @@ async fn history(session: &Session, ask: History, writer: &mut FrameWriter) -> R
     let Ok(_permit) = session.histories.acquire().await else {
         return Ok(());
     };
-    let (page, entries) = match session.shared.rooms.history(&session.who, ask).await {
+    let (page, frames) = match session.shared.rooms.history(&session.who, ask).await {
         Ok(page) => page,
         Err(refusal) => return writer.send(&refusal).await,
     };
-    debug_assert!(entries.len() <= PAGE_ENTRIES_MAX);
-    let mut frames = Vec::with_capacity(entries.len() + 1);
-    frames.push(page.to_frame());
-    frames.extend(entries);
+    debug_assert!(page.entries <= PAGE_ENTRIES_MAX as u64);
+    list(page, frames, writer).await
+}
+
+/// What is pinned, a page like those of history.
+async fn pins(session: &Session, ask: ListPins, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let Ok(_permit) = session.histories.acquire().await else {
+        return Ok(());
+    };
+    match session.shared.rooms.pins(&session.who, ask).await {
+        Ok((pins, frames)) => list(pins, frames, writer).await,
+        Err(refusal) => writer.send(&refusal).await,
+    }
+}
+
+async fn list(first: impl Message, rest: Vec<Bytes>, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let mut frames = Vec::with_capacity(rest.len() + 1);
+    frames.push(first.to_frame());
+    frames.extend(rest);
     writer.send_frames(&mut frames).await
 }
 

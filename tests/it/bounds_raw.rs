@@ -78,6 +78,7 @@ async fn two_pages_are_under_way_at_most() {
         room,
         anchor: Anchor { kind: AnchorKind::AFTER, seq: Seq::ZERO, to: Seq::ZERO },
         limit: 100,
+        thread: None,
     };
     let mut pages = Vec::new();
     for _ in 0..2 {

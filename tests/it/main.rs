@@ -10,6 +10,7 @@ mod bounds_raw;
 mod command_line;
 mod crash;
 mod devices_raw;
+mod entries;
 mod files_raw;
 mod frames;
 mod harness;

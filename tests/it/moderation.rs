@@ -97,7 +97,7 @@ async fn say(who: &Member, room: RoomId, text: &str) -> Result<Ack, Refused> {
 /// The room's log from its beginning, as somebody reads it.
 async fn log(who: &Member, room: RoomId) -> Vec<Entry> {
     let mut stream = who.peer.open(BidiType::Request.number()).await;
-    stream.send(&History { room, anchor: Anchor::LATEST, limit: 500 }).await;
+    stream.send(&History { room, anchor: Anchor::LATEST, limit: 500, thread: None }).await;
     stream.finish();
     let page: Page = stream.read.answer().await.unwrap();
     let mut entries = Vec::new();

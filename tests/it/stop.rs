@@ -55,7 +55,7 @@ async fn history(member: &Member, room: RoomId) -> Vec<Entry> {
         let from = all.last().map_or(Seq::ZERO, |entry| entry.seq);
         let mut stream = member.peer.open(BidiType::Request.number()).await;
         let anchor = Anchor { kind: AnchorKind::AFTER, seq: from, to: Seq::ZERO };
-        stream.send(&History { room, anchor, limit: 500 }).await;
+        stream.send(&History { room, anchor, limit: 500, thread: None }).await;
         stream.finish();
         let page: Page = stream.read.expect().await;
         while let Some(frame) = stream.read.next().await.unwrap() {

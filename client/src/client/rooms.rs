@@ -59,7 +59,7 @@ impl Client {
     /// A refusal; or why there is no connection, when the profile has nothing either.
     pub async fn history(&self, room: RoomId, anchor: Anchor, limit: u64) -> Result<Page, Error> {
         let limit = limit.clamp(1, PAGE_ENTRIES_MAX as u64);
-        let question = History { room, anchor: anchor.clone(), limit };
+        let question = History { room, anchor: anchor.clone(), limit, thread: None };
         let patience = self.core().config.patience;
         let question = &question;
         let ask = |link: Link| async move { link.page(question, patience).await };

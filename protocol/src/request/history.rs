@@ -61,7 +61,10 @@ wire_map! {
             /// How many at most; the server may give fewer.
             3 => limit: u64,
         }
-        optional {}
+        optional {
+            /// Only entries of the thread that begins here: its root, and messages in it.
+            4 => thread: Seq,
+        }
     }
 }
 

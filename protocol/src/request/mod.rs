@@ -16,6 +16,8 @@
 //! | Deactivate, Reactivate, SetServerRole | Done |  | Search         | Found         |
 //! | ListReceipts  | ReceiptList                 |   | SetPresence    | PresenceSet   |
 //! | ShowSettings, ChangeSettings | SettingsAnswer |  |                |               |
+//! | ListReactions | Reactions                   |   | SetTopic, RenameRoom | RoomAnswer |
+//! | ListPins      | Pins, then Entry frames     |   |                |               |
 //!
 //! Any question may be answered by an Error (a [`crate::Refusal`]) instead. Lists are paged: an answer with
 //! `more` is continued by the same question with `after` set to the last row's key. All questions that change
@@ -49,6 +51,7 @@ mod permissions;
 mod presence;
 mod reading;
 mod records;
+mod relating;
 mod roles;
 mod rooms;
 mod search;
@@ -68,6 +71,10 @@ pub use permissions::{Muted, Permissions, RoomSettings};
 pub use presence::{ListReceipts, PresenceSet, Receipt, ReceiptList, SetPresence};
 pub use reading::{MarkRead, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom};
 pub use records::{Act, Audit, AuditRecord, ListAudit, ListReports, Report, ReportInfo, Reports, Resolve};
+pub use relating::{
+    ListPins, ListReactions, PinInfo, Pins, ReactionInfo, ReactionKey, Reactions, RenameRoom, SetTopic,
+    Tallies, Tally,
+};
 pub use roles::{MembershipState, RoomRole, Sanction, ServerRole, Visibility};
 pub use rooms::{CreateRoom, Direct, Join, Leave, ListRooms, RoomAnswer, RoomInfo, Rooms};
 pub use search::{Found, Hit, Match, PartialRoom, Search, SearchPlace};
@@ -112,6 +119,13 @@ messages! {
     0xb0 => ListDevices,
     0xb2 => Devices,
     0xb4 => RevokeDevice,
+    0xb6 => ListReactions,
+    0xb7 => Tallies,
+    0xb8 => Reactions,
+    0xba => ListPins,
+    0xbc => Pins,
+    0xbe => SetTopic,
+    0xc0 => RenameRoom,
     0xd0 => SetRole,
     0xd2 => SetPermissions,
     0xd4 => Impose,

@@ -9,6 +9,7 @@ pub mod log;
 pub mod moderation;
 pub mod mutant;
 pub mod presence;
+pub mod relating;
 pub mod request;
 pub mod signed;
 
@@ -81,10 +82,8 @@ where
 /// Every sample there is.
 pub fn samples() -> Vec<Sample> {
     let (control, log, request) = (control::samples(), log::samples(), request::samples());
-    [control, log, request, moderation::samples(), file::samples(), presence::samples()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let (moderation, relating, file) = (moderation::samples(), relating::samples(), file::samples());
+    [control, log, request, moderation, relating, file, presence::samples()].into_iter().flatten().collect()
 }
 
 pub const AT_MS: u64 = 1_790_000_000_000;

@@ -62,7 +62,7 @@ fn reading() -> Vec<Sample> {
     let open = |room, after, backlog| SubscribeRoom { room, after, backlog };
     let granted =
         |room, subscription| SubscribedRoom { room, subscription: Some(subscription), refusal: None };
-    let history = |anchor| History { room: LOBBY, anchor, limit: 50 };
+    let history = |anchor| History { room: LOBBY, anchor, limit: 50, thread: None };
     let between = Anchor { kind: AnchorKind::BETWEEN, seq: Seq(10), to: Seq(20) };
     vec![
         frame(
@@ -94,6 +94,7 @@ fn reading() -> Vec<Sample> {
         frame("history-after", history(Anchor::after(Seq(41)))),
         frame("history-around", history(Anchor::around(Seq(41)))),
         frame("history-between", history(between)),
+        frame("history-thread", History { thread: Some(Seq(7)), ..history(Anchor::LATEST) }),
         frame(
             "page",
             Page {

@@ -362,8 +362,18 @@ pub(super) fn page(
     limit: usize,
     bytes_max: usize,
 ) -> Result<Vec<StoredEntry>, StoreError> {
+    framed(conn, sql, room, params![room.as_bytes(), position(from), rows_max(limit)], bytes_max)
+}
+
+/// Entries a statement finds, no more than `bytes_max` bytes of them but at least one.
+pub(super) fn framed(
+    conn: &Connection,
+    sql: &str,
+    room: RoomId,
+    params: impl Params,
+    bytes_max: usize,
+) -> Result<Vec<StoredEntry>, StoreError> {
     let mut statement = conn.prepare_cached(sql).map_err(store_error)?;
-    let params = params![room.as_bytes(), position(from), rows_max(limit)];
     let rows = statement.query_map(params, |row| stored_entry(row, room)).map_err(store_error)?;
     let (mut entries, mut bytes) = (Vec::new(), 0);
     for entry in rows {

@@ -3,14 +3,15 @@
 //! All of it can be read off the log; it is kept so that nobody has to. It changes with the entries it follows from,
 //! in the same transaction, and is called by `contents` alone.
 
+use quipu_protocol::request::Tally;
 use quipu_protocol::{Entry, Kind, RoomId, Seq, UserId};
 use rusqlite::{Connection, params};
 
-use super::reads::{Access, View, count, member, one};
-use super::rows::{kept, number, position};
+use super::reads::{Access, View, behind, count, framed, many, member, one, rows_max};
+use super::rows::{kept, number, position, required};
 use super::writes::Batch;
 use crate::store::common::content_hash;
-use crate::store::{Appended, NewEntry, Relations, StoreError};
+use crate::store::{Appended, NewEntry, ReactionRow, Relations, StoreError, StoredEntry};
 
 impl Batch<'_> {
     /// An entry has come.
@@ -169,6 +170,47 @@ impl<A: Access> Relations for View<A> {
         reaction(self.0.conn(), room, target, user, emoji)
     }
 
+    fn reactions(
+        &self,
+        room: RoomId,
+        target: Seq,
+        after: Option<(&str, UserId)>,
+        limit: usize,
+    ) -> Result<Vec<ReactionRow>, StoreError> {
+        let sql = "SELECT reactions.emoji, reactions.user, users.nickname, reactions.seq
+             FROM reactions JOIN users ON users.user = reactions.user
+             WHERE room = ?1 AND target = ?2 AND (reactions.emoji, reactions.user) > (?3, ?4)
+             ORDER BY reactions.emoji, reactions.user LIMIT ?5";
+        let emoji = after.map_or("", |(emoji, _)| emoji);
+        let user = behind(after.as_ref().map(|(_, user)| user.as_bytes()));
+        let key = params![room.as_bytes(), position(target), emoji, user, rows_max(limit)];
+        many(self.0.conn(), sql, key, |row| {
+            Ok(ReactionRow {
+                emoji: required(row, 0)?,
+                user: UserId::from_bytes(row.get(1)?),
+                nickname: required(row, 2)?,
+                seq: Seq(number(row, 3)?),
+            })
+        })
+    }
+
+    fn tallies(
+        &self,
+        room: RoomId,
+        (first, last): (Seq, Seq),
+        user: UserId,
+    ) -> Result<Vec<(Seq, Tally)>, StoreError> {
+        let sql = "SELECT target, emoji, users,
+                EXISTS (SELECT 1 FROM reactions WHERE reactions.room = tallies.room
+                    AND reactions.target = tallies.target AND reactions.emoji = tallies.emoji AND user = ?4)
+             FROM tallies WHERE room = ?1 AND target BETWEEN ?2 AND ?3 ORDER BY target, emoji";
+        let key = params![room.as_bytes(), position(first), position(last), user.as_bytes()];
+        many(self.0.conn(), sql, key, |row| {
+            let tally = Tally { emoji: required(row, 1)?, users: number(row, 2)?, own: row.get(3)? };
+            Ok((Seq(number(row, 0)?), tally))
+        })
+    }
+
     fn emoji(&self, room: RoomId, target: Seq) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM tallies WHERE room = ?1 AND target = ?2";
         count(self.0.conn(), sql, params![room.as_bytes(), position(target)])
@@ -186,6 +228,44 @@ impl<A: Access> Relations for View<A> {
 
     fn pins(&self, room: RoomId) -> Result<u64, StoreError> {
         count(self.0.conn(), "SELECT count(*) FROM pins WHERE room = ?1", [room.as_bytes()])
+    }
+
+    fn pinned(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<(Seq, Seq)>, StoreError> {
+        let sql = "SELECT target, seq FROM pins WHERE room = ?1 AND target > ?2 ORDER BY target LIMIT ?3";
+        let key = params![room.as_bytes(), position(after), rows_max(limit)];
+        many(self.0.conn(), sql, key, |row| Ok((Seq(number(row, 0)?), Seq(number(row, 1)?))))
+    }
+
+    fn thread_after(
+        &self,
+        room: RoomId,
+        root: Seq,
+        after: Seq,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let sql = "SELECT entries.seq, checksum, frame FROM threads
+             JOIN entries ON entries.room = threads.room AND entries.seq = threads.seq
+             WHERE threads.room = ?1 AND root = ?2 AND threads.seq > ?3 ORDER BY threads.seq LIMIT ?4";
+        let key = params![room.as_bytes(), position(root), position(after), rows_max(limit)];
+        framed(self.0.conn(), sql, room, key, bytes_max)
+    }
+
+    fn thread_before(
+        &self,
+        room: RoomId,
+        root: Seq,
+        before: Seq,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let sql = "SELECT entries.seq, checksum, frame FROM threads
+             JOIN entries ON entries.room = threads.room AND entries.seq = threads.seq
+             WHERE threads.room = ?1 AND root = ?2 AND threads.seq < ?3 ORDER BY threads.seq DESC LIMIT ?4";
+        let key = params![room.as_bytes(), position(root), position(before), rows_max(limit)];
+        let mut entries = framed(self.0.conn(), sql, room, key, bytes_max)?;
+        entries.reverse();
+        Ok(entries)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Changes as SQL, each job in a savepoint of its own.
 
 use quipu_protocol::entry::Erasure;
-use quipu_protocol::{Cursor, Entry, Incarnation, RoomId, Seq, UserId};
+use quipu_protocol::{Cursor, Entry, Incarnation, RoomId, RoomName, Seq, Topic, UserId};
 use rusqlite::{Connection, Params, params};
 
 use super::fault::store_error;
@@ -115,6 +115,15 @@ impl Writes for View<Batch<'_>> {
     fn index_more(&mut self, entries_max: usize) -> Result<bool, StoreError> {
         let outcome = self.0.index_more(entries_max);
         self.0.noting(outcome)
+    }
+
+    fn put_topic(&mut self, room: RoomId, topic: Option<&Topic>) -> Result<(), StoreError> {
+        let row = params![room.as_bytes(), topic.map(|topic| topic.as_str())];
+        self.0.change("UPDATE rooms SET topic = ?2 WHERE room = ?1", row)
+    }
+
+    fn put_name(&mut self, room: RoomId, name: &RoomName) -> Result<(), StoreError> {
+        self.0.change("UPDATE rooms SET name = ?2 WHERE room = ?1", params![room.as_bytes(), name.as_str()])
     }
 
     fn insert_room(&mut self, room: &RoomRow) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use quipu_protocol::file::{Download, Upload};
 use quipu_protocol::request::*;
-use quipu_protocol::{Blob, Code, List, Seq, Text, UploadId, UserId};
+use quipu_protocol::{Blob, Code, Kind, List, Seq, Text, UploadId, UserId};
 
 use super::code;
 use super::stage::{self, Stage};
@@ -25,6 +25,14 @@ pub(super) enum Deed {
     Upload,
     InviteLink,
     Settings,
+    Topic,
+    Rename,
+    Edit,
+    Redact,
+    React,
+    Pin,
+    Reactions,
+    Pins,
     Report,
     Reports,
     Resolve,
@@ -59,6 +67,14 @@ pub(super) const ALONE: &[Deed] = &[
     Deed::Upload,
     Deed::InviteLink,
     Deed::Settings,
+    Deed::Topic,
+    Deed::Rename,
+    Deed::Edit,
+    Deed::Redact,
+    Deed::React,
+    Deed::Pin,
+    Deed::Reactions,
+    Deed::Pins,
     Deed::Report,
     Deed::Reports,
     Deed::Resolve,
@@ -113,10 +129,14 @@ impl Deed {
             Self::MarkRead => "MarkRead",
             Self::Join => "Join",
             Self::Leave => "Leave",
-            Self::Send => "Draft",
+            Self::Send | Self::Edit | Self::Redact | Self::React | Self::Pin => "Draft",
             Self::Upload => "Upload",
             Self::InviteLink => "CreateInvite",
             Self::Settings => "SetRoom",
+            Self::Topic => "SetTopic",
+            Self::Rename => "RenameRoom",
+            Self::Reactions => "ListReactions",
+            Self::Pins => "ListPins",
             Self::Report => "Report",
             Self::Reports => "ListReports",
             Self::Resolve => "Resolve",
@@ -148,9 +168,9 @@ impl Deed {
             Self::Subscribe => {
                 code(rooms.subscribe(who, &SubscribeRoom { room, after: None, backlog: 1 }).await)
             }
-            Self::History => {
-                code(rooms.history(who, History { room, anchor: Anchor::LATEST, limit: 1 }).await)
-            }
+            Self::History => code(
+                rooms.history(who, History { room, anchor: Anchor::LATEST, limit: 1, thread: None }).await,
+            ),
             Self::Members => code(rooms.members(who, ListMembers { room, after: None }).await),
             Self::Files => code(rooms.files(who, ListFiles { room, before: None }).await),
             Self::Download => {
@@ -166,7 +186,22 @@ impl Deed {
             Self::MarkRead => code(rooms.mark_read(who, MarkRead { room, seq: Seq(1) }).await),
             Self::Join => code(rooms.join(who, room).await),
             Self::Leave => code(rooms.leave(who, room).await),
-            Self::Send => stage.send().await,
+            Self::Send => stage.send(Kind::TEXT, "aloud").await,
+            Self::Edit => stage.send(Kind::EDIT, "louder").await,
+            Self::Redact => stage.send(Kind::REDACTION, "").await,
+            Self::React => stage.send(Kind::REACTION, "+1").await,
+            Self::Pin => stage.send(Kind::PIN, "").await,
+            Self::Topic => {
+                code(rooms.set_topic(who, SetTopic { room, topic: Some("quiet".parse().unwrap()) }).await)
+            }
+            Self::Rename => {
+                let name = format!("{}-anew", stage.name()).parse().unwrap();
+                code(rooms.rename(who, RenameRoom { room, name }).await)
+            }
+            Self::Reactions => {
+                code(rooms.reactions(who, ListReactions { room, seq: stage.said, after: None }).await)
+            }
+            Self::Pins => code(rooms.pins(who, ListPins { room, after: None }).await),
             Self::Upload => self.upload(stage).await,
             Self::InviteLink => {
                 let (leads, who) = (rooms.leads(), who.clone());

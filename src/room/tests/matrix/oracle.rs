@@ -25,6 +25,8 @@ pub(super) fn outcome(cell: Cell) -> Option<Code> {
         | Deed::Files
         | Deed::Download
         | Deed::Search
+        | Deed::Reactions
+        | Deed::Pins
         | Deed::MarkRead => cell.no_reader(),
         Deed::Join => cell.join(),
         Deed::Leave => cell.hidden().or(only(cell.state == State::Direct, Code::CONFLICT)),
@@ -34,7 +36,12 @@ pub(super) fn outcome(cell: Cell) -> Option<Code> {
         }
         Deed::Upload => cell.lacks("upload"),
         Deed::InviteLink => cell.no_manager("invite"),
-        Deed::Settings => cell.no_manager("manage-room"),
+        Deed::Settings | Deed::Topic | Deed::Rename => cell.no_manager("manage-room"),
+        // What it is about is another one's.
+        Deed::Edit => cell.lacks("send").or(Some(Code::FORBIDDEN)),
+        Deed::Redact => cell.lacks("redact-any"),
+        Deed::React => cell.lacks("react"),
+        Deed::Pin => cell.lacks("pin"),
         Deed::Report => cell.lacks("read"),
         Deed::Reports | Deed::Audit | Deed::Sanctions => cell.not_told(),
         Deed::Resolve => only(cell.not_told().is_some(), Code::NOT_FOUND),

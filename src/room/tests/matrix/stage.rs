@@ -115,7 +115,7 @@ impl Stage {
             head: Cursor { incarnation: Incarnation(1), seq: Seq::ZERO },
             floor: Seq(1),
             members: 0,
-            creator: None,
+            creator: Some(user(Target::Owner)),
             created_ms: 0,
             settings: Settings {
                 read_only: self.state == State::ReadOnly,
@@ -143,14 +143,14 @@ impl Stage {
         self.rooms.storage().write(move |store| Ok(store.append(entry).map(drop)?)).await.unwrap();
     }
 
-    /// Publishes something, as a connection does.
-    pub(super) async fn send(&self) -> Option<Code> {
+    /// Publishes something, as a connection does: about what the first owner said, unless it is a message.
+    pub(super) async fn send(&self, kind: Kind, body: &str) -> Option<Code> {
         let draft = Draft {
             room: self.room,
             message: MessageId::from_bytes(*self.room.as_bytes()),
-            kind: Kind::TEXT,
-            body: Blob::new(b"aloud".to_vec()).unwrap(),
-            ext: Ext::default(),
+            kind,
+            body: Blob::new(body.as_bytes().to_vec()).unwrap(),
+            ext: Ext { target: kind.has_target().then_some(self.said), ..Ext::default() },
         };
         let pending = self.rooms.publish(&self.asker, draft, &Lane::default()).await.unwrap();
         super::code(pending.await.map_err(WriteError::refusal))
