@@ -113,6 +113,10 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("RevokeInvite", "finds the asker's own, for those who run the server all"),
     ("ListDevices", "gives the asker's own"),
     ("RevokeDevice", "finds the asker's own"),
+    ("SetPresence", "says how the asker is"),
+    ("ListReceipts", "for who may read the room and tells their own: its cells are tests of receipts"),
+    ("ShowSettings", "gives the asker's own"),
+    ("ChangeSettings", "changes the asker's own"),
 ];
 
 impl Deed {
