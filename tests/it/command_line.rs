@@ -5,6 +5,7 @@
 //!   sending      ids, the outbox, pipes, odd input     keeping_out  devices, members, locked profiles
 //!   shapes       what --json prints              keeping_order  every verb of moderation
 //!   files        brought, fetched, gone on with   being_there  presence, settings, receipts
+//!   searching    finding what was said
 //! ```
 //!
 //! What a command prints in detail is tested where it is made, in `client/src/cli`; here it is whether it works.
@@ -14,6 +15,7 @@ mod files;
 mod getting_in;
 mod keeping_order;
 mod keeping_out;
+mod searching;
 mod sending;
 mod shapes;
 mod talking;

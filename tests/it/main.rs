@@ -21,6 +21,7 @@ mod presence;
 mod receipts;
 mod replay;
 mod room_invites_raw;
+mod search;
 mod secrets;
 mod startup;
 mod stop;

@@ -35,6 +35,7 @@ macro_rules! tours {
 }
 
 tours! {
+    search,
     talking,
     presence,
     moderation,
