@@ -14,9 +14,11 @@ use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
 use crate::store::{Blocking, Effect, Lane, Observer, Storage, UserRow};
 
+mod lists;
 mod load;
 mod matrix;
 mod membership;
+mod racing;
 mod receipts;
 mod relating;
 mod search;
@@ -117,9 +119,13 @@ async fn walk(subscription: &mut Subscription) -> (Vec<u64>, Vec<(u64, u64, GapR
 }
 
 fn seq(frame: &Bytes) -> Seq {
+    entry(frame).seq
+}
+
+fn entry(frame: &Bytes) -> Entry {
     let mut decoder = FrameDecoder::default();
     decoder.feed(frame);
-    decoder.next_frame().unwrap().unwrap().decode::<Entry>().unwrap().seq
+    decoder.next_frame().unwrap().unwrap().decode::<Entry>().unwrap()
 }
 
 #[tokio::test]

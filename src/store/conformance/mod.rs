@@ -6,6 +6,7 @@ mod directory;
 mod files;
 mod log;
 mod members;
+mod moderation;
 mod search;
 mod settings;
 mod unread;
@@ -56,6 +57,9 @@ conforms! {
         the_same_content_is_kept_once_and_goes_with_its_last_holder, uploads_that_nobody_goes_on_with_end;
     directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
         invites_are_found_by_hash;
+    moderation: settings_are_kept, one_sanction_of_a_kind_holds, as_what_somebody_left_is_kept,
+        owners_in_use_are_counted, records_and_reports_are_found_by_room, purges_are_kept_until_they_are_done,
+        rooms_somebody_wrote_in_are_known_also_when_it_is_erased;
     search: words_are_found_in_their_room_alone, what_changes_is_found_as_it_reads_now, an_undone_job_leaves_no_words,
         accents_and_scripts_without_spaces_are_found, authors_and_files_narrow_a_search, no_question_fails;
     settings: nothing_is_kept_that_the_settings_do_not_allow, a_receipt_only_moves_forward_and_ends_with_the_membership;

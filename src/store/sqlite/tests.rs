@@ -10,8 +10,9 @@ use rusqlite::Connection;
 
 use super::reads::{MEMBERSHIPS, OWNERS, ROOMS_MADE};
 use super::*;
+use crate::limits::AUDIT_RECORDS_MAX;
 use crate::store::conformance::{ADA, BOB, JOINED, LOBBY, World, becomes, block_on, room_row, says};
-use crate::store::{Appended, Blocking, NewEntry};
+use crate::store::{Appended, AuditRow, Blocking, NewEntry};
 
 #[test]
 fn a_second_opener_is_kept_out_until_the_first_is_gone() {
@@ -341,4 +342,29 @@ fn job(writes: &mut dyn Writes, new: NewEntry) -> Result<Appended, StoreError> {
 fn seqs(reads: &dyn Reads) -> Vec<u64> {
     let entries = reads.entries_after(LOBBY, Seq::ZERO, usize::MAX, usize::MAX).unwrap();
     entries.iter().map(|entry| entry.seq.0).collect()
+}
+
+/// Goal: records are bounded; the oldest go, and numbers are not used again.
+#[test]
+fn the_oldest_records_go_when_there_are_too_many() {
+    const MORE: u64 = 3;
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(folder.path()).unwrap();
+    let record = |at_ms| AuditRow {
+        at_ms,
+        act: quipu_protocol::request::Act::KICK,
+        by: Some(ADA),
+        room: Some(LOBBY),
+        user: Some(BOB),
+        reason: None,
+        detail: None,
+    };
+    let fill = |writes: &mut dyn Writes| {
+        (0..AUDIT_RECORDS_MAX + MORE).for_each(|at_ms| writes.put_audit(&record(at_ms)).unwrap());
+        let newest = writes.audit(None, None, 1).unwrap();
+        assert_eq!(newest[0].0, AUDIT_RECORDS_MAX + MORE);
+        let oldest = writes.audit(None, Some(MORE + 2), 9).unwrap();
+        assert_eq!(oldest.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [MORE + 1]);
+    };
+    store.commit(&mut |writes| fill(writes)).unwrap();
 }

@@ -1,6 +1,9 @@
 //! Every verb that keeps order: by its JSON, as a script uses it, and seen by a second person.
 
-use crate::binaries::{People, ServerProcess};
+use tokio::time::Instant;
+
+use crate::binaries::server::FAST;
+use crate::binaries::{People, SOON, ServerProcess};
 
 /// Goal: each verb does what it says, prints what the manual promises, and the others see it.
 #[test]
@@ -82,4 +85,34 @@ fn every_verb_of_moderation_works_and_prints_what_the_manual_says() {
     ] {
         assert!(words.contains(said), "{said}: {words}");
     }
+}
+
+/// Goal: what was granted is done to its end, whatever becomes of the server in between.
+#[test]
+fn a_purge_goes_on_after_kill_9() {
+    const MESSAGES: usize = 2_000;
+    let mut server = ServerProcess::start_with(FAST);
+    let people = People::new();
+    let [ada, bob, cyd] = people.join_all(&server, ["ada", "bob", "cyd"]);
+    let lines: String = (0..MESSAGES).map(|number| format!("spam {number}\n")).collect();
+    bob.run_with(["send", "lobby", "--each-line"], lines.as_bytes()).done();
+    cyd.run(["send", "lobby", "something else"]).done();
+    let mut asked = ada.start(["purge-user", "bob", "--room", "lobby"]);
+    // The note that it shall be so comes before the first step; the kill comes somewhere behind it.
+    let begin = Instant::now();
+    while !cyd.run(["history", "lobby", "--limit", "1"]).done().stdout.contains("erased everything") {
+        assert!(begin.elapsed() < SOON, "nobody heard of the purge");
+    }
+    server.kill();
+    asked.kill();
+    server.restart();
+    let left = || cyd.run(["search", "spam", "--json", "--limit", "1"]).done().objects();
+    while left().len() > 1 {
+        assert!(begin.elapsed() < SOON * 2, "the purge does not go on");
+    }
+    let dan = people.join("dan", &ada.invite(&[]));
+    let log = dan.run(["tail", "lobby", "--since", "start", "--until-caught-up", "--json"]).done().objects();
+    let erased = log.iter().filter(|entry| entry["erased"].is_string() || entry["erased"] == true).count();
+    assert_eq!(erased, MESSAGES);
+    assert_eq!(log.iter().filter(|entry| entry["text"] == "something else").count(), 1);
 }
