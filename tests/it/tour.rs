@@ -35,6 +35,7 @@ macro_rules! tours {
 }
 
 tours! {
+    files,
     search,
     talking,
     presence,
