@@ -11,6 +11,7 @@
 
 mod file;
 mod files;
+mod retention;
 
 use std::fs;
 use std::io;
@@ -92,6 +93,25 @@ pub struct Config {
     pub limits: Limits,
     /// What is granted to files.
     pub files: FileLimits,
+    /// What rooms keep. Default everything.
+    pub retention: Retention,
+}
+
+/// What rooms keep: what holds where a room itself says nothing, and the most it may say. `None` is no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Age of the oldest entry, in milliseconds. In the file `age_days`, 1 to 36500. Default none.
+    pub age_ms: Option<u64>,
+    /// The most a room may say. In the file `age_days_max`, 1 to 36500. Default none.
+    pub age_ms_max: Option<u64>,
+    /// Entries, from 1. Default none.
+    pub count: Option<u64>,
+    /// The most a room may say, from 1. Default none.
+    pub count_max: Option<u64>,
+    /// Bytes of the entries' frames, from 1. Default none.
+    pub bytes: Option<u64>,
+    /// The most a room may say, from 1. Default none.
+    pub bytes_max: Option<u64>,
 }
 
 /// Bounds an operator may move. Those of the wire are the protocol's.
@@ -144,6 +164,7 @@ impl Config {
             tls: file.tls,
             limits: file.limits,
             files: file.files,
+            retention: file.retention,
         }
     }
 }
@@ -159,6 +180,7 @@ impl Default for Config {
             tls: None,
             limits: Limits::default(),
             files: FileLimits::default(),
+            retention: Retention::default(),
         }
     }
 }

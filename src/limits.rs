@@ -148,6 +148,15 @@ pub const INVITE_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// Most uses of an invite.
 pub const INVITE_USES_MAX: u64 = 1_000;
 
+/// Rows one job of the sweeper changes: few enough that a message behind it waits a few milliseconds.
+pub const SWEEP_ROWS_MAX: usize = 256;
+/// Rooms one job takes a deleted account out of. Each is an entry.
+pub const SWEEP_ROOMS_MAX: usize = 16;
+/// Pages of 4 KiB one job gives back to the disk.
+pub const SWEEP_PAGES_MAX: u64 = 512;
+/// How often the sweeper looks at all rooms: what is beyond retention stays at most that much longer.
+pub const SWEEP_ROUND: Duration = Duration::from_secs(60);
+
 /// What a stopping server grants clients to finish reading.
 pub const GRACE: Duration = Duration::from_secs(3);
 /// What it grants after that to say goodbye.

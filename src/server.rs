@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::auth::{Auth, TokenKey};
-use crate::config::{Config, FileLimits, Limits};
+use crate::config::{Config, FileLimits, Limits, Retention};
 use crate::files::{Depot, Janitor, Watch};
 use crate::room::{Live, Load, Rooms};
 use crate::seams::Seams;
@@ -60,6 +60,8 @@ pub struct Parts {
     pub file_limits: FileLimits,
     /// Where files are.
     pub files: Depot,
+    /// What rooms keep.
+    pub retention: Retention,
     /// Clock and randomness.
     pub seams: Seams,
 }
@@ -123,6 +125,7 @@ impl Server {
             limits: config.limits.clone(),
             file_limits: config.files.clone(),
             files: opened.files,
+            retention: config.retention,
             seams,
         };
         let mut server = Self::assemble(parts).await?;
@@ -139,8 +142,11 @@ impl Server {
         let live = Arc::new(Live::default());
         let observer: Arc<dyn Observer> = Arc::new(Watch::new(live.clone(), parts.files.clone()));
         let storage = Storage::start(parts.store, parts.blocking, observer)?;
-        let rooms = Rooms::new(storage.clone(), live, parts.seams.clone()).granting(parts.file_limits);
+        let rooms = Rooms::new(storage.clone(), live, parts.seams.clone());
+        let rooms = rooms.granting(parts.file_limits).keeping(parts.retention);
         let janitor = Janitor::new(parts.files.clone(), storage.clone(), parts.seams.clone());
+        // Before anything is served: nobody is shown what was over while the server was away.
+        rooms.erase_expired().await?;
         let name = "lobby".parse().expect("`lobby` is a room name");
         let topic = "Everybody's first room".parse().expect("a short line is a topic");
         let lobby = rooms.ensure_lobby(name, topic).await?;
@@ -196,6 +202,7 @@ impl Server {
         let erasing = tokio::spawn(async move { rooms.erase_purged(stopping).await });
         let (rooms, stopping) = (self.shared.rooms.clone(), self.shared.stopping.clone());
         let indexing = tokio::spawn(complete_index(rooms, stopping));
+        let sweeping = tokio::spawn(self.shared.rooms.clone().sweeping(self.shared.stopping.clone()));
         transport::serve(self.endpoint, self.shared).await;
         // It ends with the word to stop, between two steps.
         if erasing.await.is_err() {
@@ -203,6 +210,9 @@ impl Server {
         }
         if indexing.await.is_err() {
             error!("making older messages searchable failed");
+        }
+        if sweeping.await.is_err() {
+            error!("removing what is out of date failed");
         }
         if let Some(renewing) = renewing {
             renewing.abort();

@@ -53,6 +53,8 @@ impl Kind {
     pub const SETTINGS: Self = Self(22);
     /// Everything one account wrote up to here is erased; the body is a [`crate::note::Erased`].
     pub const ERASURE: Self = Self(23);
+    /// What the room keeps has changed; the body is a [`crate::request::Retention`], the room's own word from now on.
+    pub const RETENTION: Self = Self(24);
     /// First of the kinds of encrypted groups, opaque to the server. Reserved: 64 to 79.
     pub const GROUP_FIRST: Self = Self(64);
     /// Last of the kinds of encrypted groups.
@@ -226,6 +228,23 @@ impl Entry {
     /// Whether its body is still there.
     pub fn is_erased(&self) -> bool {
         self.ext.erased.is_some()
+    }
+
+    /// Whether its time is over: from then on nobody shows what it said.
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        !self.is_erased() && self.ext.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms)
+    }
+
+    /// What is left of it when its content is gone: its place, who and when, and what it was about.
+    pub fn erased(&self, why: Erasure) -> Self {
+        let ext = Ext {
+            reply_to: self.ext.reply_to,
+            thread_root: self.ext.thread_root,
+            target: self.ext.target,
+            erased: Some(why),
+            ..Ext::default()
+        };
+        Self { body: Blob::default(), ext, ..self.clone() }
     }
 
     /// The body as text, when it is a message in UTF-8 that was not erased.

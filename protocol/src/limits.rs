@@ -105,6 +105,10 @@ pub const CLOCK_SKEW_MS: u64 = 60_000;
 pub const DEDUPE_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 /// How long after it first went out a client may send a message again under its id, in milliseconds: half a week.
 pub const RETRY_MS: u64 = DEDUPE_MS / 2;
+/// How far ahead a message may vanish, in milliseconds: a year.
+pub const EXPIRY_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1_000;
+/// Longest place at which an export goes on, in bytes: two ids, a number, and what they are of.
+pub const EXPORT_PLACE_BYTES_MAX: usize = 64;
 /// How long a typing notice holds, in milliseconds.
 pub const TYPING_TTL_MS: u64 = 6_000;
 /// Both ends give up on a silent connection after this long, in milliseconds.
@@ -123,9 +127,9 @@ const _: () = assert!(
     HITS_MAX * (SNIPPET_BYTES_MAX + SNIPPET_MATCHES_MAX * 8 + 128) + IGNORED_MAX * (SEARCH_BYTES_MAX + 8)
         <= FRAME_BYTES_MAX
 );
-// A row of any list fits its share of a frame: names, topic, and 192 bytes of ids, numbers and heads.
+// A row of any list fits its share of a frame: names, topic, and 256 bytes of ids, numbers and heads.
 const _: () =
-    assert!(ROWS_MAX * (ROOM_NAME_BYTES_MAX + TOPIC_BYTES_MAX + NICKNAME_BYTES_MAX + 192) <= FRAME_BYTES_MAX);
+    assert!(ROWS_MAX * (ROOM_NAME_BYTES_MAX + TOPIC_BYTES_MAX + NICKNAME_BYTES_MAX + 256) <= FRAME_BYTES_MAX);
 // The largest row that lists files fits its share of a frame: names and types, and 96 bytes of hash, sizes and ids each.
 const _: () = assert!(
     FILE_ENTRIES_MAX * FILES_MAX * (FILE_NAME_BYTES_MAX + MEDIA_TYPE_BYTES_MAX + 96) <= FRAME_BYTES_MAX

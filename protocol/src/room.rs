@@ -93,6 +93,8 @@ impl EndReason {
     pub const LEFT: Self = Self(1);
     /// The reader may no longer read it.
     pub const REMOVED: Self = Self(2);
+    /// The room is no more: forget what you have of it.
+    pub const DELETED: Self = Self(3);
 }
 
 messages! {

@@ -165,14 +165,19 @@ fn words_are_those_of_the_code() {
         numbered(&["Kind", "Name", "Body"]),
         pairs(&named!(
             Kind: TEXT, EDIT, REDACTION, REACTION, UNREACTION, PIN, UNPIN, CREATED, MEMBER, TOPIC, NAME, ROLE,
-            SANCTION, SETTINGS, ERASURE
+            SANCTION, SETTINGS, ERASURE, RETENTION
         ))
     );
     let gaps = named!(GapReason: BACKLOG, INCARNATION, RETENTION);
-    let ends = named!(EndReason: SHUTDOWN, LEFT, REMOVED);
-    for ((row, gap), end) in rows(&["Reason", "Gap", "End"]).iter().zip(gaps).zip(ends) {
-        assert_eq!((number(&row[0]), number(&row[0])), (gap.0, end.0));
-        assert!(row[1].starts_with(gap.1) && row[2].starts_with(end.1), "{row:?}");
+    let ends = named!(EndReason: SHUTDOWN, LEFT, REMOVED, DELETED);
+    let reasons = rows(&["Reason", "Gap", "End"]);
+    assert_eq!(reasons.len(), gaps.len().max(ends.len()));
+    for (at, row) in reasons.iter().enumerate() {
+        for (cell, named) in [(&row[1], gaps.get(at)), (&row[2], ends.get(at))] {
+            let (number_of, name) = named.map_or((number(&row[0]), ""), |(number, name)| (*number, *name));
+            assert_eq!(number(&row[0]), number_of);
+            assert!(cell.starts_with(name) && cell.is_empty() == name.is_empty(), "{row:?}");
+        }
     }
 }
 
@@ -233,6 +238,8 @@ fn limits_are_those_of_the_code() {
         CLOCK_SKEW_MS,
         DEDUPE_MS,
         RETRY_MS,
+        EXPIRY_MS_MAX,
+        EXPORT_PLACE_BYTES_MAX,
         TYPING_TTL_MS,
         IDLE_TIMEOUT_MS,
     ]

@@ -44,6 +44,9 @@ impl Auth {
             if user.deactivated_ms.is_none() {
                 return Ok(());
             }
+            if user.is_deleted() {
+                return Err(Refusal::because(Code::GONE, "the account was deleted").into());
+            }
             store.put_user(&UserRow { deactivated_ms: None, ..user })?;
             record(store, &who, (Act::REACTIVATE, ask.user), now_ms, ask.reason, None)
         });
@@ -116,11 +119,11 @@ fn may_give(store: &dyn Reads, asker: &UserRow, user: &UserRow, role: ServerRole
     Ok(())
 }
 
-fn devices(store: &dyn Reads, user: UserId) -> Result<Vec<DeviceId>, WriteError> {
+pub(super) fn devices(store: &dyn Reads, user: UserId) -> Result<Vec<DeviceId>, WriteError> {
     Ok(store.devices(user)?.into_iter().map(|device| device.device).collect())
 }
 
-fn record(
+pub(super) fn record(
     store: &mut dyn Writes,
     who: &Authenticated,
     (act, user): (Act, UserId),

@@ -56,7 +56,8 @@ impl Auth {
     /// shut anybody out.
     pub async fn is_revoked(&self, device: DeviceId) -> bool {
         let question = move |store: &dyn Reads| {
-            let Some(row) = store.device(device)? else { return Ok(false) };
+            // One that is not there went with its account.
+            let Some(row) = store.device(device)? else { return Ok(true) };
             let is_out = store.user(row.user)?.is_some_and(|user| user.deactivated_ms.is_some());
             Ok(is_out || row.revoked_ms.is_some())
         };

@@ -12,6 +12,7 @@ mod accounts;
 mod devices;
 mod invites;
 mod keys;
+mod leaving;
 mod principal;
 mod redeem;
 mod tokens;

@@ -9,6 +9,7 @@ use quipu_protocol::control::{Redeem, Token};
 use quipu_protocol::token::{self, Purpose, sha256};
 use quipu_protocol::{Code, DeviceId, DeviceName, Nickname, Refusal, UserId, cbor};
 
+use super::leaving::may_be_called;
 use super::{Auth, AuthError, Authenticated, Exporter};
 use crate::limits::DEVICES_PER_USER_MAX;
 use crate::store::{DeviceRow, InviteRow, UserRow, WriteError, Writes};
@@ -130,6 +131,7 @@ fn owner_of_device(store: &mut dyn Writes, user: UserId) -> Result<UserRow, Writ
 }
 
 fn new_user(store: &mut dyn Writes, invite: &InviteRow, new: &Newcomer) -> Result<UserRow, WriteError> {
+    may_be_called(&*store, &new.nickname, new.now_ms)?;
     if store.user_by_nickname(&new.nickname.folded())?.is_some() {
         return Err(
             Refusal::because(Code::CONFLICT, "the nickname is taken; the invite is still good").into()

@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ConfigError, FileLimits, Limits, MediaRange, log_filter};
+use super::retention::Section;
+use super::{ConfigError, FileLimits, Limits, MediaRange, Retention, log_filter};
 use crate::tls::{Host, HostError, TlsFiles};
 
 /// Highest rate and burst of messages: one a microsecond, which is no limit. Benches need that, and servers among bots.
@@ -37,6 +38,7 @@ pub(super) struct File {
     pub(super) tls: Option<TlsFiles>,
     pub(super) limits: Limits,
     pub(super) files: FileLimits,
+    pub(super) retention: Retention,
 }
 
 impl File {
@@ -53,6 +55,7 @@ impl File {
             tls: top.tls.map(|tls| TlsFiles { chain: tls.chain, key: tls.key }),
             limits: source.limits(&top.limits)?,
             files: source.files(&top.files)?,
+            retention: top.retention.read(&source)?,
         })
     }
 }
@@ -70,6 +73,8 @@ struct Top {
     limits: Bounds,
     #[serde(default)]
     files: FileBounds,
+    #[serde(default)]
+    retention: Section,
 }
 
 #[derive(Deserialize)]
@@ -102,8 +107,11 @@ struct FileBounds {
     types_forbidden: Vec<Spanned<String>>,
 }
 
+/// From which byte to which.
+pub(super) type Span = Range<usize>;
+
 /// Where a value stands, for messages.
-struct Source<'a> {
+pub(super) struct Source<'a> {
     path: &'a Path,
     text: &'a str,
 }
@@ -243,7 +251,7 @@ impl Source<'_> {
         Err(self.error(at.map(Spanned::span), &reason))
     }
 
-    fn error(&self, span: Option<Range<usize>>, reason: &str) -> ConfigError {
+    pub(super) fn error(&self, span: Option<Range<usize>>, reason: &str) -> ConfigError {
         let before = self.text.get(..span.map_or(0, |span| span.start)).unwrap_or(self.text);
         let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
         ConfigError::Line { path: self.path.to_path_buf(), line, reason: reason.trim().replace('\n', "; ") }
@@ -281,6 +289,11 @@ mod tests {
             account_bytes_max = 300
             types_allowed = ["image/*"]
             types_forbidden = ["image/svg+xml"]
+            [retention]
+            age_days = 30
+            age_days_max = 365
+            count = 1000
+            bytes_max = 1000000
         "#;
         let file = File::parse(Path::new("quipu.toml"), text).unwrap();
         assert_eq!(file.name.unwrap()[1].as_str(), "192.0.2.7");
@@ -300,6 +313,14 @@ mod tests {
             (5_000, 300, 300)
         );
         assert!(files.takes("image/png") && !files.takes("image/svg+xml") && !files.takes("text/plain"));
+        let retention = Retention {
+            age_ms: Some(30 * 86_400_000),
+            age_ms_max: Some(365 * 86_400_000),
+            count: Some(1_000),
+            bytes_max: Some(1_000_000),
+            ..Retention::default()
+        };
+        assert_eq!(file.retention, retention);
         assert!(File::parse(Path::new("quipu.toml"), "").is_ok());
     }
 
@@ -325,6 +346,9 @@ mod tests {
             ("[files]\nfile_bytes_max = -1\n", 2, "must be a number of bytes"),
             ("[files]\naccount_bytes_max = 9\nfile_bytes_max = 10\n", 3, "account_bytes_max, which is 9"),
             ("[files]\n\ntypes_allowed = [\"image\"]\n", 3, "`image` is not a media type"),
+            ("[retention]\nage_days = 0\n", 2, "age_days is 0 and must be from 1 to 36500"),
+            ("[retention]\ncount = 9\ncount_max = 8\n", 2, "count must not be above count_max"),
+            ("[retention]\nhours = 9\n", 2, "unknown field `hours`"),
             ("[limitz]\n", 1, "unknown field `limitz`"),
         ] {
             let message = error(text);

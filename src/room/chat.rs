@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use quipu_protocol::limits::EXPIRY_MS_MAX;
 use quipu_protocol::publish::Ack;
 use quipu_protocol::request::{MarkRead, Permissions, RoomInfo, SubscribeRoom};
 use quipu_protocol::room::Opened;
@@ -12,6 +13,7 @@ use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::footing::Footing;
+use super::keeping::Policy;
 use super::live::Live;
 use super::load::Load;
 use super::purging::Eraser;
@@ -34,6 +36,7 @@ pub struct Rooms {
     pub(super) eraser: Arc<Eraser>,
     searches: Arc<Semaphore>,
     load: Arc<Load>,
+    policy: Policy,
 }
 
 /// A room that was opened for reading.
@@ -51,7 +54,8 @@ impl Rooms {
     pub fn new(storage: Storage, live: Arc<Live>, seams: Seams) -> Self {
         let searches = Arc::new(Semaphore::new(SEARCHES_MAX));
         let load = Arc::new(Load::new(storage.clone()));
-        Self { storage, live, seams, files: Arc::default(), eraser: Arc::default(), searches, load }
+        let (files, eraser, policy) = (Arc::default(), Arc::default(), Policy::default());
+        Self { storage, live, seams, files, eraser, searches, load, policy }
     }
 
     /// The same, with what the operator grants to files.
@@ -63,6 +67,16 @@ impl Rooms {
     /// How much there is to do.
     pub fn load(&self) -> &Arc<Load> {
         &self.load
+    }
+
+    /// The same for a server that does not keep everything.
+    #[must_use]
+    pub fn keeping(self, retention: crate::config::Retention) -> Self {
+        Self { policy: Policy(retention), ..self }
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// What is alive.
@@ -140,8 +154,8 @@ impl Rooms {
     /// [`Code::NOT_FOUND`] when the room is hidden from the asker, [`Code::FORBIDDEN`] when they are no member.
     pub async fn subscribe(&self, who: &Authenticated, ask: &SubscribeRoom) -> Result<OpenedRoom, Refusal> {
         // Attached first: a departure while we look is seen by the subscription.
-        let mut subscription = Subscription::attach(&self.live, &self.storage, ask.room, who.user());
         let (id, asker, now_ms) = (ask.room, who.clone(), self.now_ms());
+        let mut subscription = Subscription::attach(self, ask.room, who.user());
         let question = move |store: &dyn crate::store::Reads| {
             let Some(room) = store.room(id)? else {
                 return Ok(Err(Code::NOT_FOUND.into()));
@@ -203,14 +217,33 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
         ));
     }
     let ext = &draft.ext;
-    let not_yet = ext.expires_ms.is_some() || ext.reason.is_some() || ext.origin.is_some();
+    let not_yet = ext.reason.is_some() || ext.origin.is_some();
     if ext.is_presumptuous() || not_yet {
         return Err(Refusal::because(Code::UNSUPPORTED, "the draft uses a field that is not for it"));
     }
     if draft.kind != Kind::TEXT && ext.files.is_some() {
         return Err(Refusal::because(Code::UNSUPPORTED, "only a message refers to files"));
     }
+    if ext.expires_ms.is_some() && draft.kind != Kind::TEXT {
+        return Err(Refusal::because(
+            Code::UNSUPPORTED,
+            "only messages vanish; what is about them goes along",
+        ));
+    }
     relating::check(draft)
+}
+
+/// That a message vanishes later than it comes, and before it is forgotten that it does.
+fn lies_ahead(expires_ms: Option<u64>, now_ms: u64) -> Result<(), Refusal> {
+    match expires_ms {
+        Some(expires_ms) if expires_ms <= now_ms => {
+            Err(Refusal::because(Code::EXPIRED, "the message would have vanished already"))
+        }
+        Some(expires_ms) if expires_ms - now_ms > EXPIRY_MS_MAX => {
+            Err(Refusal::because(Code::BAD_REQUEST, "a message vanishes within a year, or not at all"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn append(
@@ -236,6 +269,7 @@ fn append(
     };
     let stale = if_head.is_some_and(|seq| seq != at.room.head.seq);
     let allowed = rules::may_speak(who, &at, entry.kind, said_ms);
+    let allowed = allowed.and_then(|()| lies_ahead(entry.ext.expires_ms, now_ms));
     let allowed = allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) });
     let allowed = match allowed {
         Ok(()) => files::may_refer(store, who, &at, &entry.ext, limits)?,

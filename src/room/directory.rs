@@ -3,10 +3,10 @@
 use quipu_protocol::inbox::{Head, HeadExt, PresenceState};
 use quipu_protocol::limits::ROWS_MAX;
 use quipu_protocol::request::{
-    ListMembers, ListRooms, LookUp, MemberInfo, Members, MembershipState, Muted, RoomInfo, RoomRole,
-    RoomSettings, Rooms as RoomList, Sanction, UserInfo, Users,
+    ListMembers, ListRooms, LookUp, MemberInfo, Members, MembershipState, Muted, Retention, RoomInfo,
+    RoomRole, RoomSettings, Rooms as RoomList, Sanction, UserInfo, Users, Visibility,
 };
-use quipu_protocol::{Code, List, Refusal, RoomId, UserId};
+use quipu_protocol::{Code, Cursor, List, Refusal, RoomId, UserId};
 
 use super::chat::Rooms;
 use super::footing::Footing;
@@ -136,15 +136,16 @@ impl Rooms {
         Ok(rows.into_iter().map(head).collect())
     }
 
-    /// A room as an account sees it now, whether or not it still may.
+    /// A room as an account sees it now, whether or not it still may, and whether or not it is still there.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn info(&self, user: UserId, room: RoomId) -> Result<Option<RoomInfo>, StoreError> {
+    pub async fn info(&self, user: UserId, room: RoomId) -> Result<RoomInfo, StoreError> {
         let now_ms = self.now_ms();
         let question = move |store: &dyn Reads| match store.room(room)? {
-            Some(row) => info(store, user, now_ms, row, store.member(room, user)?).map(Some),
-            None => Ok(None),
+            Some(row) => info(store, user, now_ms, row, store.member(room, user)?),
+            // Deleted, and its members are told so.
+            None => Ok(no_more(room)),
         };
         self.storage().read(question).await
     }
@@ -161,6 +162,26 @@ impl Rooms {
             invited.map(|(row, member)| info(store, user, now_ms, row, Some(member))).collect()
         };
         self.storage().read(question).await
+    }
+}
+
+/// A room that was deleted, as whoever was in it sees it.
+fn no_more(room: RoomId) -> RoomInfo {
+    RoomInfo {
+        room,
+        visibility: Visibility::PRIVATE,
+        head: Cursor::default(),
+        members: 0,
+        membership: MembershipState::NONE,
+        role: RoomRole::READER,
+        name: None,
+        topic: None,
+        peer: None,
+        peer_nickname: None,
+        permissions: None,
+        settings: None,
+        muted: None,
+        retention: None,
     }
 }
 
@@ -196,6 +217,7 @@ fn described(store: &dyn Reads, user: UserId, at: &Footing) -> Result<RoomInfo, 
         permissions: Some(rules::effective(at)),
         settings: Some(settings(row)),
         muted: at.sanction(Sanction::MUTE).map(|mute| Muted { until_ms: mute.until_ms }),
+        retention: Some(store.retention(row.room)?).filter(|said| *said != Retention::default()),
     })
 }
 

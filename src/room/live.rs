@@ -18,9 +18,11 @@ use quipu_protocol::room::EndReason;
 use quipu_protocol::{RoomId, Seq, UserId};
 use tokio::sync::{Notify, broadcast};
 
+use super::fading::Fading;
 use super::inbox::Inbox;
 use super::people::People;
 use super::standing::Standing;
+use super::sweeper::Chores;
 use super::tail::Tail;
 use crate::limits::{PRESENCE_MEMBERS_MAX, TYPING_QUEUE};
 use crate::store::{Effect, Fresh, Observer};
@@ -30,6 +32,7 @@ use crate::store::{Effect, Fresh, Observer};
 pub struct Live {
     rooms: Mutex<HashMap<RoomId, Arc<LiveRoom>>>,
     people: Mutex<People>,
+    chores: Chores,
 }
 
 /// One room that somebody reads.
@@ -46,6 +49,12 @@ pub(super) struct State {
     pub(super) tail: Tail,
     /// The newest position that was observed here, with everything it did to memberships.
     pub(super) observed: Seq,
+    /// The oldest entry there is, as far as was observed here.
+    pub(super) floor: Seq,
+    /// Whether the room is no more.
+    pub(super) deleted: bool,
+    /// When entries of the tail vanish.
+    pub(super) fading: Fading,
     /// Accounts with subscriptions, how many, and where they ceased to be members.
     readers: HashMap<UserId, Reader>,
 }
@@ -59,6 +68,9 @@ struct Reader {
 impl State {
     fn append(&mut self, entry: &Fresh) {
         self.tail.push(entry.seq, entry.frame.clone());
+        if let Some(expires_ms) = entry.expires_ms {
+            self.fading.add(entry.seq, expires_ms);
+        }
         self.observed = self.observed.max(entry.seq);
         let Some((user, membership)) = entry.membership else { return };
         let gone = membership.is_none_or(|state| state.membership != MembershipState::JOINED);
@@ -122,6 +134,11 @@ impl Live {
     /// How somebody is seen from an inbox.
     pub fn presence(&self, inbox: &Inbox, of: UserId) -> Standing {
         lock(&self.people).presence(inbox, of)
+    }
+
+    /// What wakes the sweeper.
+    pub(super) fn chores(&self) -> &Chores {
+        &self.chores
     }
 
     /// How a member of a room is seen by another; none when the room is too large to tell.
@@ -194,13 +211,36 @@ impl Observer for Live {
                 live.take(run);
             }
             let mut people = lock(&self.people);
+            // Trimming moves markers, which is told also where the room is open.
+            let trimmed = run.iter().any(|effect| matches!(effect, Effect::Trimmed { .. }));
             for inbox in people.following(room) {
-                inbox.head_changed(room, false);
+                inbox.head_changed(room, trimmed);
             }
             for (user, state) in run.iter().filter_map(|effect| effect.appended()?.membership) {
                 let joined = state.is_some_and(|state| state.membership == MembershipState::JOINED);
                 people.membership_changed(room, user, joined);
             }
+            for effect in run {
+                self.plan(&mut people, effect);
+            }
+        }
+    }
+}
+
+impl Live {
+    /// What an effect means to the sweeper, and to those for whom a room ends.
+    fn plan(&self, people: &mut People, effect: &Effect) {
+        match effect {
+            Effect::Appended(entry) if entry.expires_ms.is_some() => self.chores.wake(),
+            Effect::Deleted { room, invited } => {
+                let following: BTreeSet<_> =
+                    people.following(*room).iter().map(|inbox| inbox.user()).collect();
+                for user in following.into_iter().chain(invited.iter().copied()) {
+                    people.membership_changed(*room, user, false);
+                }
+                self.chores.wake();
+            }
+            _ => {}
         }
     }
 }
@@ -212,7 +252,15 @@ impl LiveRoom {
         for effect in run {
             match effect {
                 Effect::Appended(entry) => state.append(entry),
-                Effect::Rewritten { seq, frame, .. } => state.tail.replace(*seq, frame.clone()),
+                Effect::Rewritten { seq, frame, .. } => {
+                    state.fading.replaced(*seq, frame);
+                    state.tail.replace(*seq, frame.clone());
+                }
+                Effect::Trimmed { floor, .. } => {
+                    state.floor = state.floor.max(*floor);
+                    state.tail.forget_below(*floor);
+                }
+                Effect::Deleted { .. } => state.deleted = true,
             }
         }
         drop(state);

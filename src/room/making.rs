@@ -48,6 +48,7 @@ impl Rooms {
                     rules::may_see(&who, &old, member.as_ref())?;
                 }
                 Some(_) => return Err(Refusal::because(Code::CONFLICT, "the room id is taken").into()),
+                None if store.is_gone(row.room)? => return Err(Refusal::from(Code::GONE).into()),
                 None => {
                     if store.room_by_name(&ask.name)?.is_some() {
                         return Err(Refusal::because(Code::CONFLICT, "the name is taken").into());

@@ -12,9 +12,13 @@
 mod chat;
 mod deeds;
 mod directory;
+mod export;
+mod fading;
 mod files;
 mod footing;
 mod inbox;
+mod keeping;
+mod leaving;
 mod live;
 mod load;
 mod making;
@@ -35,6 +39,7 @@ mod search;
 mod settings;
 mod standing;
 mod subscription;
+mod sweeper;
 mod tail;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use quipu_protocol::request::{AnchorKind, History, Page, Tallies, Tally};
 use quipu_protocol::{Code, List, Message as _, Refusal, RoomId, Seq};
 
 use super::chat::Rooms;
-use super::rules;
+use super::{fading, rules};
 use crate::auth::Authenticated;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::store::{Reads, StoreError, StoredEntry};
@@ -26,7 +26,8 @@ impl Rooms {
             ));
         }
         let asker = who.clone();
-        let question = self.storage().read(move |store| page(store, &asker, &ask));
+        let now_ms = self.now_ms();
+        let question = self.storage().read(move |store| page(store, &asker, &ask, now_ms));
         question.await.map_err(|error| error.refusal())?
     }
 }
@@ -35,6 +36,7 @@ fn page(
     store: &dyn Reads,
     who: &Authenticated,
     ask: &History,
+    now_ms: u64,
 ) -> Result<Result<(Page, Vec<Bytes>), Refusal>, StoreError> {
     let Some(room) = store.room(ask.room)? else {
         return Ok(Err(Code::NOT_FOUND.into()));
@@ -44,7 +46,7 @@ fn page(
     }
     let head = room.head.seq;
     let log = Log { store, room: ask.room, thread: ask.thread };
-    let mut entries = entries(&log, ask, head)?;
+    let mut entries = fading::as_shown(store, ask.room, entries(&log, ask, head)?, now_ms)?;
     // Each question sees its own moment; what came after the first is another page's.
     entries.retain(|entry| entry.seq <= head);
     let (first, last) = match (entries.first(), entries.last()) {

@@ -36,6 +36,13 @@ pub(super) struct Eraser {
     steps: watch::Sender<u64>,
 }
 
+impl Eraser {
+    /// There is something to erase.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+}
+
 impl Rooms {
     /// Erases everything an account wrote; returns when it is erased. Asked again while that goes on, it waits for the
     /// same end.
@@ -48,7 +55,7 @@ impl Rooms {
         let (who, clock) = (who.clone(), self.clock());
         let job = self.storage().write(move |store| begin(store, &who, &ask, clock.now_ms()));
         job.await.map_err(WriteError::refusal)?;
-        self.eraser().wake.notify_one();
+        self.eraser().wake();
         loop {
             steps.borrow_and_update();
             let waiting = self.storage().read(move |store| store.is_purging(user, room)).await;

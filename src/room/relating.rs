@@ -74,7 +74,7 @@ pub(super) fn judge(
     }
     let Some(target) = new.ext.target else { return Ok(Deed::Speaks) };
     let target = find(store, room, target)?;
-    if target.is_erased() {
+    if target.is_erased() || target.is_expired(new.now_ms) {
         return Err(Refusal::because(Code::GONE, "what it is about was erased").into());
     }
     let reacts = new.kind == Kind::REDACTION && target.kind == Kind::REACTION;

@@ -6,7 +6,7 @@ use quipu_protocol::request::{ListPins, ListReactions, PinInfo, Pins, ReactionIn
 use quipu_protocol::{Code, List, Refusal, RoomId};
 
 use super::chat::Rooms;
-use super::rules;
+use super::{fading, rules};
 use crate::auth::Authenticated;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::store::{ReactionRow, Reads, StoreError};
@@ -33,7 +33,8 @@ impl Rooms {
     /// # Errors
     /// As for reading the room.
     pub async fn pins(&self, who: &Authenticated, ask: ListPins) -> Result<(Pins, Vec<Bytes>), Refusal> {
-        self.reading(who, ask.room, move |store| pinned(store, &ask)).await
+        let now_ms = self.now_ms();
+        self.reading(who, ask.room, move |store| pinned(store, &ask, now_ms)).await
     }
 
     /// Asks the store about a room the asker may read.
@@ -57,13 +58,13 @@ impl Rooms {
     }
 }
 
-fn pinned(store: &dyn Reads, ask: &ListPins) -> Result<(Pins, Vec<Bytes>), StoreError> {
+fn pinned(store: &dyn Reads, ask: &ListPins, now_ms: u64) -> Result<(Pins, Vec<Bytes>), StoreError> {
     let (mut pins, mut frames, mut bytes) = (Vec::new(), Vec::new(), 0);
     for (seq, pin) in store.pinned(ask.room, ask.after.unwrap_or_default(), PINS_MAX)? {
         let (Some(entry), Some(note)) = (store.entry(ask.room, seq)?, store.entry(ask.room, pin)?) else {
             continue;
         };
-        let frame = entry.frame();
+        let frame = fading::shown(entry, now_ms).frame();
         bytes += frame.len();
         if bytes > PAGE_BYTES_MAX && !frames.is_empty() {
             return Ok((Pins { pins: List::first(pins), more: true }, frames));

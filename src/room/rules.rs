@@ -144,7 +144,8 @@ fn is_moderator(member: Option<&MemberRow>) -> bool {
     is_joined(member) && role(member) >= RoomRole::MODERATOR
 }
 
-fn is_joined(member: Option<&MemberRow>) -> bool {
+/// Whether this is somebody who reads, speaks and counts.
+pub(super) fn is_joined(member: Option<&MemberRow>) -> bool {
     member.is_some_and(|member| member.state.membership == MembershipState::JOINED)
 }
 
@@ -281,6 +282,23 @@ pub(super) fn invite(who: &Authenticated, at: &Footing, target: &Footing) -> Res
 
 fn role(member: Option<&MemberRow>) -> RoomRole {
     member.map_or(RoomRole::READER, |member| member.state.role)
+}
+
+/// Whether the asker may delete the room: its owner, or an admin of the server, who need not see it.
+pub(super) fn delete(who: &Authenticated, role: ServerRole, at: &Footing) -> Result<(), Refusal> {
+    if role < ServerRole::ADMIN {
+        may_see(who, &at.room, at.member.as_ref())?;
+        if at.room.visibility == Visibility::DIRECT {
+            return Err(Refusal::because(Code::CONFLICT, "a direct room is for ever"));
+        }
+        if !is_owner(at.member.as_ref()) {
+            return Err(Refusal::because(Code::FORBIDDEN, "only an owner deletes the room"));
+        }
+    }
+    if at.room.creator.is_none() {
+        return Err(Refusal::because(Code::CONFLICT, "the room of the server stays"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! Joining, resuming, lagging and following are this one walk at different distances from the head.
 //! Invariant: what [`Next`] covers is contiguous, from the cursor given to wherever it ended.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,17 +16,18 @@ use quipu_protocol::room::{EndReason, GapReason};
 use quipu_protocol::{Cursor, RoomId, Seq, UserId};
 use tokio::sync::broadcast;
 
-use super::live::{Live, LiveRoom, lock};
+use super::chat::Rooms;
+use super::fading;
+use super::live::{LiveRoom, lock};
 use super::tail::Found;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, TAIL_ENTRIES_MAX};
-use crate::store::{Storage, StoreError};
+use crate::store::StoreError;
 use quipu_protocol::limits::BACKLOG_ENTRIES_MAX;
 
 /// A cursor that moves along one log for one account.
 pub struct Subscription {
-    live: Arc<Live>,
+    rooms: Rooms,
     room: Arc<LiveRoom>,
-    storage: Storage,
     user: UserId,
     /// Everything up to here was given, or told missing.
     cursor: Seq,
@@ -33,8 +35,8 @@ pub struct Subscription {
     checked_at: Seq,
     /// Entries beyond which a range is told missing instead of replayed; the first time, the reader's own wish.
     backlog: u64,
-    /// A gap to tell first.
-    gap: Option<(Seq, Seq, GapReason)>,
+    /// Gaps to tell first, in order.
+    gaps: VecDeque<(Seq, Seq, GapReason)>,
     caught_up: bool,
 }
 
@@ -53,17 +55,16 @@ pub enum Next {
 
 impl Subscription {
     /// Attaches a reader; it reads nothing until [`Subscription::begin`].
-    pub(super) fn attach(live: &Arc<Live>, storage: &Storage, room: RoomId, user: UserId) -> Self {
-        let room = live.attach(room, user);
+    pub(super) fn attach(rooms: &Rooms, room: RoomId, user: UserId) -> Self {
+        let room = rooms.live().attach(room, user);
         Self {
-            live: Arc::clone(live),
-            storage: storage.clone(),
+            rooms: rooms.clone(),
             user,
             room,
             cursor: Seq::ZERO,
             checked_at: Seq::ZERO,
             backlog: BACKLOG_ENTRIES_MAX,
-            gap: None,
+            gaps: VecDeque::new(),
             caught_up: false,
         }
     }
@@ -75,20 +76,19 @@ impl Subscription {
         self.cursor = match after {
             None => newest,
             Some(after) if after.incarnation != head.incarnation || after.seq > head.seq => {
-                self.gap = (newest > Seq::ZERO).then_some((Seq(1), newest, GapReason::INCARNATION));
+                self.gaps.extend((newest > Seq::ZERO).then_some((Seq(1), newest, GapReason::INCARNATION)));
                 newest
             }
-            Some(after) if after.seq.next() < floor => {
-                self.gap = Some((after.seq.next(), newest.max(Seq(floor.0 - 1)), GapReason::RETENTION));
-                newest
+            Some(after) => {
+                let below = Seq(floor.0.saturating_sub(1));
+                let is_trimmed = after.seq < below;
+                self.gaps.extend(is_trimmed.then_some((after.seq.next(), below, GapReason::RETENTION)));
+                let from = after.seq.max(below);
+                self.gaps.extend((from < newest).then_some((from.next(), newest, GapReason::BACKLOG)));
+                from.max(newest)
             }
-            Some(after) if after.seq < newest => {
-                self.gap = Some((after.seq.next(), newest, GapReason::BACKLOG));
-                newest
-            }
-            Some(after) => after.seq,
         };
-        let start = self.gap.map_or(self.cursor, |(from, _, _)| Seq(from.0 - 1));
+        let start = self.gaps.front().map_or(self.cursor, |(from, _, _)| Seq(from.0 - 1));
         self.checked_at = head.seq;
         lock(&self.room.state).tail.seen(head.seq);
         Cursor { incarnation: head.incarnation, seq: start }
@@ -108,12 +108,18 @@ impl Subscription {
         loop {
             // Listening before looking: an append after the look still wakes us.
             let appended = room.appended.notified();
-            if let Some((from, to, reason)) = self.gap.take() {
+            let Look { found, last, gone, usable, floor, deleted } = self.look();
+            if deleted {
+                return Ok(Next::End(EndReason::DELETED));
+            }
+            if let Some((from, to, reason)) = self.gaps.pop_front() {
                 return Ok(Next::Gap(from, to, reason));
             }
-            let Look { found, last, gone, usable } = self.look();
             if let Some((_, reason)) = gone.filter(|(seq, _)| self.cursor >= *seq) {
                 return Ok(Next::End(reason));
+            }
+            if self.cursor.next() < floor {
+                return Ok(self.trimmed(floor, gone));
             }
             match found {
                 Found::Frames(frames) => {
@@ -128,7 +134,11 @@ impl Subscription {
                 }
                 Found::Older => {
                     // The store may be ahead of what was observed here, and a departure among that would be missed.
-                    let mut frames = self.older().await?;
+                    let mut frames = match self.older().await? {
+                        Older::Frames(frames) => frames,
+                        Older::Trimmed(floor) => return Ok(self.trimmed(floor, gone)),
+                        Older::Deleted => return Ok(Next::End(EndReason::DELETED)),
+                    };
                     frames.truncate(usable.0.saturating_sub(self.cursor.0) as usize);
                     if frames.is_empty() {
                         appended.await;
@@ -153,9 +163,16 @@ impl Subscription {
     }
 
     fn look(&self) -> Look {
+        let now_ms = self.rooms.now_ms();
         let state = lock(&self.room.state);
+        let mut found = state.tail.read(self.cursor);
+        if let Found::Frames(frames) = &mut found {
+            state.fading.show(self.cursor, frames, now_ms);
+        }
         Look {
-            found: state.tail.read(self.cursor),
+            found,
+            floor: state.floor,
+            deleted: state.deleted,
             last: state.tail.last(),
             gone: state.gone(self.user).filter(|(seq, _)| *seq > self.checked_at),
             usable: state.observed.max(self.checked_at),
@@ -170,24 +187,49 @@ impl Subscription {
         frames
     }
 
-    async fn older(&self) -> Result<Vec<Bytes>, StoreError> {
-        let (room, cursor) = (self.room.room, self.cursor);
-        let question = move |store: &dyn crate::store::Reads| {
-            store.entries_after(room, cursor, BATCH_ENTRIES_MAX, BATCH_BYTES_MAX)
-        };
-        let entries = self.storage.read(question).await?;
-        match entries.first() {
-            Some(first) if first.seq == cursor.next() => {
-                Ok(entries.into_iter().map(|entry| entry.frame).collect())
-            }
-            _ => Err(StoreError::Damaged(format!("room {room} has no entry after {cursor} below its head"))),
-        }
+    /// Everything below the floor is told missing; to whoever has gone, only up to there.
+    fn trimmed(&mut self, floor: Seq, gone: Option<(Seq, EndReason)>) -> Next {
+        let below = Seq(floor.0.saturating_sub(1));
+        let to = gone.map_or(below, |(seq, _)| below.min(seq));
+        let from = std::mem::replace(&mut self.cursor, to).next();
+        Next::Gap(from, to, GapReason::RETENTION)
     }
+
+    async fn older(&self) -> Result<Older, StoreError> {
+        let (room, cursor, now_ms) = (self.room.room, self.cursor, self.rooms.now_ms());
+        let question = move |store: &dyn crate::store::Reads| {
+            let entries = store.entries_after(room, cursor, BATCH_ENTRIES_MAX, BATCH_BYTES_MAX)?;
+            if entries.first().is_some_and(|first| first.seq == cursor.next()) {
+                let shown = fading::as_shown(store, room, entries, now_ms)?;
+                return Ok(Older::Frames(shown.into_iter().map(|entry| entry.frame).collect()));
+            }
+            match store.room(room)? {
+                None => Ok(Older::Deleted),
+                Some(row) if row.floor > cursor.next() => Ok(Older::Trimmed(row.floor)),
+                Some(_) => Err(StoreError::Damaged(format!(
+                    "room {room} has no entry after {cursor} below its head"
+                ))),
+            }
+        };
+        self.rooms.storage().read(question).await
+    }
+}
+
+/// What the store has behind a cursor that left memory.
+enum Older {
+    Frames(Vec<Bytes>),
+    /// Nothing: the log begins here now.
+    Trimmed(Seq),
+    /// Nothing: there is no such room any more.
+    Deleted,
 }
 
 /// One look at a room's state.
 struct Look {
     found: Found,
+    /// The oldest entry there is, as far as is known here.
+    floor: Seq,
+    deleted: bool,
     last: Seq,
     gone: Option<(Seq, EndReason)>,
     /// Up to here the right to read is known.
@@ -212,6 +254,6 @@ impl Typists {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.live.detach(&self.room, self.user);
+        self.rooms.live().detach(&self.room, self.user);
     }
 }

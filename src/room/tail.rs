@@ -67,6 +67,14 @@ impl Tail {
         }
     }
 
+    /// Lets go of entries that are no more.
+    pub fn forget_below(&mut self, floor: Seq) {
+        let first = self.last.0 + 1 - self.frames.len() as u64;
+        for _ in first..floor.0.min(self.last.0 + 1) {
+            self.bytes -= self.frames.pop_front().map_or(0, |frame| frame.len());
+        }
+    }
+
     /// Up to a batch of what follows `cursor`.
     pub fn read(&self, cursor: Seq) -> Found {
         if cursor >= self.last {
@@ -132,6 +140,18 @@ mod tests {
         assert_eq!(tail.read(Seq(4)), Found::Frames(vec![frame(5), frame(66), frame(7)]));
         tail.replace(Seq(6), Bytes::new());
         assert_eq!(tail.bytes, 16);
+    }
+
+    #[test]
+    fn what_is_no_more_is_let_go() {
+        let mut tail = tail(5..=9);
+        tail.forget_below(Seq(3));
+        assert_eq!(tail.read(Seq(4)), Found::Frames((5..=9).map(frame).collect()));
+        tail.forget_below(Seq(8));
+        assert_eq!((tail.read(Seq(6)), tail.bytes), (Found::Older, 16));
+        assert_eq!(tail.read(Seq(7)), Found::Frames(vec![frame(8), frame(9)]));
+        tail.forget_below(Seq(u64::MAX));
+        assert_eq!((tail.read(Seq(9)), tail.bytes), (Found::Nothing, 0));
     }
 
     #[test]

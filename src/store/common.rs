@@ -1,7 +1,7 @@
 //! What every store does alike: how an entry is made, and how a member stands to a log.
 
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{Entry, Ext, FrameDecoder, Seq, cbor};
+use quipu_protocol::{Entry, Ext, FrameDecoder, Nickname, Seq, UserId, cbor};
 use ring::digest::{Context, SHA256};
 
 use super::{MemberRow, MemberState, NewEntry, StoreError};
@@ -27,6 +27,15 @@ pub(crate) fn decoded(frame: &[u8]) -> Result<Entry, StoreError> {
     let entry = decoder.next_frame().ok().flatten().and_then(|frame| frame.decode().ok());
     entry.ok_or_else(|| StoreError::Damaged(format!("{} bytes of a log are no entry", frame.len())))
 }
+
+/// What a deleted account is called: nobody else can be called so.
+pub fn deleted_nickname(user: UserId) -> Nickname {
+    let id = user.to_string();
+    format!("{DELETED_PREFIX}{}", &id[..16]).parse().expect("letters, digits and a hyphen, 24 of them")
+}
+
+/// How nicknames of deleted accounts begin, and no others.
+pub const DELETED_PREFIX: &str = "deleted-";
 
 /// SHA-256 of what a message says: a retry has the same, another message under the same id has not.
 pub(super) fn content_hash(new: &NewEntry) -> [u8; 32] {

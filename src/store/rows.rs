@@ -8,6 +8,8 @@ use quipu_protocol::{
     Cursor, DeviceId, DeviceName, InviteId, Nickname, RoomId, RoomName, Seq, Text, Topic, UserId,
 };
 
+use super::deleted_nickname;
+
 /// A room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomRow {
@@ -158,6 +160,13 @@ pub struct UserRow {
     pub deactivated_ms: Option<u64>,
 }
 
+impl UserRow {
+    /// Whether all that is left of the account is that it was there.
+    pub fn is_deleted(&self) -> bool {
+        self.nickname == deleted_nickname(self.user)
+    }
+}
+
 /// What an account allows others to know, and what is kept because of that. All of it is off at first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AccountSettings {
@@ -213,4 +222,24 @@ pub struct InviteRow {
     pub revoked: bool,
     /// When it was made, unix milliseconds.
     pub created_ms: u64,
+}
+
+/// What a log keeps: what is beyond any of these goes. Nothing said, everything stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// Entries from this time on, unix milliseconds.
+    pub since_ms: Option<u64>,
+    /// The newest so many entries.
+    pub count: Option<u64>,
+    /// The newest entries whose frames take so many bytes.
+    pub bytes: Option<u64>,
+}
+
+/// A place among everything one account wrote: behind this position of this room, or before everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AuthoredPlace {
+    /// The room; none before the first.
+    pub room: Option<RoomId>,
+    /// The position in it.
+    pub seq: Seq,
 }

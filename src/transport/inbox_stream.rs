@@ -129,13 +129,12 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
         frames.extend(invitations.into_iter().map(|info| Membership { info }.to_frame()));
     }
     for room in news.memberships {
-        if let Some(info) = rooms.info(user, room).await? {
-            let joined = info.membership == MembershipState::JOINED;
-            frames.push(Membership { info }.to_frame());
-            if joined {
-                let rows = rooms.heads(user, Some(vec![room])).await?;
-                frames.push(Heads { rooms: List::first(rows) }.to_frame());
-            }
+        let info = rooms.info(user, room).await?;
+        let joined = info.membership == MembershipState::JOINED;
+        frames.push(Membership { info }.to_frame());
+        if joined {
+            let rows = rooms.heads(user, Some(vec![room])).await?;
+            frames.push(Heads { rooms: List::first(rows) }.to_frame());
         }
     }
     if news.settings {

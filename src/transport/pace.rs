@@ -52,7 +52,7 @@ async fn is_member(session: &Session, room: RoomId) -> bool {
         return true;
     }
     let info = session.shared.rooms.info(session.who.user(), room).await;
-    matches!(info, Ok(Some(info)) if info.membership == MembershipState::JOINED)
+    info.is_ok_and(|info| info.membership == MembershipState::JOINED)
 }
 
 fn of_room(shared: &Shared, room: RoomId) -> Option<Instant> {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quipu_protocol::limits::PAGE_ENTRIES_MAX;
 use quipu_protocol::request::{
-    CreateInvite, CreateRoom, Direct, Done, History, InviteMember, Join, Leave, ListDevices, ListFiles,
-    ListInvites, ListMembers, ListPins, ListReactions, ListRooms, LookUp, MarkRead, RemoveMember, RenameRoom,
-    RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo, Search, SetTopic, Subscribe, SubscribeRoom, Subscribed,
-    SubscribedRoom,
+    CreateInvite, CreateRoom, DeleteAccount, DeleteRoom, Direct, Done, ExportAccount, History, InviteMember,
+    Join, Leave, ListDevices, ListFiles, ListInvites, ListMembers, ListPins, ListReactions, ListRooms,
+    LookUp, MarkRead, RemoveMember, RenameRoom, RevokeDevice, RevokeInvite, RoomAnswer, RoomInfo, Search,
+    SetRetention, SetTopic, Subscribe, SubscribeRoom, Subscribed, SubscribedRoom,
 };
 use quipu_protocol::{Code, Frame, List, Message, Refusal, ResetCode, RoomId};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -84,7 +84,8 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         | RemoveMember::TYPE
         | Direct::TYPE
         | SetTopic::TYPE
-        | RenameRoom::TYPE => change(session, frame, writer).await,
+        | RenameRoom::TYPE
+        | SetRetention::TYPE => change(session, frame, writer).await,
         MarkRead::TYPE => say(writer, rooms.mark_read(who, frame.decode()?).await.map(|_| Done {})).await,
         CreateInvite::TYPE => {
             say(writer, auth.create_invite(who, frame.decode()?, rooms.leads()).await).await
@@ -99,6 +100,9 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         RevokeDevice::TYPE => say(writer, revoke_device(session, frame.decode()?).await).await,
         ty if moderation::QUESTIONS.contains(&ty) => moderation::answer(session, frame, writer).await,
         ty if presence::QUESTIONS.contains(&ty) => presence::answer(session, frame, writer).await,
+        DeleteRoom::TYPE => say(writer, done(rooms.delete(who, frame.decode()?).await)).await,
+        DeleteAccount::TYPE => delete_account(session, frame.decode()?, writer).await,
+        ExportAccount::TYPE => export(session, frame.decode()?, writer).await,
         _ => Err(frame.unexpected().into()),
     }
 }
@@ -143,6 +147,11 @@ async fn change(session: &Session, frame: &Frame, writer: &mut FrameWriter) -> R
             let (of, removed) = (ask.room, rooms.remove_member(who, ask).await);
             say(writer, done(made(session, of, removed))).await
         }
+        SetRetention::TYPE => {
+            let ask: SetRetention = frame.decode()?;
+            let (of, set) = (ask.room, rooms.set_retention(who, ask).await);
+            say(writer, room(made(session, of, set))).await
+        }
         _ => Err(frame.unexpected().into()),
     }
 }
@@ -165,6 +174,36 @@ async fn revoke_device(session: &Session, ask: RevokeDevice) -> Result<Done, Ref
     // Durable first: whoever reconnects between the two is refused.
     session.shared.sessions.revoke(ask.device);
     Ok(Done {})
+}
+
+/// Answers before the connections close: the asker's own may be among them.
+async fn delete_account(
+    session: &Session,
+    ask: DeleteAccount,
+    writer: &mut FrameWriter,
+) -> Result<(), StreamError> {
+    let devices = match session.shared.auth.delete_account(&session.who, ask).await {
+        Ok(devices) => devices,
+        Err(refusal) => return writer.send(&refusal).await,
+    };
+    session.shared.rooms.someone_left();
+    let said = writer.send(&Done {}).await;
+    devices.into_iter().for_each(|device| session.shared.sessions.revoke(device));
+    said
+}
+
+async fn export(session: &Session, ask: ExportAccount, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let Ok(_permit) = session.histories.acquire().await else {
+        return Ok(());
+    };
+    let (exported, records) = match session.shared.rooms.export(&session.who, ask).await {
+        Ok(page) => page,
+        Err(refusal) => return writer.send(&refusal).await,
+    };
+    let mut frames = Vec::with_capacity(records.len() + 1);
+    frames.push(exported.to_frame());
+    frames.extend(records);
+    writer.send_frames(&mut frames).await
 }
 
 async fn history(session: &Session, ask: History, writer: &mut FrameWriter) -> Result<(), StreamError> {

@@ -367,6 +367,7 @@ mod tests {
             permissions: None,
             settings: None,
             muted: None,
+            retention: None,
         }
     }
 

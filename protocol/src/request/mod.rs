@@ -18,6 +18,8 @@
 //! | ShowSettings, ChangeSettings | SettingsAnswer |  |                |               |
 //! | ListReactions | Reactions                   |   | SetTopic, RenameRoom | RoomAnswer |
 //! | ListPins      | Pins, then Entry frames     |   |                |               |
+//! | DeleteRoom, DeleteAccount  | Done           |   | SetRetention   | RoomAnswer    |
+//! | ExportAccount | Exported, then ExportRecord frames | | |          |
 //!
 //! Any question may be answered by an Error (a [`crate::Refusal`]) instead. Lists are paged: an answer with
 //! `more` is continued by the same question with `after` set to the last row's key. All questions that change
@@ -52,6 +54,7 @@ mod presence;
 mod reading;
 mod records;
 mod relating;
+mod retention;
 mod roles;
 mod rooms;
 mod search;
@@ -74,6 +77,10 @@ pub use records::{Act, Audit, AuditRecord, ListAudit, ListReports, Report, Repor
 pub use relating::{
     ListPins, ListReactions, PinInfo, Pins, ReactionInfo, ReactionKey, Reactions, RenameRoom, SetTopic,
     Tallies, Tally,
+};
+pub use retention::{
+    DeleteAccount, DeleteRoom, ExportAccount, ExportRecord, Exported, ExportedAccount, ExportedMembership,
+    ExportedMessage, Retention, SetRetention,
 };
 pub use roles::{MembershipState, RoomRole, Sanction, ServerRole, Visibility};
 pub use rooms::{CreateRoom, Direct, Join, Leave, ListRooms, RoomAnswer, RoomInfo, Rooms};
@@ -155,4 +162,10 @@ messages! {
     0x108 => ShowSettings,
     0x10a => ChangeSettings,
     0x10c => SettingsAnswer,
+    0x140 => SetRetention,
+    0x142 => DeleteRoom,
+    0x144 => DeleteAccount,
+    0x146 => ExportAccount,
+    0x148 => Exported,
+    0x14a => ExportRecord,
 }

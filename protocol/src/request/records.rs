@@ -118,6 +118,12 @@ numbered! {
         REACTIVATE = 14, "reactivate";
         /// An account has another role on the server.
         SERVER_ROLE = 15, "server-role";
+        /// A room keeps something else.
+        RETENTION = 16, "retention";
+        /// A room was deleted.
+        DELETE_ROOM = 17, "delete-room";
+        /// An account was deleted.
+        DELETE_ACCOUNT = 18, "delete-account";
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::id::{Cursor, RoomId, UserId};
 use crate::limits::ROWS_MAX;
 use crate::name::{Nickname, RoomName, Topic};
-use crate::request::{MembershipState, Muted, Permissions, RoomRole, RoomSettings, Visibility};
+use crate::request::{MembershipState, Muted, Permissions, Retention, RoomRole, RoomSettings, Visibility};
 use crate::wire::{List, wire_map};
 
 wire_map! {
@@ -38,6 +38,8 @@ wire_map! {
             12 => settings: RoomSettings,
             /// That the asker is muted.
             13 => muted: Muted,
+            /// What it keeps, where that is bounded: by the room's own word or the server's.
+            14 => retention: Retention,
         }
     }
 }

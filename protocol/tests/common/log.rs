@@ -8,7 +8,7 @@ use quipu_protocol::inbox::{
     Head, HeadExt, Heads, InboxReady, Membership, PersonPresence, Presence, PresenceState,
 };
 use quipu_protocol::publish::{Ack, Refused};
-use quipu_protocol::request::{RoomRole, Visibility};
+use quipu_protocol::request::{Retention, RoomRole, Visibility};
 use quipu_protocol::room::{CaughtUp, End, EndReason, Gap, GapReason, Opened, Snapshot};
 use quipu_protocol::{Blob, Code, Draft, Entry, Ext, Kind, List, Refusal, Seq, Text, cbor};
 
@@ -96,6 +96,13 @@ fn entries() -> Vec<Sample> {
         frame("entry-unknown-kind", entry(1 << 32, Kind(4_711), vec![0xff], Ext::default())),
         item("created-body", "created-body", lobby),
         item("created-body-direct", "created-body", created(None, Visibility::DIRECT, None)),
+        frame(
+            "entry-erased",
+            entry(44, Kind::TEXT, b"hello".to_vec(), Ext { reply_to: Some(Seq(40)), ..Ext::default() })
+                .erased(Erasure::EXPIRED),
+        ),
+        item("retention-body", "retention-body", super::request::keeps_all()),
+        item("retention-body-nothing", "retention-body", Retention::default()),
         item("member-body", "member-body", joined),
         item("topic-body", "topic-body", TopicChange { topic: Some(name("for all")) }),
         item("topic-body-none", "topic-body", TopicChange { topic: None }),
@@ -129,6 +136,7 @@ fn room() -> Vec<Sample> {
         frame("end-shutdown", end(EndReason::SHUTDOWN)),
         frame("end-left", end(EndReason::LEFT)),
         frame("end-removed", end(EndReason::REMOVED)),
+        frame("end-deleted", end(EndReason::DELETED)),
     ]
 }
 

@@ -1,12 +1,15 @@
 //! Samples of REQUEST: every question and every answer, with and without what is optional.
 
 use quipu_protocol::request::*;
-use quipu_protocol::{Blob, Code, Incarnation, List, Refusal, Seq, Text};
+use quipu_protocol::{Blob, Code, Entry, Ext, Incarnation, Kind, List, Refusal, Seq, Text};
 
 use super::{ADA, AT_MS, BOB, INVITE, LAPTOP, LOBBY, PHONE, Sample, TEAM, at, fits, frame, item, name};
 
 pub fn samples() -> Vec<Sample> {
-    [reading(), rooms(), people(), invites(), devices(), search()].into_iter().flatten().collect()
+    [reading(), rooms(), people(), invites(), devices(), search(), retention()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 pub fn lobby() -> RoomInfo {
@@ -24,6 +27,7 @@ pub fn lobby() -> RoomInfo {
         permissions: Some(Permissions::READ.or(Permissions::SEND)),
         settings: Some(RoomSettings::default()),
         muted: None,
+        retention: None,
     }
 }
 
@@ -33,6 +37,7 @@ pub fn team() -> RoomInfo {
         visibility: Visibility::PRIVATE,
         membership: MembershipState::INVITED,
         role: RoomRole::READER,
+        retention: Some(keeps_all()),
         name: Some(name("team-4")),
         topic: None,
         permissions: None,
@@ -295,6 +300,84 @@ fn search() -> Vec<Sample> {
                 vec![PartialRoom { room: TEAM, since: Seq(512) }],
                 Some(place),
             ),
+        ),
+    ]
+}
+
+pub fn keeps_all() -> Retention {
+    Retention {
+        age_ms: Some(30 * 86_400_000),
+        count: Some(10_000),
+        bytes: Some(64 * 1024 * 1024),
+        ttl_ms: Some(3_600_000),
+    }
+}
+
+fn retention() -> Vec<Sample> {
+    let set = |retention| SetRetention { room: TEAM, retention };
+    let delete = |erase| DeleteAccount { user: BOB, confirm: name("bob"), erase };
+    let place = || fits(Blob::new(vec![3; 41]));
+    let record = ExportRecord::default;
+    let account =
+        ExportedAccount { user: ADA, nickname: name("Ada"), role: ServerRole::OWNER, created_ms: AT_MS };
+    let device = DeviceInfo {
+        device: LAPTOP,
+        name: name("Ada's laptop"),
+        created_ms: AT_MS - 1_000,
+        seen_ms: AT_MS,
+        online: false,
+        revoked_ms: None,
+    };
+    let membership = |room, name| ExportedMembership {
+        room,
+        membership: MembershipState::JOINED,
+        role: RoomRole::MEMBER,
+        marker: Seq(40),
+        name,
+    };
+    let invite = InviteInfo {
+        invite: INVITE,
+        uses_left: 1,
+        expires_ms: AT_MS,
+        revoked: false,
+        redeemed_by: List::default(),
+        created_by: Some(ADA),
+        room: None,
+    };
+    let entry = Entry {
+        seq: Seq(42),
+        at_ms: AT_MS,
+        user: Some(ADA),
+        device: Some(LAPTOP),
+        message: None,
+        kind: Kind::TEXT,
+        body: fits(Blob::new(b"hello".to_vec())),
+        ext: Ext::default(),
+    };
+    vec![
+        frame("set-retention", set(keeps_all())),
+        frame("set-retention-count", set(Retention { count: Some(0), ..Retention::default() })),
+        frame("delete-room", DeleteRoom { room: TEAM, confirm: fits(Text::new("team-4")) }),
+        frame("delete-account", delete(None)),
+        frame("delete-account-erase", delete(Some(true))),
+        frame("export-account", ExportAccount { after: None }),
+        frame("export-account-after", ExportAccount { after: Some(place()) }),
+        frame("exported", Exported { records: 2, next: Some(place()) }),
+        frame("exported-last", Exported { records: 0, next: None }),
+        frame("export-record-account", ExportRecord { account: Some(account), ..record() }),
+        frame("export-record-device", ExportRecord { device: Some(device), ..record() }),
+        frame(
+            "export-record-membership",
+            ExportRecord { membership: Some(membership(LOBBY, Some(name("lobby")))), ..record() },
+        ),
+        frame(
+            "export-record-membership-direct",
+            ExportRecord { membership: Some(membership(TEAM, None)), ..record() },
+        ),
+        frame("export-record-invite", ExportRecord { invite: Some(invite), ..record() }),
+        frame(
+            "export-record-message",
+            ExportRecord { message: Some(ExportedMessage { room: LOBBY, entry }), ..record() },
         ),
     ]
 }

@@ -72,7 +72,7 @@ async fn what_stands_before_the_blow_was_said_and_nothing_behind_it_was() {
             for answer in pending {
                 outcomes.push(answer.await.map_err(WriteError::refusal));
             }
-            let head = world.rooms.info(world.ada.user(), world.room).await.unwrap().unwrap().head;
+            let head = world.rooms.info(world.ada.user(), world.room).await.unwrap().head;
             let (mut all, _) = world.read(&world.ada, Some(Cursor { seq: Seq(3), ..head }), 100).await;
             let Next::Entries(frames) = all.next().await.unwrap() else { panic!("entries") };
             let entries: Vec<Entry> = frames.iter().map(entry).collect();

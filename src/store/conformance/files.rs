@@ -108,6 +108,22 @@ pub(super) async fn the_same_content_is_kept_once_and_goes_with_its_last_holder(
     assert_eq!(world.names().await, (vec![], vec![]));
 }
 
+pub(super) async fn content_goes_with_the_log_that_refers_to_it(world: World) {
+    world.create(LOBBY).await;
+    for content in 1..=3 {
+        world.bring(upload(ADA, content, content.into()), DAY_MS).await;
+        world.append(refers(ADA, content.into(), content)).await;
+    }
+    world.append(refers(ADA, 9, 1)).await;
+    let trim = |floor| world.storage.write(move |writes| Ok(writes.trim(LOBBY, Seq(floor), 99)?));
+    assert!(!trim(3).await.unwrap());
+    let names = |numbers: &[u8]| numbers.iter().map(|number| format!("name-{number}")).collect::<Vec<_>>();
+    assert_eq!(world.names().await, (names(&[1, 3]), names(&[2])), "a newer entry refers to the first");
+    world.storage.write(|writes| Ok(writes.delete_room(LOBBY)?)).await.unwrap();
+    while world.storage.write(|writes| Ok(writes.sweep(1)?)).await.unwrap() {}
+    assert_eq!(world.names().await, (vec![], names(&[1, 2, 3])));
+}
+
 pub(super) async fn uploads_that_nobody_goes_on_with_end(world: World) {
     let rows = [upload(ADA, 1, 1), UploadRow { seen_ms: 50, ..upload(ADA, 2, 2) }];
     for row in rows.clone() {

@@ -7,6 +7,7 @@ mod files;
 mod log;
 mod members;
 mod moderation;
+mod retention;
 mod search;
 mod settings;
 mod unread;
@@ -54,7 +55,12 @@ conforms! {
     members: joining_leaves_nothing_unread, markers_only_move_forward, only_joined_members_count,
         members_come_in_pages, people_share_rooms, rooms_of_an_account_are_counted;
     files: content_is_known_to_who_showed_it_and_to_who_reads_of_it,
-        the_same_content_is_kept_once_and_goes_with_its_last_holder, uploads_that_nobody_goes_on_with_end;
+        the_same_content_is_kept_once_and_goes_with_its_last_holder, content_goes_with_the_log_that_refers_to_it, uploads_that_nobody_goes_on_with_end;
+    retention: a_trim_takes_the_oldest_in_small_steps_and_moves_markers,
+        what_a_trim_takes_is_no_longer_among_the_words, what_a_room_keeps_says_where_its_log_begins,
+        what_is_over_is_erased_in_order_of_time, a_message_takes_the_time_of_its_room_and_a_retry_is_the_same,
+        message_ids_are_forgotten_after_their_time, a_deleted_room_is_gone_at_once_and_its_rows_in_steps,
+        a_deleted_account_cannot_come_in_and_its_nickname_rests, what_somebody_wrote_comes_in_pages;
     directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
         invites_are_found_by_hash;
     moderation: settings_are_kept, one_sanction_of_a_kind_holds, as_what_somebody_left_is_kept,

@@ -13,6 +13,9 @@ enum Event {
     Becomes(u8, Option<MemberState>, bool),
     Reads(u8, u64),
     Fails(u8),
+    /// What is below goes, in steps of so many rows.
+    Trims(u64, usize),
+    Erases(u64),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -25,6 +28,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (people.clone(), state, any::<bool>()).prop_map(|(who, state, noted)| Event::Becomes(who, state, noted)),
         3 => (people.clone(), 0..60_u64).prop_map(|(who, seq)| Event::Reads(who, seq)),
         1 => people.prop_map(Event::Fails),
+        2 => (0..40_u64, 1..5_usize).prop_map(|(floor, rows)| Event::Trims(floor, rows)),
+        1 => (1..40_u64).prop_map(Event::Erases),
     ]
 }
 
@@ -34,6 +39,8 @@ struct Model {
     log: Vec<Option<u8>>,
     sent: BTreeMap<(u8, u64), ()>,
     members: BTreeMap<u8, (MemberState, usize)>,
+    /// Entries that are gone from the beginning.
+    trimmed: usize,
 }
 
 impl Model {
@@ -66,6 +73,22 @@ impl Model {
                 }
             }
             Event::Fails(_) => {}
+            Event::Trims(floor, _) => {
+                let gone = self.log.len().min((floor as usize).saturating_sub(1));
+                self.trimmed = self.trimmed.max(gone);
+                let joined = self.members.values_mut();
+                for (_, marker) in joined.filter(|(state, _)| state.membership == MembershipState::JOINED) {
+                    *marker = self.trimmed.max(*marker);
+                }
+            }
+            Event::Erases(seq) => {
+                let at = seq as usize - 1;
+                if at >= self.trimmed
+                    && let Some(author) = self.log.get_mut(at)
+                {
+                    *author = None;
+                }
+            }
         }
     }
 
@@ -101,6 +124,12 @@ fn job(writes: &mut dyn crate::store::Writes, event: &Event) -> Result<Vec<Optio
                 writes.mark_read(LOBBY, user(who), Seq(seq))?;
             }
         }
+        Event::Trims(floor, rows) => while writes.trim(LOBBY, Seq(floor), rows)? {},
+        Event::Erases(seq) => {
+            if writes.entry(LOBBY, Seq(seq))?.is_some() {
+                writes.erase(LOBBY, Seq(seq), quipu_protocol::entry::Erasure::REMOVED)?;
+            }
+        }
         Event::Fails(who) => {
             writes.append(says(user(who), 5_000, "undone"))?;
             return Err(quipu_protocol::Refusal::new(quipu_protocol::Code::FORBIDDEN).into());
@@ -129,7 +158,7 @@ async fn check(world: World, events: Vec<Event>) {
     for who in 0..4 {
         assert_eq!(world.unread(LOBBY, user(who)).await, model.unread(who));
     }
-    assert_eq!(world.log(LOBBY).await.len(), model.log.len());
+    assert_eq!(world.log(LOBBY).await.len(), model.log.len() - model.trimmed);
 }
 
 proptest! {

@@ -4,7 +4,7 @@
 //! counts) changes here, in the same transaction, and nowhere else.
 
 use quipu_protocol::entry::Erasure;
-use quipu_protocol::{Blob, Entry, Ext, Kind, RoomId, Seq};
+use quipu_protocol::{Entry, Kind, RoomId, Seq};
 use rusqlite::params;
 
 use super::reads::{about, entry_at};
@@ -18,6 +18,7 @@ impl Batch<'_> {
         self.files_entered(room, entry)?;
         self.reworded(room, None, Some(entry))?;
         self.relate(room, entry)?;
+        self.expires(room, entry)?;
         let Some(target) = entry.ext.target else { return Ok(()) };
         self.execute(
             "INSERT INTO relations (room, target, kind, seq) VALUES (?1, ?2, ?3, ?4)",
@@ -37,11 +38,29 @@ impl Batch<'_> {
         self.files_emptied(room, before)?;
         self.reworded(room, Some(before), None)?;
         self.unrelate(room, before)?;
+        if let Some(at_ms) = before.ext.expires_ms {
+            self.expires_no_more(room, before.seq, at_ms)?;
+        }
         let Some(author) = before.user.filter(|_| before.kind.is_countable()) else { return Ok(()) };
         self.execute(
             "INSERT INTO uncounted (room, seq, author) VALUES (?1, ?2, ?3)",
             params![room.as_bytes(), kept(before.seq.0), author.as_bytes()],
         )
+    }
+
+    /// An entry leaves the log together with everything before it; this is how it read.
+    pub(super) fn left(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
+        self.files_emptied(room, entry)?;
+        self.reworded(room, Some(entry), None)?;
+        if let Some(at_ms) = entry.ext.expires_ms {
+            self.expires_no_more(room, entry.seq, at_ms)?;
+        }
+        self.unrelate(room, entry)?;
+        self.leave_thread(room, entry)?;
+        let key = params![room.as_bytes(), kept(entry.seq.0)];
+        self.execute("DELETE FROM relations WHERE room = ?1 AND target = ?2", key)?;
+        self.execute("DELETE FROM reports WHERE room = ?1 AND seq = ?2", key)?;
+        self.execute("DELETE FROM uncounted WHERE room = ?1 AND seq = ?2", key)
     }
 
     pub(super) fn rewrite(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
@@ -56,15 +75,7 @@ impl Batch<'_> {
         if before.is_erased() {
             return Ok(false);
         }
-        let positions = Ext {
-            reply_to: before.ext.reply_to,
-            thread_root: before.ext.thread_root,
-            target: before.ext.target,
-            erased: Some(why),
-            ..Ext::default()
-        };
-        let entry = Entry { body: Blob::default(), ext: positions, ..before.clone() };
-        self.put_frame(room, &entry)?;
+        self.put_frame(room, &before.erased(why))?;
         self.emptied(room, &before)?;
         for edit in about(self.conn, room, seq, Kind::EDIT, Seq::ZERO, usize::MAX)? {
             self.erase(room, edit, why)?;
@@ -78,6 +89,11 @@ impl Batch<'_> {
 
     fn put_frame(&mut self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
         let frame = entry.frame();
+        self.execute(
+            "UPDATE rooms SET bytes = bytes + ?3 -
+                (SELECT length(frame) FROM entries WHERE room = ?1 AND seq = ?2) WHERE room = ?1",
+            params![room.as_bytes(), kept(entry.seq.0), kept(frame.len() as u64)],
+        )?;
         self.execute(
             "UPDATE entries SET checksum = ?3, frame = ?4 WHERE room = ?1 AND seq = ?2",
             params![room.as_bytes(), kept(entry.seq.0), checksum(room, entry.seq, &frame), &*frame],

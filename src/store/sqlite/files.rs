@@ -160,6 +160,15 @@ impl Batch<'_> {
         )
     }
 
+    /// An account goes: nobody goes on with its uploads, and what it has brought and said nowhere is over.
+    pub(super) fn let_files_go(&self, user: UserId) -> Result<(), StoreError> {
+        let sql = format!("SELECT {UPLOAD_COLUMNS} FROM uploads WHERE user = ?1");
+        let left = many(self.conn, &sql, [user.as_bytes()], upload_row)?;
+        left.iter().try_for_each(|row| self.drop_upload(row))?;
+        let sql = "UPDATE file_holdings SET until_ms = 0 WHERE user = ?1 AND until_ms IS NOT NULL";
+        self.execute(sql, [user.as_bytes()])
+    }
+
     fn put_upload(&self, row: &UploadRow) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO uploads (user, upload, room, hash, size, name, seen_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)

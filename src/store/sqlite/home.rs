@@ -82,7 +82,7 @@ impl Home {
             return Err(StoreError::Io(format!("the data folder takes no write-ahead log, only {mode}")));
         }
         let settings = format!(
-            "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
+            "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -{WRITER_CACHE_KIB}; PRAGMA journal_size_limit = {WAL_BYTES_KEPT};"
         );
         conn.execute_batch(&settings).map_err(store_error)?;

@@ -15,8 +15,10 @@ mod copy;
 mod fault;
 mod files;
 mod folder;
+mod going;
 mod home;
 mod moderation;
+mod outdated;
 mod reads;
 mod relating;
 mod rows;
@@ -29,13 +31,15 @@ mod writes;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
+use tracing::debug;
 
 pub use self::copy::{revive, snapshot};
 use self::fault::store_error;
 use self::folder::Folder;
-use self::home::{Home, Memory};
+use self::home::{BUSY_TIMEOUT, Home, Memory};
 use self::reads::{Access, View};
 use self::writes::Batch;
 use super::{CommitError, Effect, Reads, Store, StoreError, Writes};
@@ -61,6 +65,9 @@ pub struct SqliteStore {
     wal_is_long: bool,
 }
 
+/// What a batch did, and whether it gave pages back, which are the disk's only after a checkpoint.
+type Ran = (Vec<Effect>, bool);
+
 impl SqliteStore {
     /// Opens the store in `folder`, or makes one there, and keeps other processes out.
     ///
@@ -85,6 +92,7 @@ impl SqliteStore {
         let mut writer = home.connect_writer()?;
         schema::migrate(&mut writer)?;
         search::check_version(&mut writer)?;
+        schema::make_shrinkable(&writer)?;
         Ok(Self::of(home, writer))
     }
 
@@ -132,11 +140,22 @@ impl SqliteStore {
         Ok(())
     }
 
-    fn run(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Effect>, StoreError> {
+    fn run(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Ran, StoreError> {
         self.writer.execute_batch("BEGIN IMMEDIATE").map_err(store_error)?;
         let mut batch = View(Batch::new(&mut self.writer));
         work(&mut batch);
         batch.0.finish()
+    }
+
+    /// Lets the file end where its pages do, and empties the log. A reader may be in the way: then the next checkpoint
+    /// does it. What was committed is in the log until then, so nothing depends on it.
+    fn shrink(&self) {
+        let at_once = self.writer.busy_timeout(Duration::ZERO).map_err(store_error);
+        let shrunk = at_once.and_then(|()| checkpoint(&self.writer, "PRAGMA wal_checkpoint(TRUNCATE)"));
+        let patient = self.writer.busy_timeout(BUSY_TIMEOUT).map_err(store_error);
+        if let Err(error) = shrunk.and(patient) {
+            debug!(%error, "the file shrinks later");
+        }
     }
 
     /// Remembers a fault of the disk or the file: the connection may believe what is not so.
@@ -160,13 +179,16 @@ impl Store for SqliteStore {
 
     fn commit(&mut self, work: &mut dyn FnMut(&mut dyn Writes)) -> Result<Vec<Effect>, CommitError> {
         self.make_ready()?;
-        let effects = self.run(work).map_err(|error| self.note(error))?;
+        let (effects, shrinks) = self.run(work).map_err(|error| self.note(error))?;
         match self.writer.execute_batch("COMMIT").map_err(store_error) {
             Ok(()) => {
                 if self.home.has_log() {
                     // Only a hint: without an answer the log just grows until there is one.
                     let long = checkpoint(&self.writer, "PRAGMA wal_checkpoint(NOOP)");
                     self.wal_is_long = long.is_ok_and(|pages| pages > WAL_PAGES_MAX);
+                    if shrinks {
+                        self.shrink();
+                    }
                 }
                 Ok(effects)
             }

@@ -108,6 +108,15 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// An entry is no longer in the log; what is left of its thread stays a thread.
+    pub(super) fn leave_thread(&self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
+        let root = entry.ext.thread_root.unwrap_or(entry.seq);
+        self.execute(
+            "DELETE FROM threads WHERE room = ?1 AND root = ?2 AND seq = ?3",
+            params![room.as_bytes(), kept(root.0), kept(entry.seq.0)],
+        )
+    }
+
     fn react(
         &self,
         room: RoomId,

@@ -7,6 +7,7 @@ mod one;
 mod two;
 
 use rusqlite::{Connection, TransactionBehavior};
+use tracing::{info, warn};
 
 use super::fault::store_error;
 use crate::store::StoreError;
@@ -19,6 +20,7 @@ const MIGRATIONS: &[&[&str]] = &[&[one::TABLES], two::PARTS];
 
 /// Fills an empty file.
 pub(super) fn create(conn: &mut Connection) -> Result<(), StoreError> {
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(store_error)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID).map_err(store_error)?;
     migrate(conn)
 }
@@ -29,6 +31,27 @@ pub(super) fn create_first(conn: &Connection) {
     conn.execute_batch(one::TABLES).unwrap();
     conn.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
     conn.pragma_update(None, "user_version", 1).unwrap();
+}
+
+/// Rewrites a file that was made before files could shrink, once. It takes as long as copying the file, and as much
+/// space again for the time being; without that space the file stays as it is, and the next start tries again.
+pub(super) fn make_shrinkable(conn: &Connection) -> Result<(), StoreError> {
+    if header(conn, "auto_vacuum")? != 0 {
+        return Ok(());
+    }
+    info!("the store is rewritten once, so that its file can shrink from now on");
+    // The copy is as large as the file, and not for memory.
+    let rewritten = conn
+        .execute_batch("PRAGMA temp_store = FILE; PRAGMA auto_vacuum = INCREMENTAL; VACUUM;")
+        .map_err(store_error);
+    conn.execute_batch("PRAGMA temp_store = MEMORY;").map_err(store_error)?;
+    match rewritten {
+        Err(StoreError::Full) => {
+            warn!("there is no space to rewrite the store: its file will not shrink");
+            Ok(())
+        }
+        rewritten => rewritten,
+    }
 }
 
 /// Refuses files that are not ours or come from the future. Changes nothing.

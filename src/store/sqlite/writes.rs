@@ -1,11 +1,12 @@
 //! Changes as SQL, each job in a savepoint of its own.
 
 use quipu_protocol::entry::Erasure;
-use quipu_protocol::{Cursor, Entry, Incarnation, RoomId, RoomName, Seq, Topic, UserId};
+use quipu_protocol::request::Retention;
+use quipu_protocol::{Cursor, Entry, Incarnation, Kind, RoomId, RoomName, Seq, Topic, UserId};
 use rusqlite::{Connection, Params, params};
 
 use super::fault::store_error;
-use super::reads::{Access, View, count, member, one};
+use super::reads::{Access, View, count, entry_at, member, one};
 use super::rows::{checksum, kept, number};
 use super::search::Reworded;
 use crate::store::common::{Standing, content_hash, entry};
@@ -19,6 +20,8 @@ pub(super) struct Batch<'a> {
     pub(super) conn: &'a mut Connection,
     pub(super) effects: Vec<Effect>,
     pub(super) reworded: Vec<Reworded>,
+    /// Whether pages were given back, and the file may end earlier.
+    pub(super) shrinks: bool,
     job_begins: (usize, usize),
     /// What the running job met last.
     met: Option<StoreError>,
@@ -28,15 +31,16 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(conn: &'a mut Connection) -> Self {
-        Self { conn, effects: Vec::new(), reworded: Vec::new(), job_begins: (0, 0), met: None, lost: None }
+        let (effects, reworded) = (Vec::new(), Vec::new());
+        Self { conn, effects, reworded, shrinks: false, job_begins: (0, 0), met: None, lost: None }
     }
 
-    /// What the batch did to the logs, ready to be committed.
-    pub(super) fn finish(mut self) -> Result<Vec<Effect>, StoreError> {
+    /// What the batch did to the logs, ready to be committed, and whether it gave pages back.
+    pub(super) fn finish(mut self) -> Result<(Vec<Effect>, bool), StoreError> {
         if self.lost.is_none() {
             self.write_words()?;
         }
-        self.lost.map_or(Ok(self.effects), Err)
+        self.lost.map_or(Ok((self.effects, self.shrinks)), Err)
     }
 
     pub(super) fn noting<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
@@ -146,6 +150,51 @@ impl Writes for View<Batch<'_>> {
         self.0.noting(outcome)
     }
 
+    fn set_retention(&mut self, room: RoomId, retention: &Retention) -> Result<(), StoreError> {
+        let outcome = self.0.set_retention(room, retention);
+        self.0.noting(outcome)
+    }
+
+    fn trim(&mut self, room: RoomId, floor: Seq, rows_max: usize) -> Result<bool, StoreError> {
+        let outcome = self.0.trim(room, floor, rows_max);
+        self.0.noting(outcome)
+    }
+
+    fn expire(&mut self, now_ms: u64, rows_max: usize) -> Result<usize, StoreError> {
+        let outcome = self.0.expire(now_ms, rows_max);
+        self.0.noting(outcome)
+    }
+
+    fn forget(&mut self, messages_ms: u64, names_ms: u64, rows_max: usize) -> Result<usize, StoreError> {
+        let outcome = self.0.forget(messages_ms, names_ms, rows_max);
+        self.0.noting(outcome)
+    }
+
+    fn delete_room(&mut self, room: RoomId) -> Result<(), StoreError> {
+        let outcome = self.0.delete_room(room);
+        self.0.noting(outcome)
+    }
+
+    fn sweep(&mut self, rows_max: usize) -> Result<bool, StoreError> {
+        let outcome = self.0.sweep(rows_max);
+        self.0.noting(outcome)
+    }
+
+    fn delete_user(&mut self, user: &UserRow, rest_ms: u64) -> Result<(), StoreError> {
+        let outcome = self.0.delete_user(user, rest_ms);
+        self.0.noting(outcome)
+    }
+
+    fn reclaim(&mut self, pages_max: u64) -> Result<u64, StoreError> {
+        let outcome = self.0.reclaim(pages_max);
+        self.0.noting(outcome)
+    }
+
+    fn sweep_user(&mut self, user: UserId, rows_max: usize) -> Result<bool, StoreError> {
+        let outcome = self.0.sweep_user(user, rows_max);
+        self.0.noting(outcome)
+    }
+
     fn put_user(&mut self, user: &UserRow) -> Result<(), StoreError> {
         let outcome = self.0.put_user(user);
         self.0.noting(outcome)
@@ -182,6 +231,8 @@ pub(super) struct Log {
     head: Seq,
     countable: u64,
     at_ms: u64,
+    /// How long a message stays that does not say so itself.
+    ttl_ms: Option<u64>,
 }
 
 impl Log {
@@ -201,7 +252,8 @@ impl Batch<'_> {
         log.head = log.head.next();
         log.at_ms = log.at_ms.max(new.now_ms);
         log.countable += u64::from(new.kind.is_countable());
-        let entry = entry(new, log.head, log.at_ms);
+        let mut entry = entry(new, log.head, log.at_ms);
+        entry.ext.expires_ms = self.end_of(new.room, &entry, &log)?.or(entry.ext.expires_ms);
         let frame = entry.frame();
         let author = new.author.map(|(user, _)| user).filter(|_| new.kind.is_countable());
         self.execute(
@@ -219,8 +271,14 @@ impl Batch<'_> {
         self.remember(new, &place, &hash)?;
         self.entered(new.room, &entry)?;
         self.execute(
-            "UPDATE rooms SET head = ?2, countable = ?3, at_ms = ?4 WHERE room = ?1",
-            params![new.room.as_bytes(), kept(log.head.0), kept(log.countable), kept(log.at_ms)],
+            "UPDATE rooms SET head = ?2, countable = ?3, at_ms = ?4, bytes = bytes + ?5 WHERE room = ?1",
+            params![
+                new.room.as_bytes(),
+                kept(log.head.0),
+                kept(log.countable),
+                kept(log.at_ms),
+                kept(frame.len() as u64)
+            ],
         )?;
         if let Some(author) = author {
             let sql = "UPDATE members SET own_after = own_after + 1 WHERE room = ?1 AND user = ?2 AND membership = 2";
@@ -235,8 +293,23 @@ impl Batch<'_> {
             frame,
             author: new.author.map(|(user, _)| user),
             membership: new.membership,
+            expires_ms: entry.ext.expires_ms,
         }));
         Ok(Appended::New(place))
+    }
+
+    /// When an entry vanishes that does not say so itself: a message after the room's time for messages, an edit together
+    /// with what it edits. It is no part of what an author says, so a retry with another clock is the same message.
+    fn end_of(&self, room: RoomId, entry: &Entry, log: &Log) -> Result<Option<u64>, StoreError> {
+        match (entry.kind, entry.ext.target) {
+            (Kind::EDIT, Some(target)) => {
+                Ok(entry_at(self.conn, room, target)?.and_then(|target| target.ext.expires_ms))
+            }
+            (Kind::TEXT, _) if entry.ext.expires_ms.is_none() => {
+                Ok(log.ttl_ms.map(|ttl_ms| entry.at_ms.saturating_add(ttl_ms)))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn sent_before(
@@ -348,7 +421,7 @@ impl Batch<'_> {
         )
     }
 
-    fn mark_read(&self, room: RoomId, user: UserId, seq: Seq) -> Result<Seq, StoreError> {
+    pub(super) fn mark_read(&self, room: RoomId, user: UserId, seq: Seq) -> Result<Seq, StoreError> {
         let log = self.log(room)?;
         let standing = member(self.conn, room, user)?.filter(Standing::is_joined);
         let mut standing = standing.ok_or_else(|| StoreError::Failed("not a member".into()))?;
@@ -374,7 +447,7 @@ impl Batch<'_> {
         Ok(marker)
     }
 
-    fn put_user(&self, user: &UserRow) -> Result<(), StoreError> {
+    pub(super) fn put_user(&self, user: &UserRow) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO users (user, nickname, folded, role, epoch, created_ms, deactivated_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -434,13 +507,14 @@ impl Batch<'_> {
     }
 
     pub(super) fn log(&self, room: RoomId) -> Result<Log, StoreError> {
-        let sql = "SELECT incarnation, head, countable, at_ms FROM rooms WHERE room = ?1";
+        let sql = "SELECT incarnation, head, countable, at_ms, ttl_ms FROM rooms WHERE room = ?1";
         let log = one(self.conn, sql, [room.as_bytes()], |row| {
             Ok(Log {
                 incarnation: Incarnation(number(row, 0)?),
                 head: Seq(number(row, 1)?),
                 countable: number(row, 2)?,
                 at_ms: number(row, 3)?,
+                ttl_ms: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
             })
         })?;
         log.ok_or_else(|| StoreError::Failed("no such room".into()))

@@ -116,6 +116,7 @@ impl Host {
             pin: self.identity.pin(),
             token_key: TokenKey::from_seed(&[7; 32]),
             limits: self.limits.clone(),
+            retention: Default::default(),
             seams: self.seams.clone(),
         };
         let server = Server::assemble(parts).await.expect("the store in memory cannot fail");

@@ -13,12 +13,13 @@ use crate::store::memory::MemoryStore;
 use crate::store::{Blocking, Storage, UserRow};
 
 /// Questions that have their cells here.
-pub(super) const QUESTIONS: [&str; 9] = [
+pub(super) const QUESTIONS: [&str; 10] = [
     "CreateRoom",
     "Direct",
     "Deactivate",
     "Reactivate",
     "SetServerRole",
+    "DeleteAccount",
     "Purge",
     "ListReports",
     "ListAudit",
@@ -31,6 +32,7 @@ enum Deed {
     Direct,
     Deactivate,
     Reactivate,
+    Delete,
     Give(ServerRole),
     Invite(ServerRole),
     InviteOwnDevice,
@@ -39,12 +41,13 @@ enum Deed {
     AllRecords,
 }
 
-const DEEDS: [Deed; 19] = [
+const DEEDS: [Deed; 20] = [
     Deed::Create(Visibility::PUBLIC),
     Deed::Create(Visibility::PRIVATE),
     Deed::Direct,
     Deed::Deactivate,
     Deed::Reactivate,
+    Deed::Delete,
     Deed::Give(ServerRole::GUEST),
     Deed::Give(ServerRole::BOT),
     Deed::Give(ServerRole::MEMBER),
@@ -143,6 +146,11 @@ impl Server {
             Deed::Direct => code(rooms.direct(who, Direct { user }).await),
             Deed::Deactivate => code(auth.deactivate(who, Deactivate { user, reason }).await),
             Deed::Reactivate => code(auth.reactivate(who, Reactivate { user, reason }).await),
+            Deed::Delete => {
+                let confirm = if user == OTHER { "other" } else { "asker" };
+                let confirm = confirm.parse().unwrap();
+                code(auth.delete_account(who, DeleteAccount { user, confirm, erase: None }).await)
+            }
             Deed::Give(role) => code(auth.set_server_role(who, SetServerRole { user, role, reason }).await),
             Deed::Invite(_) | Deed::InviteOwnDevice => {
                 let role = if let Deed::Invite(role) = cell.deed { Some(role) } else { None };
@@ -179,6 +187,10 @@ fn expected(cell: Cell) -> Option<Code> {
             .or(only(cell.asker == ServerRole::GUEST, Code::FORBIDDEN))
             .or(out),
         Deed::Deactivate | Deed::Reactivate => out.or_else(|| no_power(cell)),
+        Deed::Delete => out.or_else(|| match cell.other {
+            None => only(cell.asker == ServerRole::OWNER, Code::CONFLICT),
+            Some(other) => only(!runs_it || other >= cell.asker, Code::FORBIDDEN),
+        }),
         Deed::Give(role) => out.or_else(|| match cell.other {
             Some(_) => no_power(cell).or(only(role > cell.asker, Code::FORBIDDEN)),
             None if role > cell.asker => Some(Code::FORBIDDEN),

@@ -33,6 +33,8 @@ pub(super) enum Deed {
     Pin,
     Reactions,
     Pins,
+    Retention,
+    DeleteRoom,
     Report,
     Reports,
     Resolve,
@@ -75,6 +77,8 @@ pub(super) const ALONE: &[Deed] = &[
     Deed::Pin,
     Deed::Reactions,
     Deed::Pins,
+    Deed::Retention,
+    Deed::DeleteRoom,
     Deed::Report,
     Deed::Reports,
     Deed::Resolve,
@@ -117,6 +121,7 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("ListReceipts", "for who may read the room and tells their own: its cells are tests of receipts"),
     ("ShowSettings", "gives the asker's own"),
     ("ChangeSettings", "changes the asker's own"),
+    ("ExportAccount", "gives the asker's own"),
 ];
 
 impl Deed {
@@ -141,6 +146,8 @@ impl Deed {
             Self::Rename => "RenameRoom",
             Self::Reactions => "ListReactions",
             Self::Pins => "ListPins",
+            Self::Retention => "SetRetention",
+            Self::DeleteRoom => "DeleteRoom",
             Self::Report => "Report",
             Self::Reports => "ListReports",
             Self::Resolve => "Resolve",
@@ -220,6 +227,14 @@ impl Deed {
             Self::Settings => {
                 let settings = RoomSettings { slow_ms: Some(7), ..RoomSettings::default() };
                 code(rooms.set_room(who, SetRoom { room, settings, reason }).await)
+            }
+            Self::Retention => {
+                let retention = Retention { count: Some(1_000), ..Retention::default() };
+                code(rooms.set_retention(who, SetRetention { room, retention }).await)
+            }
+            Self::DeleteRoom => {
+                let confirm = Text::new(stage.name().to_string()).unwrap();
+                code(rooms.delete(who, DeleteRoom { room, confirm }).await)
             }
             Self::Report => {
                 let ask = Report { room, seq: stage.said, reason: Text::new("loud").unwrap() };

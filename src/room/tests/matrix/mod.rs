@@ -49,6 +49,8 @@ const ANSWERS: &[&str] = &[
     "SendFrom",
     "Uploaded",
     "Content",
+    "Exported",
+    "ExportRecord",
 ];
 
 /// What the asker is in the room.

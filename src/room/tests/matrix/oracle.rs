@@ -42,6 +42,8 @@ pub(super) fn outcome(cell: Cell) -> Option<Code> {
         Deed::Redact => cell.lacks("redact-any"),
         Deed::React => cell.lacks("react"),
         Deed::Pin => cell.lacks("pin"),
+        Deed::Retention => cell.lacks("manage-room"),
+        Deed::DeleteRoom => cell.delete(),
         Deed::Report => cell.lacks("read"),
         Deed::Reports | Deed::Audit | Deed::Sanctions => cell.not_told(),
         Deed::Resolve => only(cell.not_told().is_some(), Code::NOT_FOUND),
@@ -214,6 +216,14 @@ impl Cell {
             Target::Owner if self.state == State::Orphaned => Some(Code::GONE),
             _ => self.target_role().is_none().then_some(Code::NOT_FOUND),
         }
+    }
+
+    fn delete(self) -> Option<Code> {
+        let for_two = (self.state == State::Direct).then_some(Code::CONFLICT);
+        let owns = self.standing == Standing::Owner;
+        let runs_it = self.role >= ServerRole::ADMIN;
+        let no = || self.hidden().or(for_two).or((!owns).then_some(Code::FORBIDDEN));
+        self.out().or_else(|| if runs_it { None } else { no() })
     }
 
     fn purge(self) -> Option<Code> {

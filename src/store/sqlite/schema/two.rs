@@ -5,6 +5,7 @@ mod files;
 mod moderation;
 mod presence;
 mod relating;
+mod retention;
 mod search;
 
 pub(super) const PARTS: &[&str] = &[
@@ -13,5 +14,6 @@ pub(super) const PARTS: &[&str] = &[
     moderation::TABLES,
     presence::TABLES,
     relating::TABLES,
+    retention::TABLES,
     search::TABLES,
 ];

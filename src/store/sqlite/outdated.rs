@@ -1,0 +1,164 @@
+//! What is out of date, as questions: beyond what a room keeps, past its time, written by somebody who left.
+//!
+//! Every one of them looks at a bounded number of rows, however much there is.
+
+use quipu_protocol::request::Retention;
+use quipu_protocol::{RoomId, Seq, UserId};
+use rusqlite::{Connection, Row, params};
+
+use super::fault::store_error;
+use super::reads::{behind, entry_at, many, one, rows_max};
+use super::rows::{kept, number, position, stored_entry};
+use crate::store::{AuthoredPage, AuthoredPlace, Keep, StoreError};
+
+/// Entries whose sizes one question adds up: about a tenth of a second on a cold disk.
+const WALK_ENTRIES_MAX: usize = 50_000;
+/// Rooms one question looks into for what somebody wrote.
+const AUTHORED_ROOMS_MAX: usize = 64;
+
+/// In the words of the index `members_by_marker`.
+pub(super) const BEHIND: &str = "SELECT user FROM members INDEXED BY members_by_marker
+    WHERE room = ?1 AND membership = 2 AND marker < ?2 LIMIT ?3";
+/// In the words of the index `rooms_keeping`.
+pub(super) const KEEPING: &str = "SELECT room FROM rooms INDEXED BY rooms_keeping
+    WHERE room > ?1 AND (keep_ms IS NOT NULL OR keep_count IS NOT NULL OR keep_bytes IS NOT NULL)
+    ORDER BY room LIMIT ?2";
+/// In the words of the primary key of `expiries`.
+pub(super) const DUE: &str =
+    "SELECT room, seq, at_ms FROM expiries WHERE at_ms <= ?1 ORDER BY at_ms, room, seq LIMIT ?2";
+
+pub(super) fn retention(conn: &Connection, room: RoomId) -> Result<Retention, StoreError> {
+    let sql = "SELECT keep_ms, keep_count, keep_bytes, ttl_ms FROM rooms WHERE room = ?1";
+    let found = one(conn, sql, [room.as_bytes()], |row| {
+        Ok(Retention {
+            age_ms: said(row, 0)?,
+            count: said(row, 1)?,
+            bytes: said(row, 2)?,
+            ttl_ms: said(row, 3)?,
+        })
+    })?;
+    Ok(found.unwrap_or_default())
+}
+
+fn said(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<u64>> {
+    Ok(row.get::<_, Option<i64>>(at)?.map(i64::cast_unsigned))
+}
+
+pub(super) fn all_rooms(
+    conn: &Connection,
+    after: Option<RoomId>,
+    keeping: bool,
+    limit: usize,
+) -> Result<Vec<RoomId>, StoreError> {
+    let sql = if keeping { KEEPING } else { "SELECT room FROM rooms WHERE room > ?1 ORDER BY room LIMIT ?2" };
+    let key = behind(after.as_ref().map(RoomId::as_bytes));
+    many(conn, sql, params![key, rows_max(limit)], |row| Ok(RoomId::from_bytes(row.get(0)?)))
+}
+
+/// The ends of a log, and its size.
+struct Extent {
+    head: Seq,
+    floor: Seq,
+    bytes: u64,
+}
+
+pub(super) fn overdue(conn: &Connection, room: RoomId, keep: &Keep) -> Result<Option<Seq>, StoreError> {
+    let sql = "SELECT head, floor, bytes FROM rooms WHERE room = ?1";
+    let extent = one(conn, sql, [room.as_bytes()], |row| {
+        Ok(Extent { head: Seq(number(row, 0)?), floor: Seq(number(row, 1)?), bytes: number(row, 2)? })
+    })?;
+    let Some(extent) = extent else { return Ok(None) };
+    let mut floor = extent.floor;
+    if let Some(count) = keep.count {
+        floor = floor.max(Seq(extent.head.next().0.saturating_sub(count)));
+    }
+    if let Some(bytes) = keep.bytes {
+        floor = floor.max(within_bytes(conn, room, &extent, bytes)?);
+    }
+    if let Some(since_ms) = keep.since_ms {
+        floor = floor.max(first_since(conn, room, &extent, since_ms)?);
+    }
+    Ok((floor > extent.floor).then_some(floor))
+}
+
+/// The position from which on the log takes no more than `bytes`.
+fn within_bytes(conn: &Connection, room: RoomId, extent: &Extent, bytes: u64) -> Result<Seq, StoreError> {
+    let (mut left, mut floor) = (extent.bytes, extent.floor);
+    if left <= bytes {
+        return Ok(floor);
+    }
+    let sql = "SELECT length(frame) FROM entries WHERE room = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3";
+    let mut statement = conn.prepare_cached(sql).map_err(store_error)?;
+    let key = params![room.as_bytes(), position(floor), rows_max(WALK_ENTRIES_MAX)];
+    for size in statement.query_map(key, |row| number(row, 0)).map_err(store_error)? {
+        left = left.saturating_sub(size.map_err(store_error)?);
+        floor = floor.next();
+        if left <= bytes {
+            break;
+        }
+    }
+    Ok(floor)
+}
+
+/// The first entry from `since_ms` on: found by halving, as time never goes back within a log.
+fn first_since(conn: &Connection, room: RoomId, extent: &Extent, since_ms: u64) -> Result<Seq, StoreError> {
+    let (mut from, mut to) = (extent.floor.0, extent.head.next().0);
+    while from < to {
+        let middle = from + (to - from) / 2;
+        // An entry that was trimmed meanwhile was too old as well.
+        let at_ms = entry_at(conn, room, Seq(middle))?.map_or(0, |entry| entry.at_ms);
+        if at_ms < since_ms { from = middle + 1 } else { to = middle }
+    }
+    Ok(Seq(from))
+}
+
+pub(super) fn next_expiry(conn: &Connection) -> Result<Option<u64>, StoreError> {
+    one(conn, "SELECT at_ms FROM expiries ORDER BY at_ms LIMIT 1", [], |row| number(row, 0))
+}
+
+pub(super) fn expired(
+    conn: &Connection,
+    room: RoomId,
+    (from, to): (Seq, Seq),
+    now_ms: u64,
+) -> Result<Vec<Seq>, StoreError> {
+    // By time: what is over and still there is little, what a room keeps may be much.
+    let sql = "SELECT seq FROM expiries WHERE at_ms <= ?1 AND room = ?2 AND seq BETWEEN ?3 AND ?4";
+    let key = params![kept(now_ms), room.as_bytes(), position(from), position(to)];
+    many(conn, sql, key, |row| Ok(Seq(number(row, 0)?)))
+}
+
+pub(super) fn authored(
+    conn: &Connection,
+    user: UserId,
+    after: AuthoredPlace,
+    limit: usize,
+    bytes_max: usize,
+) -> Result<AuthoredPage, StoreError> {
+    let mut rooms: Vec<_> = after.room.into_iter().collect();
+    let following = all_rooms(conn, after.room, false, AUTHORED_ROOMS_MAX)?;
+    let is_last_page = following.len() < AUTHORED_ROOMS_MAX;
+    rooms.extend(following);
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    let mut place = after;
+    for room in rooms {
+        if place.room != Some(room) {
+            place = AuthoredPlace { room: Some(room), seq: Seq::ZERO };
+        }
+        let sql = "SELECT seq, checksum, frame FROM entries INDEXED BY entries_authored
+            WHERE room = ?1 AND author = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4";
+        let mut statement = conn.prepare_cached(sql).map_err(store_error)?;
+        let left = limit - found.len();
+        let key = params![room.as_bytes(), user.as_bytes(), position(place.seq), rows_max(left + 1)];
+        for entry in statement.query_map(key, |row| stored_entry(row, room)).map_err(store_error)? {
+            let entry = entry.map_err(store_error)?;
+            bytes += entry.frame.len();
+            if !found.is_empty() && (found.len() == limit || bytes > bytes_max) {
+                return Ok((found, Some(place)));
+            }
+            place.seq = entry.seq;
+            found.push((room, entry));
+        }
+    }
+    Ok((found, (!is_last_page).then_some(place)))
+}
