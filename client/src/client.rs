@@ -8,6 +8,7 @@ mod join;
 mod messages;
 mod moderation;
 mod presence;
+mod relating;
 mod requests;
 mod rooms;
 mod search;
@@ -31,7 +32,7 @@ use crate::store::{Store, identity, log};
 
 pub use files::Progress;
 pub use presence::Presence;
-pub use types::{Draft, NewInvite, OpenFrom, Page, RoomSummary, Sent};
+pub use types::{Draft, NewInvite, OpenFrom, Page, Pinned, RoomSummary, Sent};
 
 /// A client of one profile. Clones are the same client. When the last one goes, so does the connection.
 #[derive(Clone)]
@@ -310,6 +311,19 @@ mod tests {
             client.devices();
             client.search(&crate::protocol::request::Search::for_words(Default::default()));
             client.revoke_device(device);
+            client.edit(room, Seq(1), "");
+            client.redact(room, Seq(1), None);
+            client.react(room, Seq(1), &"+1".parse().unwrap());
+            client.unreact(room, Seq(1), &"+1".parse().unwrap());
+            client.pin(room, Seq(1));
+            client.unpin(room, Seq(1));
+            client.reply(room, Seq(1), "");
+            client.say_in_thread(room, Seq(1), "");
+            client.thread(room, Seq(1), Anchor::LATEST, 1);
+            client.reactions(room, Seq(1));
+            client.pins(room);
+            client.set_topic(room, None);
+            client.rename_room(room, name.clone());
             client.set_role(room, user, RoomRole::MEMBER, None);
             client.set_permissions(room, user, None, None);
             client.kick(room, user, None);

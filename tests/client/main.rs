@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in a file of tests an unwrap is an assertion")]
 
 mod conversation;
+mod entries;
 mod joining;
 mod reconnecting;
 mod requests;

@@ -60,6 +60,11 @@ impl World {
         self.run(server);
     }
 
+    /// Where the server keeps everything.
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// The owner, online.
     pub(crate) async fn ada(&self) -> Person {
         Person::join(&self.owner.to_string(), "ada").await

@@ -6,6 +6,7 @@
 //!   shapes       what --json prints              keeping_order  every verb of moderation
 //!   files        brought, fetched, gone on with   being_there  presence, settings, receipts
 //!   searching    finding what was said
+//!   saying_again  edits, redactions, reactions, pins, threads, topics
 //! ```
 //!
 //! What a command prints in detail is tested where it is made, in `client/src/cli`; here it is whether it works.
@@ -15,6 +16,7 @@ mod files;
 mod getting_in;
 mod keeping_order;
 mod keeping_out;
+mod saying_again;
 mod searching;
 mod sending;
 mod shapes;

@@ -40,6 +40,7 @@ tours! {
     talking,
     presence,
     moderation,
+    entries,
 }
 
 fn folder() -> PathBuf {

@@ -5,6 +5,7 @@
 mod files;
 mod moderation;
 mod presence;
+mod relating;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use quipu_client::protocol::{DeviceId, InviteId, Nickname, RoomName, Topic};
 pub(crate) use self::files::*;
 pub(crate) use self::moderation::*;
 pub(crate) use self::presence::*;
+pub(crate) use self::relating::*;
 use super::parse::{self, Key, RoomRef, Since};
 use super::search::{Place, When};
 
@@ -82,6 +84,26 @@ pub(crate) enum Command {
     Receipts(OneRoom),
     /// Say something
     Send(Send),
+    /// Change the text of a message of yours
+    Edit(Edit),
+    /// Erase a message for everybody
+    Redact(Redact),
+    /// React to a message
+    React(React),
+    /// Take a reaction back
+    Unreact(React),
+    /// List who reacts how to a message
+    Reactions(OneEntry),
+    /// Pin a message
+    Pin(OneEntry),
+    /// Take a pin off
+    Unpin(OneEntry),
+    /// List what is pinned in a room
+    Pins(OneRoom),
+    /// Say what a room is about, or show it
+    Topic(TopicOf),
+    /// Call a room differently
+    Rename(Rename),
     /// Bring files to the server, for a message to come
     Upload(Upload),
     /// List the files of a room
@@ -219,6 +241,11 @@ pub(crate) struct Send {
     /// The message this one answers
     #[arg(long, value_name = "SEQ", conflicts_with = "each_line", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) reply_to: Option<u64>,
+    /// The first message of the thread this one is in
+    #[arg(long, value_name = "SEQ", conflicts_with = "each_line", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) thread: Option<u64>,
+    #[command(flatten)]
+    pub(crate) calls: Calls,
     /// Until when to wait
     #[arg(long, value_enum, default_value = "ack")]
     pub(crate) wait: Wait,
@@ -265,6 +292,9 @@ pub(crate) struct History {
     /// Around this entry, as `search` shows it
     #[arg(long, value_name = "SEQ", conflicts_with_all = ["before", "after"])]
     pub(crate) around: Option<u64>,
+    /// Only the thread that begins at this entry
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) thread: Option<u64>,
     /// How many entries
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=HISTORY_ENTRIES_MAX))]
     pub(crate) limit: u64,

@@ -4,7 +4,9 @@
 //! look like one.
 
 use quipu_client::protocol::cbor;
-use quipu_client::protocol::entry::{Change, Created, Entry, FileRef, Kind, MemberChange};
+use quipu_client::protocol::entry::{
+    Change, Created, Entry, FileRef, Kind, MemberChange, NameChange, TopicChange,
+};
 use quipu_client::protocol::note::{Erased, RoleChange, SanctionChange};
 use quipu_client::protocol::request::{RoomRole, RoomSettings, Visibility};
 use quipu_client::protocol::{Cursor, UserId};
@@ -32,7 +34,23 @@ pub(crate) enum Said<'a> {
     Settings(RoomSettings),
     /// Everything somebody wrote was erased.
     Erasure(Erased),
-    /// A message that is gone.
+    /// A message reads differently.
+    Edit(&'a str),
+    /// A message is gone, and maybe why.
+    Redaction(&'a str),
+    /// Somebody reacts.
+    Reaction(&'a str),
+    /// Somebody reacts so no longer.
+    Unreaction(&'a str),
+    /// A message is pinned.
+    Pin,
+    /// It is so no longer.
+    Unpin,
+    /// What the room is about changed.
+    Topic(TopicChange),
+    /// The room is called differently.
+    Name(NameChange),
+    /// What was said here is gone.
     Gone,
     /// Something this version does not know.
     Unsupported,
@@ -41,9 +59,21 @@ pub(crate) enum Said<'a> {
 impl<'a> Said<'a> {
     /// Reads an entry.
     pub(crate) fn of(entry: &'a Entry) -> Self {
+        let words = || std::str::from_utf8(&entry.body).ok();
         let decoded = match entry.kind {
-            Kind::TEXT if entry.is_erased() => Some(Self::Gone),
+            // That something was erased is not erased with the reason.
+            Kind::REDACTION => words().map(Self::Redaction),
+            Kind::TEXT | Kind::EDIT | Kind::REACTION | Kind::UNREACTION if entry.is_erased() => {
+                Some(Self::Gone)
+            }
             Kind::TEXT => entry.text().map(Self::Text),
+            Kind::EDIT => words().map(Self::Edit),
+            Kind::REACTION => words().map(Self::Reaction),
+            Kind::UNREACTION => words().map(Self::Unreaction),
+            Kind::PIN => Some(Self::Pin),
+            Kind::UNPIN => Some(Self::Unpin),
+            Kind::TOPIC => cbor::decode(&entry.body, "TopicChange").ok().map(Self::Topic),
+            Kind::NAME => cbor::decode(&entry.body, "NameChange").ok().map(Self::Name),
             Kind::MEMBER => cbor::decode(&entry.body, "MemberChange").ok().map(Self::Member),
             Kind::CREATED => cbor::decode(&entry.body, "Created").ok().map(Self::Created),
             Kind::ROLE => cbor::decode(&entry.body, "RoleChange").ok().map(Self::Role),
@@ -76,16 +106,28 @@ pub(crate) async fn fetch_names<'a>(
 pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
     let who = |user: Option<UserId>| user.map_or_else(|| "the server".to_owned(), |user| names.label(user));
     let author = who(entry.user);
+    let target = entry.ext.target.map(|seq| seq.0).unwrap_or_default();
+    let words = |text| match lines {
+        Lines::One => render::line(text).into_owned(),
+        Lines::Many => render::block(text),
+    };
     match Said::of(entry) {
         Said::Text(text) => {
-            let reply = entry.ext.reply_to.map(|seq| format!(" (to {seq})")).unwrap_or_default();
-            let text = match lines {
-                Lines::One => render::line(text).into_owned(),
-                Lines::Many => render::block(text),
-            };
             let files: String = files(entry).map(|file| format!(" [{}]", described(file))).collect();
-            format!("{author}{reply}: {text}{files}")
+            format!("{author}{}: {}{files}", marks(entry), words(text))
         }
+        Said::Edit(text) => format!("* {author} edited {target}: {}", words(text)),
+        Said::Redaction("") => format!("* {author} erased {target}"),
+        Said::Redaction(reason) => format!("* {author} erased {target}: {}", render::line(reason)),
+        Said::Reaction(emoji) => format!("* {author} reacts to {target}: {}", render::line(emoji)),
+        Said::Unreaction(emoji) => format!("* {author} takes back from {target}: {}", render::line(emoji)),
+        Said::Pin => format!("* {author} pinned {target}"),
+        Said::Unpin => format!("* {author} took the pin off {target}"),
+        Said::Topic(TopicChange { topic: Some(topic) }) => {
+            format!("* {author} set the topic: {}", render::line(topic.as_str()))
+        }
+        Said::Topic(TopicChange { topic: None }) => format!("* {author} took the topic away"),
+        Said::Name(change) => format!("* {author} named the room #{}", change.name),
         Said::Member(change) => format!("* {}{}", happened(&change, entry.user, &author), why(entry)),
         Said::Created(_) => format!("* {author} made the room"),
         Said::Role(change) => format!("* {}{}", moderation::became(&change, &author), why(entry)),
@@ -98,11 +140,21 @@ pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
         Said::Erasure(erased) => {
             format!("* {author} erased everything {} wrote before{}", erased.nickname, why(entry))
         }
-        Said::Gone => format!("{author}: (erased)"),
+        Said::Gone if entry.kind == Kind::TEXT => format!("{author}{}: (erased)", marks(entry)),
+        Said::Gone => format!("* {author}, about {target}: (erased)"),
         Said::Unsupported => {
             format!("* {author}: an entry of kind {}, which this version cannot show", entry.kind.0)
         }
     }
+}
+
+/// ` (to 12, in 7, edited)`: what a message is beside its text.
+fn marks(entry: &Entry) -> String {
+    let reply = entry.ext.reply_to.map(|seq| format!("to {seq}"));
+    let thread = entry.ext.thread_root.map(|seq| format!("in {seq}"));
+    let edited = entry.ext.edited.as_ref().map(|_| "edited".to_owned());
+    let marks: Vec<String> = [reply, thread, edited].into_iter().flatten().collect();
+    if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) }
 }
 
 /// How a message with several lines is shown.
@@ -137,7 +189,18 @@ fn happened(change: &MemberChange, author: Option<UserId>, author_name: &str) ->
 pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, me: UserId) -> Record {
     let said = Said::of(entry);
     let kind = match said {
+        Said::Gone if entry.kind == Kind::EDIT => "edit",
+        Said::Gone if entry.kind == Kind::REACTION => "reaction",
+        Said::Gone if entry.kind == Kind::UNREACTION => "unreaction",
         Said::Text(_) | Said::Gone => "message",
+        Said::Edit(_) => "edit",
+        Said::Redaction(_) => "redaction",
+        Said::Reaction(_) => "reaction",
+        Said::Unreaction(_) => "unreaction",
+        Said::Pin => "pin",
+        Said::Unpin => "unpin",
+        Said::Topic(_) => "topic-change",
+        Said::Name(_) => "name-change",
         Said::Member(_) => "member-change",
         Said::Created(_) => "created",
         Said::Role(_) => "role-change",
@@ -154,7 +217,14 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
         .maybe("id", entry.message.map(|message| message.to_string()))
         .with("own", entry.user == Some(me));
     let record = match said {
-        Said::Text(text) => record.with("text", text),
+        Said::Text(text) | Said::Edit(text) => record.with("text", text),
+        Said::Redaction("") | Said::Pin | Said::Unpin => record,
+        Said::Redaction(reason) => record.with("reason", reason),
+        Said::Reaction(emoji) | Said::Unreaction(emoji) => record.with("emoji", emoji),
+        Said::Topic(change) => record.maybe("topic", change.topic.as_ref().map(|topic| topic.as_str())),
+        Said::Name(change) => record
+            .with("name", change.name.as_str())
+            .maybe("name_before", change.before.as_ref().map(|name| name.as_str())),
         Said::Member(change) => record
             .with("change", change_word(change.change))
             .with("whom", change.user.to_string())
@@ -190,8 +260,13 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
     let files: Vec<Value> = files(entry).map(|file| Value::Object(object(file))).collect();
     let record = record.maybe("files", (!files.is_empty()).then_some(files));
     record
+        .maybe("target", entry.ext.target.map(|seq| seq.0))
         .maybe("reply_to", entry.ext.reply_to.map(|seq| seq.0))
+        .maybe("thread", entry.ext.thread_root.map(|seq| seq.0))
         .maybe("mentions", mentions)
+        .maybe("mentions_room", entry.ext.mentions_room)
+        .maybe("edited_by", entry.ext.edited.as_ref().map(|edited| edited.by.to_string()))
+        .maybe("edited_ms", entry.ext.edited.as_ref().map(|edited| edited.at_ms))
         .maybe("reason", entry.ext.reason.as_ref().map(|reason| reason.as_str()))
 }
 
@@ -345,6 +420,50 @@ mod tests {
             assert_eq!(shown, format!("* {sentence}: sp\\u{{1b}}am"));
             assert!(json.contains(fields), "{json}");
         }
+    }
+
+    #[test]
+    fn what_is_said_about_a_message_is_a_sentence_and_an_object() {
+        use quipu_client::protocol::entry::{Edited, Erasure};
+
+        let ext = || Ext { target: Some(Seq(7)), ..Ext::default() };
+        let about = |kind, body: &str| Entry { ext: ext(), ..entry(kind, body) };
+        let gone = Entry { ext: Ext { erased: Some(Erasure::REMOVED), ..ext() }, ..entry(Kind::EDIT, "") };
+        let topic = TopicChange { topic: Some("tea".parse().unwrap()) };
+        let name = NameChange { before: Some("den".parse().unwrap()), name: "kitchen".parse().unwrap() };
+        for (entry, line, fields) in [
+            (about(Kind::EDIT, "a\u{1b}b"), "* maria edited 7: a\\u{1b}b", r#""text":"a\u001bb","target":7"#),
+            (gone, "* maria, about 7: (erased)", r#""type":"edit""#),
+            (about(Kind::REDACTION, ""), "* maria erased 7", r#""type":"redaction""#),
+            (about(Kind::REDACTION, "rude"), "* maria erased 7: rude", r#""reason":"rude","target":7"#),
+            (about(Kind::REACTION, "👍"), "* maria reacts to 7: 👍", r#""emoji":"👍","target":7"#),
+            (about(Kind::UNREACTION, "+1"), "* maria takes back from 7: +1", r#""type":"unreaction""#),
+            (about(Kind::PIN, ""), "* maria pinned 7", r#""type":"pin""#),
+            (about(Kind::UNPIN, ""), "* maria took the pin off 7", r#""type":"unpin""#),
+            (entry(Kind::TOPIC, cbor::encode(&topic)), "* maria set the topic: tea", r#""topic":"tea""#),
+            (
+                entry(Kind::TOPIC, cbor::encode(&TopicChange { topic: None })),
+                "* maria took the topic away",
+                "}",
+            ),
+            (
+                entry(Kind::NAME, cbor::encode(&name)),
+                "* maria named the room #kitchen",
+                r#""name":"kitchen","name_before":"den""#,
+            ),
+        ] {
+            assert_eq!(text(&entry, &names(), Lines::One), line);
+            assert!(json(&entry).contains(fields), "{}", json(&entry));
+        }
+        let edited = Some(Edited { by: UserId::from_bytes([1; 16]), at_ms: 2_000 });
+        let ext = Ext { reply_to: Some(Seq(3)), thread_root: Some(Seq(2)), edited, ..Ext::default() };
+        let message = Entry { ext, ..entry(Kind::TEXT, "hi") };
+        assert_eq!(text(&message, &names(), Lines::One), "maria (to 3, in 2, edited): hi");
+        assert!(
+            json(&message).contains(r#""reply_to":3,"thread":2,"edited_by":"0101"#),
+            "{}",
+            json(&message)
+        );
     }
 
     #[test]

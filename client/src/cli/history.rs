@@ -1,9 +1,11 @@
 //! `history`: a room's log, read back, always printed in ascending order.
 
+use std::collections::BTreeMap;
+
 use quipu_client::protocol::Seq;
 use quipu_client::protocol::entry::Entry;
 use quipu_client::protocol::limits::PAGE_ENTRIES_MAX;
-use quipu_client::protocol::request::Anchor;
+use quipu_client::protocol::request::{Anchor, Tally};
 use quipu_client::protocol::{Cursor, Incarnation};
 use quipu_client::{Client, Page};
 
@@ -12,13 +14,15 @@ use super::context::Context;
 use super::entry::{self, Lines};
 use super::exit::Failure;
 use super::out::{Out, note};
+use super::relating;
 use super::room::{Names, Room, find_to_read};
 
 /// Prints a part of a room's log.
 pub(crate) async fn run(context: &Context, out: &mut Out, args: History) -> Result<(), Failure> {
     let session = context.start().await?;
     let (room, offline) = find_to_read(&session.client, &args.room).await?;
-    let mut pages = Pages { client: &session.client, room: &room, offline };
+    let thread = args.thread.map(Seq);
+    let mut pages = Pages { client: &session.client, room: &room, thread, offline };
     let read = match (args.before, args.after) {
         (_, Some(after)) => forwards(&mut pages, Seq(after), args.limit).await?,
         (before, None) => match args.around {
@@ -42,9 +46,10 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: History) -> Resu
     entry::fetch_names(&mut names, &session.client, read.entries.iter()).await;
     for entry in &read.entries {
         let cursor = Cursor { incarnation: read.incarnation, seq: entry.seq };
-        out.put(&entry::record(&room, cursor, entry, &names, session.me), || {
-            log_line(context, entry, &names)
-        })?;
+        let tallies = read.reactions.get(&entry.seq).map_or(&[][..], Vec::as_slice);
+        let record = entry::record(&room, cursor, entry, &names, session.me);
+        let record = record.maybe("reactions", (!tallies.is_empty()).then(|| relating::objects(tallies)));
+        out.put(&record, || format!("{}{}", log_line(context, entry, &names), relating::tallies(tallies)))?;
     }
     if read.more && !out.is_json() {
         out.remark(hint(&args, &read.entries))?;
@@ -69,6 +74,7 @@ fn hint(args: &History, entries: &[Entry]) -> String {
 /// What was read, ascending.
 struct Read {
     entries: Vec<Entry>,
+    reactions: BTreeMap<Seq, Vec<Tally>>,
     incarnation: Incarnation,
     more: bool,
     /// Whether any of it comes from the server.
@@ -77,9 +83,9 @@ struct Read {
 
 impl Read {
     fn of(page: Page, more: bool) -> Self {
-        let Page { entries, incarnation, from_cache, .. } = page;
+        let Page { entries, reactions, incarnation, from_cache, .. } = page;
         let from_server = !from_cache;
-        Self { entries, incarnation, more, from_server }
+        Self { entries, reactions, incarnation, more, from_server }
     }
 }
 
@@ -87,6 +93,8 @@ impl Read {
 struct Pages<'a> {
     client: &'a Client,
     room: &'a Room,
+    /// Only this thread.
+    thread: Option<Seq>,
     /// From the profile alone: once there was no connection, it is not waited for again.
     offline: bool,
 }
@@ -94,6 +102,9 @@ struct Pages<'a> {
 impl Pages<'_> {
     async fn ask(&mut self, anchor: Anchor, limit: u64) -> Result<Page, Failure> {
         let (room, limit) = (self.room.id, at_most(limit));
+        if let Some(root) = self.thread {
+            return Ok(self.client.thread(room, root, anchor, limit).await?);
+        }
         if self.offline {
             let page = self.client.cached(room, &anchor, limit).await?;
             let nothing = || Failure::NotFound(format!("the profile has nothing of {}", self.room.label));
@@ -115,6 +126,7 @@ async fn forwards(pages: &mut Pages<'_>, after: Seq, limit: u64) -> Result<Read,
         let page = pages.ask(Anchor::after(last.seq), rest).await?;
         // A page may be empty: everything up to the head is known, or retention overtook us.
         read.more = page.more_after && !page.entries.is_empty();
+        read.reactions.extend(page.reactions);
         read.entries.extend(page.entries);
     }
     Ok(read)
@@ -130,6 +142,7 @@ async fn backwards(pages: &mut Pages<'_>, before: Option<Seq>, limit: u64) -> Re
     {
         let mut page = pages.ask(Anchor::before(oldest.seq), rest).await?;
         read.more = page.more_before && !page.entries.is_empty();
+        read.reactions.append(&mut page.reactions);
         page.entries.append(&mut read.entries);
         read.entries = page.entries;
     }

@@ -31,6 +31,7 @@ mod presence;
 mod progress;
 mod qr;
 mod record;
+mod relating;
 mod render;
 mod room;
 mod rooms;
@@ -112,6 +113,16 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Settings(args) => presence::settings(context, out, args).await,
         Command::Receipts(args) => presence::receipts(context, out, args).await,
         Command::Send(args) => send::run(context, out, args).await,
+        Command::Edit(args) => relating::edit(context, out, args).await,
+        Command::Redact(args) => relating::redact(context, out, args).await,
+        Command::React(args) => relating::react(context, out, args).await,
+        Command::Unreact(args) => relating::unreact(context, out, args).await,
+        Command::Reactions(args) => relating::reactions(context, out, args).await,
+        Command::Pin(args) => relating::pin(context, out, args).await,
+        Command::Unpin(args) => relating::unpin(context, out, args).await,
+        Command::Pins(args) => relating::pins(context, out, args).await,
+        Command::Topic(args) => relating::topic(context, out, args).await,
+        Command::Rename(args) => relating::rename(context, out, args).await,
         Command::Upload(args) => upload::run(context, out, args).await,
         Command::Files(args) => files::list(context, out, args).await,
         Command::Download(args) => files::download(context, out, args).await,

@@ -23,6 +23,7 @@ use super::exit::Failure;
 use super::input::{Line, Source};
 use super::out::{Out, note};
 use super::parse::Key;
+use super::relating::calling;
 use super::render::count;
 use super::room::{Room, find};
 use super::upload::attach;
@@ -57,6 +58,9 @@ impl Input {
                 "--each-line reads standard input or --file: leave the text out".into(),
             ));
         }
+        if args.each_line && (args.calls.mention_room || !args.calls.mention.is_empty()) {
+            return Err(Failure::Usage("--each-line calls nobody".into()));
+        }
         let source = match &args.file {
             Some(path) if path.as_os_str() == "-" => Some(Source::Stdin),
             Some(path) => Some(Source::File(path.clone())),
@@ -85,6 +89,8 @@ async fn one(context: &Context, out: &mut Out, args: Send, text: String) -> Resu
     let mut draft = Draft::text(text);
     draft.id = args.id.as_ref().map(Key::id);
     draft.ext.reply_to = args.reply_to.map(Seq);
+    draft.ext.thread_root = args.thread.map(Seq);
+    let mut draft = calling(&session.client, draft, &args.calls).await?;
     if !args.attach.is_empty() {
         draft = draft.with_files(attach(&session.client, &room, &args.attach).await?);
     }
@@ -93,12 +99,23 @@ async fn one(context: &Context, out: &mut Out, args: Send, text: String) -> Resu
         Wait::Ack => context.timeout,
         Wait::Queued => Duration::ZERO,
     };
-    match outcome(&session.client, id, patience).await {
-        Ok(sent) if out.is_json() => out.record(&record::sent(&room, &sent, None)),
+    deliver(&session.client, out, &room, id, patience).await
+}
+
+/// Waits until something that is in the outbox has its place in the log, and says so.
+pub(crate) async fn deliver(
+    client: &Client,
+    out: &mut Out,
+    room: &Room,
+    id: MessageId,
+    patience: Duration,
+) -> Result<(), Failure> {
+    match outcome(client, id, patience).await {
+        Ok(sent) if out.is_json() => out.record(&record::sent(room, &sent, None)),
         Ok(_) => Ok(()),
         Err(failure) => {
             if out.is_json() && matches!(failure, Failure::Queued { .. }) {
-                out.record(&record::queued(&room, id, None))?;
+                out.record(&record::queued(room, id, None))?;
             }
             Err(failure)
         }

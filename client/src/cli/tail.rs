@@ -199,7 +199,7 @@ impl<'a> Tailing<'a> {
     }
 
     fn entry(&mut self, room: RoomId, cursor: Cursor, entry: &Entry, out: &mut Out) -> Result<Next, Failure> {
-        if entry.user == Some(self.session.me) && entry.kind == Kind::TEXT && !self.args.own {
+        if entry.user == Some(self.session.me) && entry.kind.is_publishable() && !self.args.own {
             self.own_left_out += 1;
             return Ok(Next::Go);
         }

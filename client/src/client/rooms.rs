@@ -1,15 +1,18 @@
 //! Rooms a person looks at: opening, closing, history.
 
+use std::collections::BTreeMap;
+
+use quipu_protocol::entry::Entry;
 use quipu_protocol::limits::{BACKLOG_ENTRIES_MAX, PAGE_ENTRIES_MAX};
-use quipu_protocol::request::{Anchor, AnchorKind, History, MarkRead};
+use quipu_protocol::request::{Anchor, AnchorKind, History, MarkRead, Tally};
 use quipu_protocol::{Cursor, RoomId, Seq};
 
 use super::{Client, OpenFrom, Page};
 use crate::error::{Error, ErrorCode};
 use crate::limits::FIRST_LOOK_ENTRIES;
 use crate::open::Begin;
-use crate::session::request::Link;
-use crate::store::log;
+use crate::session::request::{Link, Read};
+use crate::store::{identity, log};
 
 impl Client {
     /// Opens a room: its entries come as events from here on, through every reconnection, until
@@ -60,26 +63,39 @@ impl Client {
     pub async fn history(&self, room: RoomId, anchor: Anchor, limit: u64) -> Result<Page, Error> {
         let limit = limit.clamp(1, PAGE_ENTRIES_MAX as u64);
         let question = History { room, anchor: anchor.clone(), limit, thread: None };
-        let patience = self.core().config.patience;
-        let question = &question;
-        let ask = |link: Link| async move { link.page(question, patience).await };
-        let asked = self.core().ask(patience, ask).await;
-        match asked {
-            Ok((page, entries)) => Ok(Page {
-                entries: entries.into_iter().map(|(entry, _)| entry).collect(),
-                incarnation: page.incarnation,
-                floor: page.floor,
-                head: page.head,
-                more_before: page.more_before,
-                more_after: page.more_after,
-                from_cache: false,
-            }),
+        match self.page(&question).await {
+            Ok(page) => Ok(page),
             Err(error) if is_offline(&error) => self.cached(room, &anchor, limit).await?.ok_or(error),
             Err(error) => Err(error),
         }
     }
 
-    /// The same from the profile alone, without asking anybody; none when it has nothing there.
+    /// A page of the thread that begins at `root`, from the server alone.
+    ///
+    /// # Errors
+    /// A refusal, or why there is no connection.
+    pub async fn thread(&self, room: RoomId, root: Seq, anchor: Anchor, limit: u64) -> Result<Page, Error> {
+        let limit = limit.clamp(1, PAGE_ENTRIES_MAX as u64);
+        self.page(&History { room, anchor, limit, thread: Some(root) }).await
+    }
+
+    async fn page(&self, question: &History) -> Result<Page, Error> {
+        let patience = self.core().config.patience;
+        let ask = |link: Link| async move { link.page(question, patience).await };
+        let Read { page, entries, tallies } = self.core().ask(patience, ask).await?;
+        Ok(Page {
+            entries: entries.into_iter().map(|(entry, _)| entry).collect(),
+            incarnation: page.incarnation,
+            floor: page.floor,
+            head: page.head,
+            more_before: page.more_before,
+            more_after: page.more_after,
+            reactions: tallies.into_iter().map(|of| (of.seq, of.tallies.into_vec())).collect(),
+            from_cache: false,
+        })
+    }
+
+    /// The same as [`Client::history`] from the profile alone, without asking anybody; none when it has nothing there.
     ///
     /// # Errors
     /// [`ErrorCode::Storage`].
@@ -106,9 +122,14 @@ impl Client {
                 entries.extend(log::between(db, room, range, newest, limit)?);
             }
             let floor = log::between(db, room, (Seq::ZERO, END), false, 1)?;
-            Ok(Some((cursor, entries, floor.first().map(|entry| entry.seq))))
+            let me = identity::membership(db)?.map(|membership| membership.account.user);
+            let reactions = match (entries.first(), entries.last(), me) {
+                (Some(first), Some(last), Some(me)) => log::reactions(db, room, (first.seq, last.seq), me)?,
+                _ => BTreeMap::new(),
+            };
+            Ok(Some((cursor, entries, reactions, floor.first().map(|entry| entry.seq))))
         });
-        let Some((cursor, entries, Some(floor))) = found.await? else {
+        let Some((cursor, entries, reactions, Some(floor))) = found.await? else {
             return Ok(None);
         };
         Ok(Some(Page {
@@ -117,6 +138,7 @@ impl Client {
             head: cursor.seq,
             more_before: entries.first().is_some_and(|first| first.seq > floor),
             more_after: entries.last().is_some_and(|last| last.seq < cursor.seq),
+            reactions: without_erased(reactions, &entries),
             entries,
             from_cache: true,
         }))
@@ -129,6 +151,12 @@ impl Client {
     pub async fn mark_read(&self, room: RoomId, seq: Seq) -> Result<(), Error> {
         self.done(&MarkRead { room, seq }).await
     }
+}
+
+/// With an entry its reactions are gone.
+fn without_erased(mut reactions: BTreeMap<Seq, Vec<Tally>>, entries: &[Entry]) -> BTreeMap<Seq, Vec<Tally>> {
+    reactions.retain(|seq, _| entries.iter().any(|entry| entry.seq == *seq && !entry.is_erased()));
+    reactions
 }
 
 fn is_offline(error: &Error) -> bool {

@@ -1,10 +1,11 @@
 //! What goes into a client's actions and comes out of them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quipu_protocol::entry::{Entry, Ext, FileRef, Kind};
-use quipu_protocol::request::{RoomInfo, ServerRole};
-use quipu_protocol::{Cursor, Incarnation, List, MessageId, RoomId, Seq};
+use quipu_protocol::request::{PinInfo, RoomInfo, ServerRole, Tally};
+use quipu_protocol::{Cursor, Emoji, Incarnation, List, MessageId, RoomId, Seq, UserId};
 
 /// What a person wants to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,62 @@ impl Draft {
     pub fn replying_to(mut self, seq: Seq) -> Self {
         self.ext.reply_to = Some(seq);
         self
+    }
+
+    /// The same, in the thread that begins at an entry.
+    #[must_use]
+    pub fn in_thread(mut self, root: Seq) -> Self {
+        self.ext.thread_root = Some(root);
+        self
+    }
+
+    /// The same, calling people by name, at most [`quipu_protocol::limits::MENTIONS_MAX`].
+    #[must_use]
+    pub fn mentioning(mut self, users: Vec<UserId>) -> Self {
+        self.ext.mentions = (!users.is_empty()).then(|| List::first(users));
+        self
+    }
+
+    /// The same, calling everybody in the room.
+    #[must_use]
+    pub fn mentioning_room(mut self) -> Self {
+        self.ext.mentions_room = Some(true);
+        self
+    }
+
+    /// The entry there reads so from now on. Whom it calls is said anew.
+    pub fn edit(target: Seq, text: impl Into<String>) -> Self {
+        Self::about(Kind::EDIT, target, text.into())
+    }
+
+    /// The entry there is gone, and maybe why.
+    pub fn redaction(target: Seq, reason: Option<String>) -> Self {
+        Self::about(Kind::REDACTION, target, reason.unwrap_or_default())
+    }
+
+    /// A reaction to the entry there.
+    pub fn reaction(target: Seq, emoji: &Emoji) -> Self {
+        Self::about(Kind::REACTION, target, emoji.to_string())
+    }
+
+    /// The same reaction, taken back.
+    pub fn unreaction(target: Seq, emoji: &Emoji) -> Self {
+        Self::about(Kind::UNREACTION, target, emoji.to_string())
+    }
+
+    /// The entry there is pinned.
+    pub fn pin(target: Seq) -> Self {
+        Self::about(Kind::PIN, target, String::new())
+    }
+
+    /// It is pinned no longer.
+    pub fn unpin(target: Seq) -> Self {
+        Self::about(Kind::UNPIN, target, String::new())
+    }
+
+    fn about(kind: Kind, target: Seq, body: String) -> Self {
+        let ext = Ext { target: Some(target), ..Ext::default() };
+        Self { id: None, kind, body: body.into_bytes(), ext }
     }
 
     /// The same, with files that were brought before, at most [`quipu_protocol::limits::FILES_MAX`].
@@ -93,8 +150,19 @@ pub struct Page {
     pub more_before: bool,
     /// Whether there are entries after it.
     pub more_after: bool,
+    /// How people react to those of the entries that have reactions.
+    pub reactions: BTreeMap<Seq, Vec<Tally>>,
     /// Whether it comes from the profile because the server cannot be reached.
     pub from_cache: bool,
+}
+
+/// An entry that is pinned, as it reads now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// By whom, when.
+    pub pin: PinInfo,
+    /// The entry.
+    pub entry: Entry,
 }
 
 /// A room, and how it stands for this account.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quinn::Connection;
 use quipu_protocol::control::Limits;
 use quipu_protocol::entry::Entry;
-use quipu_protocol::request::{History, Page};
+use quipu_protocol::request::{History, ListPins, Page, Pins, Tallies};
 use quipu_protocol::{BidiType, Frame, Message, Refusal};
 
 use super::frames::{FrameReader, in_time, open, priority};
@@ -32,30 +32,36 @@ impl Link {
         in_time(wait, Q::NAME, async { Ok(self.put::<Q, A>(question).await?.0) }).await
     }
 
-    /// Asks for a page, and gives it with its entries and their frames.
+    /// Asks for a page, and gives it with its entries, their frames, and how people react to them.
     ///
     /// # Errors
     /// As [`Link::ask`].
-    pub(crate) async fn page(
-        &self,
-        question: &History,
-        wait: Duration,
-    ) -> Result<(Page, Vec<(Entry, Frame)>), Ending> {
+    pub(crate) async fn page(&self, question: &History, wait: Duration) -> Result<Read, Ending> {
         let asking = async {
             let (page, mut reader) = self.put::<History, Page>(question).await?;
-            let mut entries = Vec::new();
-            // By what comes, not by what was announced: nothing is reserved on the server's word.
-            while (entries.len() as u64) < page.entries.min(question.limit) {
-                let frame = reader.next().await?.ok_or(Ending::Finished("a page before its last entry"))?;
-                if frame.is::<Entry>() {
-                    entries.push((frame.decode()?, frame));
-                } else if frame.ty.is_critical() {
-                    return Err(frame.unexpected().into());
-                }
-            }
-            Ok((page, entries))
+            let (mut entries, mut tallies) = (Vec::new(), Vec::new());
+            entries_of(&mut reader, page.entries.min(question.limit), &mut entries, &mut tallies).await?;
+            Ok(Read { page, entries, tallies })
         };
         in_time(wait, "a question about history", asking).await
+    }
+
+    /// Asks what is pinned, and gives each with its entry.
+    ///
+    /// # Errors
+    /// As [`Link::ask`].
+    pub(crate) async fn pins(
+        &self,
+        question: &ListPins,
+        wait: Duration,
+    ) -> Result<(Pins, Vec<Entry>), Ending> {
+        let asking = async {
+            let (pins, mut reader) = self.put::<ListPins, Pins>(question).await?;
+            let mut entries = Vec::new();
+            entries_of(&mut reader, pins.pins.len() as u64, &mut entries, &mut Vec::new()).await?;
+            Ok((pins, entries.into_iter().map(|(entry, _)| entry).collect()))
+        };
+        in_time(wait, "a question about pins", asking).await
     }
 
     async fn put<Q: Message, A: Message>(&self, question: &Q) -> Result<(A, FrameReader), Ending> {
@@ -74,4 +80,33 @@ impl Link {
             }
         }
     }
+}
+
+/// A page as it came.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) page: Page,
+    pub(crate) entries: Vec<(Entry, Frame)>,
+    /// Reactions to those that have any.
+    pub(crate) tallies: Vec<Tallies>,
+}
+
+/// Takes so many Entry frames. By what comes, not by what was announced: nothing is reserved on the server's word.
+async fn entries_of(
+    reader: &mut FrameReader,
+    count: u64,
+    entries: &mut Vec<(Entry, Frame)>,
+    tallies: &mut Vec<Tallies>,
+) -> Result<(), Ending> {
+    while (entries.len() as u64) < count {
+        let frame = reader.next().await?.ok_or(Ending::Finished("a page before its last entry"))?;
+        if frame.is::<Entry>() {
+            entries.push((frame.decode()?, frame));
+        } else if frame.is::<Tallies>() && tallies.len() <= entries.len() {
+            tallies.push(frame.decode()?);
+        } else if frame.ty.is_critical() {
+            return Err(frame.unexpected().into());
+        }
+    }
+    Ok(())
 }

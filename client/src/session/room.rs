@@ -17,7 +17,7 @@ use quipu_protocol::room::{CaughtUp, End, EndReason, Gap, GapReason, Opened, Sna
 use quipu_protocol::{Cursor, Frame, RoomId, Seq};
 
 use super::frames::FrameReader;
-use super::request::Link;
+use super::request::{Link, Read};
 use super::track::Track;
 use crate::core::Core;
 use crate::ending::Ending;
@@ -152,7 +152,7 @@ impl Follower {
             let anchor =
                 Anchor { kind: AnchorKind::BETWEEN, seq: Seq(from.0.saturating_sub(1)), to: to.next() };
             let question = History { room: self.room, anchor, limit: PAGE_ENTRIES_MAX as u64, thread: None };
-            let (page, entries) = match self.link.page(&question, ANSWER_TIMEOUT).await {
+            let Read { page, entries, .. } = match self.link.page(&question, ANSWER_TIMEOUT).await {
                 Err(Ending::Refused(refusal)) if !refusal.code.retryable() => {
                     return self.tell_gap(from, to, reason).await;
                 }
@@ -238,14 +238,13 @@ impl Follower {
 /// The place before the first entry at or after a time: found by halving, as time never goes back within a room.
 pub(super) async fn place_before(link: &Link, room: RoomId, ms: u64) -> Result<Cursor, Ending> {
     let newest = History { room, anchor: Anchor::LATEST, limit: 1, thread: None };
-    let (page, _) = link.page(&newest, ANSWER_TIMEOUT).await?;
-    let Page { floor, head, incarnation, .. } = page;
+    let Page { floor, head, incarnation, .. } = link.page(&newest, ANSWER_TIMEOUT).await?.page;
     // Everything up to `before` is too old; whatever lies behind `from` is not known to be young enough yet.
     let (mut before, mut from) = (floor.0.saturating_sub(1), head.0);
     while before < from {
         let middle = before + (from - before) / 2;
         let question = History { room, anchor: Anchor::after(Seq(middle)), limit: 1, thread: None };
-        let (_, entries) = link.page(&question, ANSWER_TIMEOUT).await?;
+        let Read { entries, .. } = link.page(&question, ANSWER_TIMEOUT).await?;
         match entries.first() {
             Some((entry, _)) if entry.at_ms < ms && entry.seq.0 > middle => before = entry.seq.0.min(from),
             _ => from = middle,

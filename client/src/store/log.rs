@@ -2,17 +2,23 @@
 //! the program has shown it.
 //!
 //! Invariant: a room's cursor moves in the transaction that keeps the entries up to it, never backwards within an
-//! incarnation. Entries of another incarnation are dropped when the cursor enters a new one.
+//! incarnation. Entries of another incarnation are dropped when the cursor enters a new one. So are those before a hole: what
+//! was not told may have edited or erased them, and they are fetched anew when somebody wants them.
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use quipu_protocol::entry::Entry;
-use quipu_protocol::{Cursor, Incarnation, RoomId, Seq, cbor};
+use quipu_protocol::entry::{Entry, Kind};
+use quipu_protocol::request::Tally;
+use quipu_protocol::{Cursor, Emoji, Incarnation, RoomId, Seq, UserId, cbor};
 
-use super::{damaged, erasing, from_sql, to_sql};
+use super::heeding::Place;
+use super::{damaged, from_sql, to_sql};
 use crate::error::Error;
 use crate::limits::CACHED_ENTRIES_MAX;
 
@@ -29,20 +35,40 @@ pub(crate) fn append(
     let step = db.transaction()?;
     let before = cursor_in(&step, room)?;
     let incarnation = to_sql(cursor.incarnation.0)?;
+    let place = Place { db: &step, room, incarnation };
     if before.is_some_and(|before| before.incarnation != cursor.incarnation) {
         step.execute(
             "DELETE FROM entry WHERE room = ?1 AND incarnation <> ?2",
             params![room.as_bytes(), incarnation],
         )?;
     }
+    let told_from = entries.first().map_or(cursor.seq.next(), |(seq, _)| *seq);
+    if before.is_some_and(|before| before.incarnation == cursor.incarnation && before.seq.next() < told_from)
+    {
+        step.execute(
+            "DELETE FROM entry WHERE room = ?1 AND incarnation = ?2 AND seq < ?3",
+            params![room.as_bytes(), incarnation, to_sql(told_from.0)?],
+        )?;
+    }
     for (seq, payload) in entries {
-        step.prepare_cached("INSERT OR IGNORE INTO entry VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        // What is no entry of this version is kept as it came.
+        let entry: Option<Entry> = cbor::decode(payload, "Entry").ok();
+        let target = entry.as_ref().and_then(|entry| entry.ext.target).and_then(|seq| to_sql(seq.0).ok());
+        let insert = match &entry {
+            // Told again without its body, it is kept without it.
+            Some(entry) if entry.is_erased() => "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5)",
+            _ => "INSERT OR IGNORE INTO entry VALUES (?1, ?2, ?3, ?4, ?5)",
+        };
+        step.prepare_cached(insert)?.execute(params![
             room.as_bytes(),
             incarnation,
             to_sql(seq.0)?,
-            &payload[..]
+            &payload[..],
+            target
         ])?;
-        erasing::heed(&step, room, incarnation, payload)?;
+        if let Some(entry) = entry {
+            place.heed(&entry)?;
+        }
     }
     if before.is_none_or(|before| before.incarnation != cursor.incarnation || before.seq < cursor.seq) {
         step.prepare_cached("INSERT OR REPLACE INTO cursor VALUES (?1, ?2, ?3)")?.execute(params![
@@ -144,100 +170,33 @@ pub(crate) fn between(
     Ok(entries)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::testing;
-    use super::*;
-    use quipu_protocol::Blob;
-    use quipu_protocol::entry::{Ext, Kind};
-
-    const ROOM: RoomId = RoomId::from_bytes([1; 16]);
-
-    fn at(incarnation: u64, seq: u64) -> Cursor {
-        Cursor { incarnation: Incarnation(incarnation), seq: Seq(seq) }
-    }
-
-    fn received(seqs: std::ops::RangeInclusive<u64>) -> Vec<Received> {
-        let entry = |seq| Entry {
-            seq: Seq(seq),
-            at_ms: seq,
-            user: None,
-            device: None,
-            message: None,
-            kind: Kind::TEXT,
-            body: Blob::default(),
-            ext: Ext::default(),
+/// How many react how to entries of a room's present incarnation from `first` to `last`, as far as the profile was told:
+/// by entry and emoji.
+pub(crate) fn reactions(
+    db: &mut Connection,
+    room: RoomId,
+    (first, last): (Seq, Seq),
+    me: UserId,
+) -> Result<BTreeMap<Seq, Vec<Tally>>, Error> {
+    let Some(cursor) = cursor_in(db, room)? else {
+        return Ok(BTreeMap::new());
+    };
+    let place = Place { db, room, incarnation: to_sql(cursor.incarnation.0)? };
+    let mut people: BTreeMap<(Seq, Emoji), BTreeSet<UserId>> = BTreeMap::new();
+    for entry in place.about(first, last)?.into_iter().filter(|entry| !entry.is_erased()) {
+        let emoji = std::str::from_utf8(&entry.body).ok().and_then(|text| text.parse::<Emoji>().ok());
+        let (Some(target), Some(user), Some(emoji)) = (entry.ext.target, entry.user, emoji) else { continue };
+        let people = people.entry((target, emoji)).or_default();
+        match entry.kind {
+            Kind::REACTION => people.insert(user),
+            Kind::UNREACTION => people.remove(&user),
+            _ => false,
         };
-        seqs.map(|seq| (Seq(seq), cbor::encode(&entry(seq)).into())).collect()
     }
-
-    async fn seqs(store: &super::super::Store) -> Vec<u64> {
-        let all = (Seq::ZERO, Seq(u64::MAX));
-        let entries = store.run(move |db| between(db, ROOM, all, false, 1_000)).await.unwrap();
-        entries.iter().map(|entry| entry.seq.0).collect()
+    let mut tallies: BTreeMap<Seq, Vec<Tally>> = BTreeMap::new();
+    for ((target, emoji), people) in people.into_iter().filter(|(_, people)| !people.is_empty()) {
+        let tally = Tally { emoji, users: people.len() as u64, own: people.contains(&me) };
+        tallies.entry(target).or_default().push(tally);
     }
-
-    #[tokio::test]
-    async fn told_twice_is_kept_once_and_the_cursor_never_goes_back() {
-        let (store, _folder) = testing::store().await;
-        store.run(|db| append(db, ROOM, &received(1..=5), at(1, 5))).await.unwrap();
-        store.run(|db| append(db, ROOM, &received(3..=4), at(1, 4))).await.unwrap();
-        assert_eq!(seqs(&store).await, [1, 2, 3, 4, 5]);
-        assert_eq!(store.run(|db| cursor(db, ROOM)).await, Ok(Some(at(1, 5))));
-    }
-
-    #[tokio::test]
-    async fn what_somebody_wrote_is_gone_when_a_note_says_so() {
-        use quipu_protocol::UserId;
-        use quipu_protocol::note::Erased;
-
-        let (store, _folder) = testing::store().await;
-        let (bob, ada) = (UserId::from_bytes([2; 16]), UserId::from_bytes([1; 16]));
-        let entry = |seq, user, kind, body: Vec<u8>| {
-            let body = Blob::new(body).unwrap();
-            let entry = Entry {
-                seq: Seq(seq),
-                at_ms: seq,
-                user: Some(user),
-                device: None,
-                message: None,
-                kind,
-                body,
-                ext: Ext::default(),
-            };
-            (Seq(seq), cbor::encode(&entry).into())
-        };
-        let erased = cbor::encode(&Erased { user: bob, nickname: "bob".parse().unwrap() });
-        let entries = [
-            entry(1, bob, Kind::TEXT, b"secret".to_vec()),
-            entry(2, ada, Kind::TEXT, b"mine".to_vec()),
-            entry(3, ada, Kind::ERASURE, erased),
-            entry(4, bob, Kind::TEXT, b"later".to_vec()),
-        ];
-        let [before, rest] = [entries[..2].to_vec(), entries[2..].to_vec()];
-        store.run(move |db| append(db, ROOM, &before, at(1, 2))).await.unwrap();
-        store.run(move |db| append(db, ROOM, &rest, at(1, 4))).await.unwrap();
-        let all = (Seq::ZERO, Seq(u64::MAX));
-        let kept = store.run(move |db| between(db, ROOM, all, false, 9)).await.unwrap();
-        let texts: Vec<_> = kept.iter().map(|entry| (entry.text(), entry.is_erased())).collect();
-        assert_eq!(texts, [(None, true), (Some("mine"), false), (None, false), (Some("later"), false)]);
-    }
-
-    #[tokio::test]
-    async fn a_new_incarnation_replaces_what_was_known() {
-        let (store, _folder) = testing::store().await;
-        store.run(|db| append(db, ROOM, &received(1..=5), at(1, 5))).await.unwrap();
-        store.run(|db| append(db, ROOM, &received(2..=3), at(2, 3))).await.unwrap();
-        assert_eq!(seqs(&store).await, [2, 3]);
-        assert_eq!(store.run(|db| cursor(db, ROOM)).await, Ok(Some(at(2, 3))));
-    }
-
-    #[tokio::test]
-    async fn old_entries_leave() {
-        let (store, _folder) = testing::store().await;
-        let last = (CACHED_ENTRIES_MAX / 256 + 2) * 256 + 3;
-        store.run(|db| append(db, ROOM, &received(1..=600), at(1, 600))).await.unwrap();
-        store.run(move |db| append(db, ROOM, &received(last..=last), at(1, last))).await.unwrap();
-        assert_eq!(seqs(&store).await.first(), Some(&(last - CACHED_ENTRIES_MAX + 1)));
-    }
+    Ok(tallies)
 }

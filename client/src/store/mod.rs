@@ -9,7 +9,7 @@
 //! functions over a connection; this file decides on which thread they run.
 //! Invariant: when `run` returns, what `work` committed is on stable storage.
 
-mod erasing;
+mod heeding;
 pub(crate) mod identity;
 pub(crate) mod log;
 pub(crate) mod names;

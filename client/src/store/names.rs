@@ -25,6 +25,15 @@ pub(crate) fn learn(db: &mut Connection, rooms: &[(RoomId, String)]) -> Result<(
     Ok(step.commit()?)
 }
 
+/// A room whose name is remembered is called differently.
+pub(crate) fn rename(db: &Connection, room: RoomId, name: &str) -> Result<(), Error> {
+    db.prepare_cached("DELETE FROM room WHERE name = ?2 AND room <> ?1")?
+        .execute(params![room.as_bytes(), name])?;
+    db.prepare_cached("UPDATE room SET name = ?2 WHERE room = ?1")?
+        .execute(params![room.as_bytes(), name])?;
+    Ok(())
+}
+
 /// The room that was called so when the server last said it.
 pub(crate) fn find(db: &mut Connection, name: &str) -> Result<Option<RoomId>, Error> {
     let room: Option<Vec<u8>> = db

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use crate::error::{Error, ErrorCode};
 
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Version 1.
 const TABLES: &str = "
@@ -83,8 +83,16 @@ CREATE TABLE room (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Version 3: what entries are about. What an earlier version kept may have been edited or erased by entries it did not
+/// understand, so it is fetched anew.
+const STEP_3: &str = "
+DELETE FROM entry;
+ALTER TABLE entry ADD COLUMN target INTEGER;
+CREATE INDEX entry_about ON entry (room, incarnation, target, seq) WHERE target IS NOT NULL;
+";
+
 /// What leads from each version to the next; the first from nothing to version 1.
-const STEPS: [&str; VERSION as usize] = [TABLES, STEP_2];
+const STEPS: [&str; VERSION as usize] = [TABLES, STEP_2, STEP_3];
 
 /// Makes the folder, for its owner alone.
 pub(super) fn prepare(folder: &Path) -> Result<(), Error> {
