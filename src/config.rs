@@ -89,6 +89,8 @@ pub struct Config {
     pub log: String,
     /// The operator's own certificate instead of the identity in `certs`. Default none.
     pub tls: Option<TlsFiles>,
+    /// TCP address to take webhooks at, without TLS. Default none: they are off.
+    pub webhooks: Option<SocketAddr>,
     /// Bounds an operator may move.
     pub limits: Limits,
     /// What is granted to files.
@@ -162,6 +164,7 @@ impl Config {
             names,
             log: flags.log.or(file.log).unwrap_or(default.log),
             tls: file.tls,
+            webhooks: file.webhooks,
             limits: file.limits,
             files: file.files,
             retention: file.retention,
@@ -178,6 +181,7 @@ impl Default for Config {
             names: vec!["localhost".parse().expect("a host name")],
             log: "info".to_owned(),
             tls: None,
+            webhooks: None,
             limits: Limits::default(),
             files: FileLimits::default(),
             retention: Retention::default(),

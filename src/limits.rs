@@ -103,6 +103,16 @@ pub const ROOMS_MADE_MAX: usize = 1_000;
 pub const INVITATIONS_MAX: usize = 100;
 /// Devices of one account that are not revoked.
 pub const DEVICES_PER_USER_MAX: usize = 64;
+/// Bots of one owner that are not revoked.
+pub const BOTS_PER_USER_MAX: u64 = 16;
+/// Life of a bot's invite: somebody is about to use it.
+pub const BOT_INVITE_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Rooms whose rate of writing is remembered.
+pub const ROOM_RATES_MAX: usize = 10_000;
+/// Webhooks whose rate is remembered.
+pub const HOOK_RATES_MAX: usize = 10_000;
+/// Webhooks into one room.
+pub const HOOKS_PER_ROOM_MAX: usize = 64;
 /// Members of one room.
 pub const MEMBERS_MAX: u64 = 20_000;
 /// Acts the server remembers for those who moderate; the oldest go first.

@@ -97,6 +97,9 @@ async fn serve(config: &Config, mut signals: Signals) -> Result<(), StartError> 
     let address =
         server.local_addr().map_or_else(|_| config.listen.to_string(), |address| address.to_string());
     tracing::info!(%address, data = %config.data.display(), "listening");
+    if let Some(address) = server.webhooks_addr() {
+        tracing::info!(webhooks = %address, "listening for webhooks");
+    }
     if let Some(invite) = server.owner_invite().await? {
         welcome(&invite);
     }
@@ -182,7 +185,7 @@ fn qr(text: &str) -> Option<String> {
 
 fn exit_code(error: &StartError) -> u8 {
     match error {
-        StartError::Listen { .. } => exit::LISTEN,
+        StartError::Listen { .. } | StartError::Webhooks { .. } => exit::LISTEN,
         StartError::Identity(_) | StartError::Secrets(_) | StartError::Files { .. } => exit::FOLDERS,
         StartError::Store(StoreError::Newer { .. } | StoreError::Damaged(_)) => exit::DATA,
         StartError::Store(_) | StartError::Write(_) => exit::FOLDERS,

@@ -3,6 +3,9 @@
 //! A bucket never refuses. It says when, and whoever is too fast is kept waiting, which over QUIC means not
 //! being read.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -50,6 +53,39 @@ impl TokenBucket {
     }
 }
 
+/// A bucket for each of many, all of one size. So many of them are remembered; beyond that all begin anew.
+#[derive(Debug)]
+pub struct Rates<K> {
+    full: TokenBucket,
+    buckets_max: usize,
+    buckets: Mutex<HashMap<K, TokenBucket>>,
+}
+
+impl<K: Eq + Hash> Rates<K> {
+    /// Buckets that begin as `full`.
+    pub fn new(full: TokenBucket, buckets_max: usize) -> Self {
+        Self { full, buckets_max, buckets: Mutex::default() }
+    }
+
+    /// See [`TokenBucket::take`].
+    pub fn take(&self, key: K, now: Instant) -> Option<Instant> {
+        self.with(key, |bucket| bucket.take(now))
+    }
+
+    /// See [`TokenBucket::try_take`].
+    pub fn try_take(&self, key: K, now: Instant) -> bool {
+        self.with(key, |bucket| bucket.try_take(now))
+    }
+
+    fn with<T>(&self, key: K, act: impl FnOnce(&mut TokenBucket) -> T) -> T {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= self.buckets_max {
+            buckets.clear();
+        }
+        act(buckets.entry(key).or_insert_with(|| self.full.clone()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +98,15 @@ mod tests {
         assert_eq!(bucket.take(now), Some(now + Duration::from_millis(400)));
         let later = now + Duration::from_secs(60);
         assert!((0..20).all(|_| bucket.take(later).is_none()) && bucket.take(later).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_has_a_bucket_of_its_own_and_only_so_many_are_remembered() {
+        let (rates, now) = (Rates::new(TokenBucket::new(1, 1), 2), Instant::now());
+        assert!(
+            rates.try_take("one", now) && rates.try_take("other", now) && rates.take("more", now).is_none()
+        );
+        assert!(!rates.try_take("more", now) && rates.try_take("one", now));
     }
 
     #[tokio::test(start_paused = true)]

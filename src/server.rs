@@ -24,6 +24,7 @@ use crate::room::{Live, Load, Rooms};
 use crate::seams::Seams;
 use crate::store::{Blocking, Observer, Storage, Store, StoreError, WriteError, sqlite};
 use crate::tls::{Identity, IdentityError, Renewal, Secrets, Vault, VaultError};
+use crate::webhooks::{Hooks, Listener};
 use crate::{tls, transport};
 
 /// Kernel buffers of the socket, in bytes: what may arrive or wait while we are busy.
@@ -34,6 +35,7 @@ const RENEWAL_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A server that is ready to serve.
 pub struct Server {
     endpoint: Endpoint,
+    webhooks: Option<Listener>,
     storage: Storage,
     shared: Arc<transport::Shared>,
     janitor: Janitor,
@@ -72,6 +74,14 @@ pub enum StartError {
     /// The address cannot be bound.
     #[error("cannot listen on UDP {address}: {source}")]
     Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The address of webhooks cannot be bound.
+    #[error("cannot listen for webhooks on TCP {address}: {source}")]
+    Webhooks {
         /// Which.
         address: SocketAddr,
         /// What the system says.
@@ -128,7 +138,18 @@ impl Server {
             retention: config.retention,
             seams,
         };
+        let webhooks = match config.webhooks {
+            Some(address) => Some(
+                Listener::bind(address).await.map_err(|source| StartError::Webhooks { address, source })?,
+            ),
+            None => None,
+        };
         let mut server = Self::assemble(parts).await?;
+        server.webhooks = webhooks;
+        if let Some(address) = server.webhooks_addr() {
+            // Set once: this server is made here.
+            let _ = server.shared.hooks_at.set(format!("http://{address}"));
+        }
         server.identity = Some(Arc::new(opened.identity));
         server.names = config.names.iter().map(|name| name.as_str().to_owned()).collect();
         Ok(server)
@@ -150,12 +171,13 @@ impl Server {
         let name = "lobby".parse().expect("`lobby` is a room name");
         let topic = "Everybody's first room".parse().expect("a short line is a topic");
         let lobby = rooms.ensure_lobby(name, topic).await?;
-        let auth = Auth::new(storage.clone(), parts.seams.clone(), parts.token_key, parts.pin);
+        let auth = Arc::new(Auth::new(storage.clone(), parts.seams.clone(), parts.token_key, parts.pin));
         let stopping = CancellationToken::new();
         let shared =
             transport::Shared::new(auth, rooms, lobby, parts.files, parts.limits, parts.seams, stopping);
         let names = vec!["localhost".to_owned()];
-        Ok(Self { endpoint: parts.endpoint, storage, shared, janitor, identity: None, pin: parts.pin, names })
+        let (endpoint, pin) = (parts.endpoint, parts.pin);
+        Ok(Self { endpoint, webhooks: None, storage, shared, janitor, identity: None, pin, names })
     }
 
     /// Where it listens.
@@ -164,6 +186,11 @@ impl Server {
     /// When the socket is gone.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.endpoint.local_addr()
+    }
+
+    /// Where it listens for webhooks, if it does.
+    pub fn webhooks_addr(&self) -> Option<SocketAddr> {
+        self.webhooks.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Cancel it to stop the server.
@@ -203,7 +230,8 @@ impl Server {
         let (rooms, stopping) = (self.shared.rooms.clone(), self.shared.stopping.clone());
         let indexing = tokio::spawn(complete_index(rooms, stopping));
         let sweeping = tokio::spawn(self.shared.rooms.clone().sweeping(self.shared.stopping.clone()));
-        transport::serve(self.endpoint, self.shared).await;
+        let hooks = serve_hooks(self.webhooks, Arc::clone(&self.shared));
+        tokio::join!(transport::serve(self.endpoint, self.shared), hooks);
         // It ends with the word to stop, between two steps.
         if erasing.await.is_err() {
             error!("erasing what was purged failed");
@@ -286,6 +314,14 @@ fn no_ipv6(error: &io::Error) -> bool {
     const EAFNOSUPPORT: i32 = 97;
     matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable)
         || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+/// Takes what comes in through webhooks, if the operator wants any, until the server is to stop.
+async fn serve_hooks(listener: Option<Listener>, shared: Arc<transport::Shared>) {
+    let Some(listener) = listener else { return };
+    let (auth, rooms, seams) = (Arc::clone(&shared.auth), shared.rooms.clone(), shared.seams.clone());
+    let hooks = Hooks::new(auth, rooms, seams, Arc::clone(&shared.room_rates));
+    listener.run(Arc::new(hooks), shared.stopping.clone()).await;
 }
 
 /// Makes searchable what an earlier version left behind; on most starts there is nothing to do.

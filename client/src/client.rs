@@ -3,6 +3,7 @@
 //! Here is its life: open, join, start, events, stop. `messages`, `rooms`, `presence` and `requests` hold the actions.
 //! Invariant: everything that may ever wait is asynchronous, and cancelling any of it loses nothing.
 
+mod bots;
 mod files;
 mod join;
 mod messages;
@@ -30,6 +31,7 @@ use crate::keeper;
 use crate::state::{AppState, ConnState, Network};
 use crate::store::{Store, identity, log};
 
+pub use bots::NewBot;
 pub use files::Progress;
 pub use presence::Presence;
 pub use types::{Draft, NewInvite, OpenFrom, Page, Pinned, RoomSummary, Sent};

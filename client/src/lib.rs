@@ -35,7 +35,9 @@ mod store;
 pub mod tls;
 
 pub use account::{Account, InvitePreview};
-pub use client::{Client, Draft, NewInvite, OpenFrom, Page, Pinned, Presence, Progress, RoomSummary, Sent};
+pub use client::{
+    Client, Draft, NewBot, NewInvite, OpenFrom, Page, Pinned, Presence, Progress, RoomSummary, Sent,
+};
 pub use config::{Blocking, Config};
 pub use diagnose::{Check, Report, Verdict};
 pub use error::{Error, ErrorCode, Retry};

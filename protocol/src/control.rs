@@ -17,6 +17,7 @@ use crate::limits::{
     AGENT_BYTES_MAX, FEATURES_MAX, PROOF_BYTES_MAX, REDIRECT_BYTES_MAX, TEXT_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 use crate::name::{DeviceName, Nickname};
+use crate::request::Permissions;
 use crate::wire::{Blob, List, Text, wire_map};
 
 wire_map! {
@@ -67,7 +68,10 @@ wire_map! {
             /// What this server grants.
             7 => limits: Limits,
         }
-        optional {}
+        optional {
+            /// What a bot may do at most; left out for people, who are held back in nothing.
+            8 => scope: Permissions,
+        }
     }
 }
 

@@ -82,6 +82,8 @@ id! {
     InviteId;
     /// An upload of one account, as its client names it. A retry carries the same one.
     UploadId;
+    /// A webhook, without its secret.
+    HookId;
 }
 
 struct IdVisitor;

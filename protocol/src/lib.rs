@@ -37,7 +37,7 @@ mod wire;
 pub use entry::{Draft, Entry, Ext, Kind};
 pub use error::{CloseCode, Code, DecodeError, Refusal, ResetCode};
 pub use frame::{Frame, FrameDecoder, FrameType, Message};
-pub use id::{Cursor, DeviceId, Incarnation, InviteId, MessageId, RoomId, Seq, UploadId, UserId};
+pub use id::{Cursor, DeviceId, HookId, Incarnation, InviteId, MessageId, RoomId, Seq, UploadId, UserId};
 pub use link::InviteLink;
 pub use name::{AwayText, DeviceName, Emoji, FileName, Nickname, RoomName, Topic};
 pub use stream::{BidiType, UniType};

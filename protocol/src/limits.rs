@@ -68,6 +68,8 @@ pub const SNIPPET_BYTES_MAX: usize = 256;
 pub const SNIPPET_MATCHES_MAX: usize = 16;
 /// Words a search could not look up, and is told.
 pub const IGNORED_MAX: usize = 16;
+/// Rooms a bot may be held to.
+pub const BOT_ROOMS_MAX: usize = 32;
 /// Feature ids in a Hello.
 pub const FEATURES_MAX: usize = 64;
 
@@ -99,6 +101,8 @@ pub const PROOF_BYTES_MAX: usize = 512;
 pub const AUTH_TIMEOUT_MS: u64 = 5_000;
 /// Life of a token, in milliseconds: a day. A client refreshes when a third is left.
 pub const TOKEN_LIFE_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Life of a bot's token, in milliseconds: 30 days, since nobody is there to look after it.
+pub const BOT_TOKEN_LIFE_MS: u64 = 30 * TOKEN_LIFE_MS;
 /// By how much clocks may differ when a token's times are judged, in milliseconds.
 pub const CLOCK_SKEW_MS: u64 = 60_000;
 /// How long the server remembers a message id, in milliseconds: a week. A client stops retrying long before.

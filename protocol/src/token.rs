@@ -15,6 +15,7 @@ use crate::cbor;
 use crate::id::{DeviceId, UserId};
 use crate::key::{CoseKey, DeviceKey};
 use crate::limits::CLOCK_SKEW_MS;
+use crate::request::Permissions;
 use crate::sign::{self, SignError, Signed};
 use crate::wire::{Blob, Text, wire_array, wire_map};
 
@@ -61,8 +62,8 @@ wire_map! {
             8 => confirmation: Confirmation,
             /// The device.
             -70001 => device: DeviceId,
-            /// Reserved for restricted tokens; all bits set.
-            -70002 => scope: u64,
+            /// What the token allows at most; all bits set but for bots.
+            -70002 => scope: Permissions,
             /// The account's epoch: raising it ends all tokens of the account.
             -70003 => user_epoch: u64,
         }

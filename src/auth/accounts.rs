@@ -112,6 +112,9 @@ fn may_give(store: &dyn Reads, asker: &UserRow, user: &UserRow, role: ServerRole
     if role > asker.role {
         return no(Code::FORBIDDEN, "nobody gives a role above their own");
     }
+    if role != user.role && store.bot(user.user)?.is_some() {
+        return no(Code::CONFLICT, "a bot stays a bot");
+    }
     let is_last = user.role >= ServerRole::OWNER && role < ServerRole::OWNER && store.server_owners()? <= 1;
     if is_last {
         return no(Code::CONFLICT, "a server keeps one owner");

@@ -66,7 +66,7 @@ impl Auth {
 }
 
 /// Takes back what would still give the account a device.
-fn end_device_invites(store: &mut dyn Writes, user: UserId) -> Result<(), WriteError> {
+pub(super) fn end_device_invites(store: &mut dyn Writes, user: UserId) -> Result<(), WriteError> {
     for row in store.invites(Some(user), None, usize::MAX)? {
         if row.for_user == Some(user) && row.uses_left > 0 && !row.revoked {
             store.put_invite(&InviteRow { revoked: true, ..row })?;

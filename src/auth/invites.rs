@@ -118,7 +118,7 @@ impl Auth {
         job.await.map_err(WriteError::refusal)
     }
 
-    fn invite_row(&self, uses_left: u64, life_ms: u64, role: ServerRole) -> (InviteRow, [u8; 16]) {
+    pub(super) fn invite_row(&self, uses_left: u64, life_ms: u64, role: ServerRole) -> (InviteRow, [u8; 16]) {
         let secret: [u8; 16] = self.random();
         let now_ms = self.now_ms();
         // A link carries whole seconds: end where the link says.
@@ -139,7 +139,7 @@ impl Auth {
     }
 }
 
-fn blob(secret: [u8; 16]) -> Blob<16> {
+pub(super) fn blob(secret: [u8; 16]) -> Blob<16> {
     Blob::new(secret.to_vec()).expect("16 bytes are 16 bytes")
 }
 

@@ -9,7 +9,9 @@
 //! sockets: the TLS exporter comes in as a function. Peers are told one generic refusal; the log has the reason.
 
 mod accounts;
+mod bots;
 mod devices;
+mod hooks;
 mod invites;
 mod keys;
 mod leaving;

@@ -1,7 +1,11 @@
 //! [`Authenticated`]: the value that proves a check was made.
 
-use quipu_protocol::request::ServerRole;
-use quipu_protocol::{DeviceId, Nickname, UserId};
+use std::sync::Arc;
+
+use quipu_protocol::request::{Permissions, ServerRole};
+use quipu_protocol::{DeviceId, Nickname, RoomId, UserId};
+
+use crate::store::{BotRow, UserRow};
 
 /// A user on a device whose token and proof were accepted on one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,11 +14,32 @@ pub struct Authenticated {
     device: DeviceId,
     nickname: Nickname,
     role: ServerRole,
+    scope: Permissions,
+    /// The rooms they are held to.
+    rooms: Option<Arc<[RoomId]>>,
 }
 
 impl Authenticated {
     pub(in crate::auth) fn new(user: UserId, device: DeviceId, nickname: Nickname, role: ServerRole) -> Self {
-        Self { user, device, nickname, role }
+        Self { user, device, nickname, role, scope: Permissions::ANYTHING, rooms: None }
+    }
+
+    /// An account, held to what its row as a bot says, if it has one.
+    pub(in crate::auth) fn of(user: UserRow, device: DeviceId, bot: Option<BotRow>) -> Self {
+        Self::new(user.user, device, user.nickname, user.role).held_to(bot)
+    }
+
+    /// The same with the scope that a bot has by now: it may have changed since it was authenticated. A bot that was
+    /// revoked may do nothing at all.
+    #[must_use]
+    pub(in crate::auth) fn held_to(self, bot: Option<BotRow>) -> Self {
+        match bot {
+            None => self,
+            Some(BotRow { revoked_ms: Some(_), .. }) => {
+                Self { scope: Permissions::NONE, rooms: Some(Arc::default()), ..self }
+            }
+            Some(BotRow { scope, rooms, .. }) => Self { scope, rooms: rooms.map(Arc::from), ..self },
+        }
     }
 
     /// The account.
@@ -35,6 +60,21 @@ impl Authenticated {
     /// What the account may do on the server.
     pub fn role(&self) -> ServerRole {
         self.role
+    }
+
+    /// What they may do at most, whatever their roles say.
+    pub fn scope(&self) -> Permissions {
+        self.scope
+    }
+
+    /// Whether there are rooms that they are held to.
+    pub fn is_held_to_rooms(&self) -> bool {
+        self.rooms.is_some()
+    }
+
+    /// Whether they may know of this room, as far as their own bounds go.
+    pub fn may_know(&self, room: RoomId) -> bool {
+        self.rooms.as_ref().is_none_or(|rooms| rooms.contains(&room))
     }
 
     /// One for tests of rules, which need somebody to ask for.

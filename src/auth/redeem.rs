@@ -12,7 +12,7 @@ use quipu_protocol::{Code, DeviceId, DeviceName, Nickname, Refusal, UserId, cbor
 use super::leaving::may_be_called;
 use super::{Auth, AuthError, Authenticated, Exporter};
 use crate::limits::DEVICES_PER_USER_MAX;
-use crate::store::{DeviceRow, InviteRow, UserRow, WriteError, Writes};
+use crate::store::{BotRow, DeviceRow, InviteRow, UserRow, WriteError, Writes};
 
 /// A newcomer, as the job needs them.
 struct Newcomer {
@@ -53,8 +53,8 @@ impl Auth {
             now_ms: self.now_ms(),
         };
         let job = self.storage.write(move |store| take_in(store, newcomer, welcome));
-        let (device, user) = job.await.map_err(WriteError::refusal)?;
-        Ok(self.issue(&device, &user, redeem.key.clone()))
+        let (device, user, bot) = job.await.map_err(WriteError::refusal)?;
+        Ok(self.issue(&device, &user, bot.as_ref(), redeem.key.clone()))
     }
 }
 
@@ -62,7 +62,7 @@ fn take_in(
     store: &mut dyn Writes,
     new: Newcomer,
     welcome: impl FnOnce(&mut dyn Writes, &Authenticated, &InviteRow) -> Result<(), WriteError>,
-) -> Result<(DeviceRow, UserRow), WriteError> {
+) -> Result<(DeviceRow, UserRow, Option<BotRow>), WriteError> {
     let unknown = || Refusal::because(Code::NOT_FOUND, "this server does not know the invite");
     let invite = store.invite_by_hash(&new.secret_hash)?.ok_or_else(unknown)?;
     if let Some(device) = store.device_by_key(&new.key)? {
@@ -89,7 +89,8 @@ fn take_in(
         let who = Authenticated::new(user.user, device.device, user.nickname.clone(), user.role);
         welcome(store, &who, &invite)?;
     }
-    Ok((device, user))
+    let bot = store.bot(user.user)?;
+    Ok((device, user, bot))
 }
 
 /// The answer to a retry, unless the key belongs to another invite or was revoked meanwhile.
@@ -97,12 +98,13 @@ fn again(
     store: &mut dyn Writes,
     invite: &InviteRow,
     device: DeviceRow,
-) -> Result<(DeviceRow, UserRow), WriteError> {
+) -> Result<(DeviceRow, UserRow, Option<BotRow>), WriteError> {
     if device.invite != invite.invite || device.revoked_ms.is_some() {
         return Err(Refusal::because(Code::CONFLICT, "this device key is in use").into());
     }
     let user = store.user(device.user)?.ok_or_else(|| Refusal::from(Code::INTERNAL))?;
-    Ok((device, user))
+    let bot = store.bot(user.user)?;
+    Ok((device, user, bot))
 }
 
 fn check(invite: &InviteRow, now_ms: u64) -> Result<(), Refusal> {
@@ -125,6 +127,9 @@ fn owner_of_device(store: &mut dyn Writes, user: UserId) -> Result<UserRow, Writ
             format!("an account has at most {DEVICES_PER_USER_MAX} devices"),
         )
         .into());
+    }
+    if store.bot(user)?.is_some_and(|bot| bot.revoked_ms.is_some()) {
+        return Err(Refusal::because(Code::GONE, "the bot was revoked").into());
     }
     let row = store.user(user)?.filter(|row| row.deactivated_ms.is_none());
     row.ok_or_else(|| Refusal::from(Code::GONE).into())

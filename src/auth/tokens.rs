@@ -6,13 +6,14 @@
 
 use quipu_protocol::control::{Auth as AuthFrame, Refresh, Token};
 use quipu_protocol::key::{CoseKey, DeviceKey};
-use quipu_protocol::limits::TOKEN_LIFE_MS;
+use quipu_protocol::limits::{BOT_TOKEN_LIFE_MS, TOKEN_LIFE_MS};
+use quipu_protocol::request::{Permissions, ServerRole};
 use quipu_protocol::sign::{SignError, Signed};
 use quipu_protocol::token::{self, Claims, Confirmation, ISSUER, Purpose, Statement};
 use quipu_protocol::{Blob, CloseCode, Code, DeviceId, Refusal, Text, cbor};
 
 use super::{Auth, Authenticated, Exporter};
-use crate::store::{DeviceRow, StoreError, UserRow};
+use crate::store::{BotRow, DeviceRow, StoreError, UserRow};
 
 /// How stale the time a device was last seen may be, in milliseconds: it is for people, who need no better.
 const SEEN_EVERY_MS: u64 = 60_000;
@@ -79,7 +80,7 @@ impl Auth {
         exporter: Exporter<'_>,
     ) -> Result<(Authenticated, u64), AuthError> {
         let claims = self.claims(&auth.token)?;
-        let (device, user) = self.device_and_user(claims.device).await?;
+        let (device, user, bot) = self.device_and_user(claims.device).await?;
         let key = &claims.confirmation.key;
         if device.user != claims.user || device.key != cbor::encode(key) {
             return Err(AuthError::UnknownDevice);
@@ -90,8 +91,12 @@ impl Auth {
         let subject = token::auth_subject(&auth.token);
         self.check_proof(Purpose::Auth, subject, key, &auth.proof, exporter)?;
         still_in(&device, &user)?;
+        if claims.scope != scope_of(bot.as_ref()) {
+            // A token of the scope before has ended with it: refreshing gives one of this scope.
+            return Err(AuthError::Expired);
+        }
         self.note_seen(&device).await;
-        Ok((Authenticated::new(user.user, device.device, user.nickname, user.role), claims.expires_s * 1_000))
+        Ok((Authenticated::of(user, device.device, bot), claims.expires_s * 1_000))
     }
 
     /// Gives a device a new token for a proof by its key.
@@ -99,18 +104,25 @@ impl Auth {
     /// # Errors
     /// See [`AuthError`].
     pub async fn refresh(&self, refresh: &Refresh, exporter: Exporter<'_>) -> Result<Token, AuthError> {
-        let (device, user) = self.device_and_user(refresh.device).await?;
+        let (device, user, bot) = self.device_and_user(refresh.device).await?;
         let key: CoseKey = cbor::decode(&device.key, "CoseKey").map_err(|_| AuthError::UnknownDevice)?;
         let subject = token::refresh_subject(&refresh.device);
         self.check_proof(Purpose::Refresh, subject, &key, &refresh.proof, exporter)?;
         still_in(&device, &user)?;
-        Ok(self.issue(&device, &user, key))
+        Ok(self.issue(&device, &user, bot.as_ref(), key))
     }
 
     /// A token for a device whose key has just proven itself.
-    pub(super) fn issue(&self, device: &DeviceRow, user: &UserRow, key: CoseKey) -> Token {
+    pub(super) fn issue(
+        &self,
+        device: &DeviceRow,
+        user: &UserRow,
+        bot: Option<&BotRow>,
+        key: CoseKey,
+    ) -> Token {
         let issued_s = self.now_ms() / 1_000;
-        let expires_s = issued_s + TOKEN_LIFE_MS / 1_000;
+        let life_ms = if user.role == ServerRole::BOT { BOT_TOKEN_LIFE_MS } else { TOKEN_LIFE_MS };
+        let expires_s = issued_s + life_ms / 1_000;
         let claims = Claims {
             issuer: Text::cut(ISSUER.to_owned()),
             user: user.user,
@@ -120,7 +132,7 @@ impl Auth {
             token_id: Blob::new(self.random::<16>().to_vec()).expect("16 bytes are 16 bytes"),
             confirmation: Confirmation { key },
             device: device.device,
-            scope: u64::MAX,
+            scope: scope_of(bot),
             user_epoch: user.epoch,
         };
         let public = self.key.public();
@@ -162,12 +174,16 @@ impl Auth {
         Ok(claims)
     }
 
-    async fn device_and_user(&self, device: DeviceId) -> Result<(DeviceRow, UserRow), AuthError> {
+    async fn device_and_user(
+        &self,
+        device: DeviceId,
+    ) -> Result<(DeviceRow, UserRow, Option<BotRow>), AuthError> {
         let found = self.storage.read(move |store| {
             let Some(device) = store.device(device)? else {
                 return Ok(None);
             };
-            Ok(store.user(device.user)?.map(|user| (device, user)))
+            let bot = store.bot(device.user)?;
+            Ok(store.user(device.user)?.map(|user| (device, user, bot)))
         });
         found.await?.ok_or(AuthError::UnknownDevice)
     }
@@ -199,4 +215,8 @@ fn still_in(device: &DeviceRow, user: &UserRow) -> Result<(), AuthError> {
         return Err(AuthError::Deactivated);
     }
     Ok(())
+}
+
+fn scope_of(bot: Option<&BotRow>) -> Permissions {
+    bot.map_or(Permissions::ANYTHING, |bot| bot.scope)
 }

@@ -36,6 +36,7 @@ pub(super) struct File {
     pub(super) name: Option<Vec<Host>>,
     pub(super) log: Option<String>,
     pub(super) tls: Option<TlsFiles>,
+    pub(super) webhooks: Option<SocketAddr>,
     pub(super) limits: Limits,
     pub(super) files: FileLimits,
     pub(super) retention: Retention,
@@ -53,6 +54,7 @@ impl File {
             name: top.name.map(|names| source.names(names)).transpose()?,
             log: top.log.map(|log| source.log(&log)).transpose()?,
             tls: top.tls.map(|tls| TlsFiles { chain: tls.chain, key: tls.key }),
+            webhooks: top.webhooks.map(|webhooks| source.webhooks(&webhooks)).transpose()?,
             limits: source.limits(&top.limits)?,
             files: source.files(&top.files)?,
             retention: top.retention.read(&source)?,
@@ -69,6 +71,7 @@ struct Top {
     name: Option<Spanned<Vec<Spanned<String>>>>,
     log: Option<Spanned<String>>,
     tls: Option<Tls>,
+    webhooks: Option<Webhooks>,
     #[serde(default)]
     limits: Bounds,
     #[serde(default)]
@@ -82,6 +85,14 @@ struct Top {
 struct Tls {
     chain: PathBuf,
     key: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Webhooks {
+    listen: Spanned<SocketAddr>,
+    #[serde(default)]
+    allow_remote: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -134,6 +145,19 @@ impl Source<'_> {
 
     fn log(&self, log: &Spanned<String>) -> Result<String, ConfigError> {
         log_filter(log.get_ref()).map_err(|reason| self.error(Some(log.span()), &format!("log: {reason}")))
+    }
+
+    /// Webhooks have no TLS, so by themselves they are for programs of this machine.
+    fn webhooks(&self, webhooks: &Webhooks) -> Result<SocketAddr, ConfigError> {
+        let address = *webhooks.listen.get_ref();
+        if address.ip().is_loopback() || webhooks.allow_remote {
+            return Ok(address);
+        }
+        let reason = format!(
+            "listen is {address}, which others reach, and webhooks have no TLS: listen on 127.0.0.1 and put TLS in front, \
+             or say allow_remote = true"
+        );
+        Err(self.error(Some(webhooks.listen.span()), &reason))
     }
 
     fn limits(&self, bounds: &Bounds) -> Result<Limits, ConfigError> {
@@ -277,6 +301,9 @@ mod tests {
             [tls]
             chain = "chain.pem"
             key = "key.pem"
+            [webhooks]
+            listen = "0.0.0.0:8084"
+            allow_remote = true
             [limits]
             publish_per_second = 10
             publish_burst = 40
@@ -298,6 +325,7 @@ mod tests {
         let file = File::parse(Path::new("quipu.toml"), text).unwrap();
         assert_eq!(file.name.unwrap()[1].as_str(), "192.0.2.7");
         assert_eq!(file.tls.unwrap(), TlsFiles { chain: "chain.pem".into(), key: "key.pem".into() });
+        assert_eq!(file.webhooks, Some("0.0.0.0:8084".parse().unwrap()));
         let limits = Limits {
             publish_per_second: 10,
             publish_burst: 40,
@@ -350,6 +378,9 @@ mod tests {
             ("[retention]\ncount = 9\ncount_max = 8\n", 2, "count must not be above count_max"),
             ("[retention]\nhours = 9\n", 2, "unknown field `hours`"),
             ("[limitz]\n", 1, "unknown field `limitz`"),
+            ("[webhooks]\n", 1, "missing field `listen`"),
+            ("[webhooks]\nlisten = \"[::]:8084\"\n", 2, "webhooks have no TLS"),
+            ("[webhooks]\nlisten = \"192.0.2.7:80\"\nallow_remote = false\n", 2, "allow_remote = true"),
         ] {
             let message = error(text);
             assert!(

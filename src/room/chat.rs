@@ -217,8 +217,7 @@ fn check(draft: &Draft) -> Result<(), Refusal> {
         ));
     }
     let ext = &draft.ext;
-    let not_yet = ext.reason.is_some() || ext.origin.is_some();
-    if ext.is_presumptuous() || not_yet {
+    if ext.is_presumptuous() || ext.reason.is_some() {
         return Err(Refusal::because(Code::UNSUPPORTED, "the draft uses a field that is not for it"));
     }
     if draft.kind != Kind::TEXT && ext.files.is_some() {
@@ -268,7 +267,11 @@ fn append(
         membership: None,
     };
     let stale = if_head.is_some_and(|seq| seq != at.room.head.seq);
-    let allowed = rules::may_speak(who, &at, entry.kind, said_ms);
+    let allowed = rules::may_speak(who, &at, entry.kind, said_ms).and_then(|()| match &entry.ext.origin {
+        // Who puts words into the mouths of others is somebody whom the room trusts.
+        Some(_) => rules::may(who, &at, Permissions::MANAGE_ROOM),
+        None => Ok(()),
+    });
     let allowed = allowed.and_then(|()| lies_ahead(entry.ext.expires_ms, now_ms));
     let allowed = allowed.and_then(|()| if stale { Err(Code::STALE_HEAD.into()) } else { Ok(()) });
     let allowed = match allowed {

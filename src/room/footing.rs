@@ -2,7 +2,7 @@
 //!
 //! Inside a job it is the head of the log, so what is decided by it is decided once. [`super::rules`] decides.
 
-use quipu_protocol::request::{MembershipState, Sanction};
+use quipu_protocol::request::{MembershipState, Permissions, Sanction, ServerRole};
 use quipu_protocol::{Code, Refusal, RoomId, UserId};
 
 use super::rules;
@@ -19,6 +19,8 @@ pub(super) struct Footing {
     pub(super) before: Option<MemberState>,
     /// Whether the account is there and not deactivated.
     pub(super) active: bool,
+    /// What the account may do here at most, whatever its role says: a bot is held to its scope.
+    pub(super) scope: Permissions,
     /// What they were denied; some of it may be over.
     pub(super) sanctions: Vec<SanctionRow>,
     /// The server's clock, unix milliseconds.
@@ -47,8 +49,15 @@ impl Footing {
         let sanctions = store.sanctions(room.room, user)?;
         let is_joined = member.is_some_and(|member| member.state.membership == MembershipState::JOINED);
         let before = if is_joined { None } else { store.parted(room.room, user)? };
-        let active = store.user(user)?.is_some_and(|row| row.deactivated_ms.is_none());
-        Ok(Self { room, member, before, active, sanctions, now_ms })
+        let account = store.user(user)?;
+        let active = account.as_ref().is_some_and(|row| row.deactivated_ms.is_none());
+        // Only bots are asked about: a bot's role never changes.
+        let bot = match account {
+            Some(account) if account.role == ServerRole::BOT => store.bot(user)?,
+            _ => None,
+        };
+        let scope = bot.map_or(Permissions::ANYTHING, |bot| bot.scope_in(room.room));
+        Ok(Self { room, member, before, active, scope, sanctions, now_ms })
     }
 
     /// The sanction of this kind that holds now.

@@ -9,6 +9,7 @@
 //! here waits for a member: a reader is a cursor and a wake-up.
 //! Invariant: a cursor is never ahead of what is durable.
 
+mod bots;
 mod chat;
 mod deeds;
 mod directory;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   role ─▶ what it allows ─┐
-//!   explicit permissions ───┴▶ granted ─▶ without what a read-only room or a mute takes ─▶ effective ─▶ may
+//!   explicit permissions ───┴▶ granted ─▶ within a bot's scope, without what a read-only room or a mute takes ─▶ effective ─▶ may
 //! ```
 //!
 //! A room that is hidden from the asker and a room that does not exist give the same answer. A role on the server
@@ -71,7 +71,8 @@ pub(super) fn effective(at: &Footing) -> Permissions {
         return Permissions::NONE;
     }
     let silent = at.sanction(Sanction::MUTE).is_some() || silenced(at);
-    if silent { granted(at).without(VOICE) } else { granted(at) }
+    let held = granted(at).and(at.scope);
+    if silent { held.without(VOICE) } else { held }
 }
 
 /// Whether the room's being read-only concerns this member.
@@ -86,6 +87,7 @@ pub(super) fn may(who: &Authenticated, at: &Footing, what: Permissions) -> Resul
         return Err(Code::UNAUTHENTICATED.into());
     }
     may_read(who, &at.room, at.member.as_ref())?;
+    within(who.scope().and(at.scope), what)?;
     if effective(at).has(what) {
         return Ok(());
     }
@@ -166,7 +168,7 @@ pub(super) fn may_see(
     member: Option<&MemberRow>,
 ) -> Result<(), Refusal> {
     let public = room.visibility == Visibility::PUBLIC && sees_public(who);
-    if public || member.is_some() { Ok(()) } else { Err(Code::NOT_FOUND.into()) }
+    if who.may_know(room.room) && (public || member.is_some()) { Ok(()) } else { Err(Code::NOT_FOUND.into()) }
 }
 
 /// Whether the asker may read the log.
@@ -176,11 +178,25 @@ pub(super) fn may_read(
     member: Option<&MemberRow>,
 ) -> Result<(), Refusal> {
     may_see(who, room, member)?;
+    within(who.scope(), Permissions::READ)?;
     if is_joined(member) { Ok(()) } else { Err(Refusal::because(Code::FORBIDDEN, "join the room first")) }
+}
+
+/// That a bot's scope does not hold it back from this, whatever its role.
+fn within(scope: Permissions, what: Permissions) -> Result<(), Refusal> {
+    if scope.has(what) {
+        Ok(())
+    } else {
+        Err(Refusal::because(Code::FORBIDDEN, "outside of the bot's scope"))
+    }
 }
 
 /// Whether the asker may make rooms, direct ones too.
 pub(super) fn may_make(who: &Authenticated) -> Result<(), Refusal> {
+    within(who.scope(), Permissions::MANAGE_ROOM)?;
+    if who.is_held_to_rooms() {
+        return Err(Refusal::because(Code::FORBIDDEN, "the bot is held to some rooms"));
+    }
     if who.role() < ServerRole::BOT {
         return Err(Refusal::because(Code::FORBIDDEN, "guests make no rooms"));
     }

@@ -41,7 +41,9 @@ pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, 
 use bytes::Bytes;
 use quipu_protocol::entry::Erasure;
 use quipu_protocol::request::{MembershipState, Retention};
-use quipu_protocol::{DeviceId, Entry, InviteId, Kind, MessageId, RoomId, RoomName, Seq, Topic, UserId};
+use quipu_protocol::{
+    DeviceId, Entry, HookId, InviteId, Kind, MessageId, RoomId, RoomName, Seq, Topic, UserId,
+};
 
 /// An implementation of the log of record. Its calls block; [`Storage`] keeps them off the async threads.
 pub trait Store: Send + 'static {
@@ -210,6 +212,23 @@ pub trait Reads: FileReads + ModerationReads + Relations + Send {
     fn account_settings(&self, user: UserId) -> Result<AccountSettings, StoreError>;
     /// How far joined members have read, of those who tell it, by account id, at most `limit`.
     fn receipts(&self, room: RoomId, limit: usize) -> Result<Vec<(UserId, Seq)>, StoreError>;
+    /// What is said of an account that is a bot.
+    fn bot(&self, user: UserId) -> Result<Option<BotRow>, StoreError>;
+    /// Bots, by id, behind `after`, at most `limit`: those of one owner, or with `None` all.
+    fn bots(
+        &self,
+        owner: Option<UserId>,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<BotRow>, StoreError>;
+    /// How many bots of this owner are not revoked.
+    fn bots_alive(&self, owner: UserId) -> Result<u64, StoreError>;
+    /// A webhook.
+    fn hook(&self, hook: HookId) -> Result<Option<HookRow>, StoreError>;
+    /// The webhook whose secret has this hash.
+    fn hook_by_hash(&self, hash: &[u8; 32]) -> Result<Option<HookRow>, StoreError>;
+    /// Webhooks into a room, by id, behind `after`, at most `limit`.
+    fn hooks(&self, room: RoomId, after: Option<HookId>, limit: usize) -> Result<Vec<HookRow>, StoreError>;
 }
 
 /// What a job can change. A job that fails leaves no trace.
@@ -286,6 +305,14 @@ pub trait Writes: Reads + FileWrites + ModerationWrites {
     ) -> Result<Vec<RoomId>, StoreError>;
     /// Moves a joined member's receipt forward; false when it is there already. It ends with the membership.
     fn put_receipt(&mut self, room: RoomId, user: UserId, seq: Seq) -> Result<bool, StoreError>;
+    /// Writes what is said of a bot, new or changed.
+    fn put_bot(&mut self, bot: &BotRow) -> Result<(), StoreError>;
+    /// Writes a new webhook.
+    fn put_hook(&mut self, hook: &HookRow) -> Result<(), StoreError>;
+    /// Removes a webhook.
+    fn remove_hook(&mut self, hook: HookId) -> Result<(), StoreError>;
+    /// Removes all webhooks that speak as this bot.
+    fn remove_hooks_of(&mut self, bot: UserId) -> Result<(), StoreError>;
 }
 
 /// What became of an [`Writes::append`].

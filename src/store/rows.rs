@@ -5,7 +5,7 @@ use quipu_protocol::request::{
     Act, MembershipState, Permissions, Reason, RoomRole, Sanction, ServerRole, Visibility,
 };
 use quipu_protocol::{
-    Cursor, DeviceId, DeviceName, InviteId, Nickname, RoomId, RoomName, Seq, Text, Topic, UserId,
+    Cursor, DeviceId, DeviceName, HookId, InviteId, Nickname, RoomId, RoomName, Seq, Text, Topic, UserId,
 };
 
 use super::deleted_nickname;
@@ -242,4 +242,46 @@ pub struct AuthoredPlace {
     pub room: Option<RoomId>,
     /// The position in it.
     pub seq: Seq,
+}
+
+/// What is said of an account that is a bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BotRow {
+    /// Its account.
+    pub user: UserId,
+    /// Whose it is.
+    pub owner: UserId,
+    /// What it may do at most.
+    pub scope: Permissions,
+    /// The rooms it is held to, if it is.
+    pub rooms: Option<Vec<RoomId>>,
+    /// When it was made, unix milliseconds.
+    pub created_ms: u64,
+    /// When it was revoked, unix milliseconds.
+    pub revoked_ms: Option<u64>,
+}
+
+impl BotRow {
+    /// What it may do at most in this room: nothing when it was revoked, or is held to others.
+    pub fn scope_in(&self, room: RoomId) -> Permissions {
+        let is_out = self.rooms.as_ref().is_some_and(|rooms| !rooms.contains(&room));
+        if is_out || self.revoked_ms.is_some() { Permissions::NONE } else { self.scope }
+    }
+}
+
+/// A webhook. Of its secret only the hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookRow {
+    /// Its id.
+    pub hook: HookId,
+    /// SHA-256 of its secret. Unique.
+    pub secret_hash: [u8; 32],
+    /// The room it leads to.
+    pub room: RoomId,
+    /// The bot it speaks as.
+    pub bot: UserId,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When, unix milliseconds.
+    pub created_ms: u64,
 }

@@ -10,6 +10,7 @@ use quipu_protocol::control::{
 use quipu_protocol::limits::{
     BODY_BYTES_MAX, CLOCK_SKEW_MS, FRAME_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX, ROOMS_OPEN_MAX,
 };
+use quipu_protocol::request::Permissions;
 use quipu_protocol::token::{EXPORTER_BYTES, EXPORTER_LABEL};
 use quipu_protocol::{BidiType, CloseCode, Code, DeviceId, Frame, List, MINOR, Refusal, Text};
 use tokio::time::{Instant, sleep, timeout};
@@ -297,5 +298,6 @@ fn granted(who: &Authenticated, expires_ms: u64, shared: &Shared) -> Authenticat
             publishes_in_flight: PUBLISHES_IN_FLIGHT_MAX as u64,
             publishes_per_second: u64::from(shared.limits.publish_per_second),
         },
+        scope: Some(who.scope()).filter(|scope| *scope != Permissions::ANYTHING),
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use quipu_protocol::inbox::{Heads, InboxReady, Membership, SettingsChanged};
 use quipu_protocol::limits::HEADS_MAX;
 use quipu_protocol::request::MembershipState;
-use quipu_protocol::{CloseCode, List, Message, UniType};
+use quipu_protocol::{CloseCode, List, Message, RoomId, UniType};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error};
 
@@ -72,7 +72,8 @@ async fn pump(session: &Session, mut writer: FrameWriter) -> Result<(), Ended> {
     loop {
         // Asked again when a membership changed meanwhile: a room that was just left is not followed.
         let as_of = session.inbox.memberships();
-        let heads = rooms.heads(session.who.user(), None).await?;
+        let mut heads = rooms.heads(session.who.user(), None).await?;
+        heads.retain(|head| session.who.may_know(head.room));
         if rooms.live().follow(&session.inbox, heads.iter().map(|head| head.room), as_of) {
             break;
         }
@@ -118,17 +119,21 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
     let (rooms, user) = (&session.shared.rooms, session.who.user());
     let mut frames = Vec::new();
     let wanted = (!news.all).then(|| news.heads.iter().copied().collect::<Vec<_>>());
-    let heads = match &wanted {
+    let mut heads = match &wanted {
         Some(wanted) if wanted.is_empty() => Vec::new(),
         _ => rooms.heads(user, wanted).await?,
     };
+    // A bot that is held to some rooms hears of no others.
+    let known = |room: &RoomId| session.who.may_know(*room);
+    heads.retain(|head| known(&head.room));
     let joined = heads.len() as u64;
     frames.extend(heads.chunks(HEADS_MAX).map(|rows| Heads { rooms: List::first(rows.to_vec()) }.to_frame()));
     if news.all {
         let invitations = rooms.invitations(user).await?;
-        frames.extend(invitations.into_iter().map(|info| Membership { info }.to_frame()));
+        let invitations = invitations.into_iter().filter(|info| known(&info.room));
+        frames.extend(invitations.map(|info| Membership { info }.to_frame()));
     }
-    for room in news.memberships {
+    for room in news.memberships.into_iter().filter(|room| known(room)) {
         let info = rooms.info(user, room).await?;
         let joined = info.membership == MembershipState::JOINED;
         frames.push(Membership { info }.to_frame());

@@ -9,6 +9,7 @@
 //! Every task belongs to a connection's set and ends with it. Every quinn type stays in this folder.
 //! Invariant: nothing but control is read before a connection is authenticated.
 
+mod bots;
 mod connection;
 mod control;
 mod datagrams;
@@ -32,8 +33,7 @@ mod upload;
 
 pub use endpoint::serve;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, OnceLock};
 
 use quipu_protocol::RoomId;
 use tokio_util::sync::CancellationToken;
@@ -41,14 +41,15 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Auth;
 use crate::config::Limits;
 use crate::files::Depot;
-use crate::rate::TokenBucket;
+use crate::limits::ROOM_RATES_MAX;
+use crate::rate::{Rates, TokenBucket};
 use crate::room::Rooms;
 use crate::seams::Seams;
 
 /// What all connections share.
 pub struct Shared {
     /// Who people are.
-    pub auth: Auth,
+    pub auth: Arc<Auth>,
     /// Where they talk.
     pub rooms: Rooms,
     /// The room every new account joins.
@@ -61,16 +62,18 @@ pub struct Shared {
     pub seams: Seams,
     /// Cancelled when the server is to stop.
     pub stopping: CancellationToken,
+    /// Where webhooks come in, as `http://host:port`, once they do.
+    pub hooks_at: OnceLock<String>,
+    /// How fast all members of a room together may write to it, whichever way they come.
+    pub room_rates: Arc<Rates<RoomId>>,
     sessions: sessions::Sessions,
     gate: gate::Gate,
-    /// Buckets of rooms people write to; see `pace`.
-    room_rates: Mutex<HashMap<RoomId, TokenBucket>>,
 }
 
 impl Shared {
     /// What connections need, before there are any.
     pub fn new(
-        auth: Auth,
+        auth: Arc<Auth>,
         rooms: Rooms,
         lobby: RoomId,
         files: Depot,
@@ -80,7 +83,21 @@ impl Shared {
     ) -> Arc<Self> {
         let gate = gate::Gate::new(&limits);
         let sessions = sessions::Sessions::new(limits.connections_per_device as usize);
-        let room_rates = Mutex::default();
-        Arc::new(Self { auth, rooms, lobby, files, limits, seams, stopping, sessions, gate, room_rates })
+        let per_second = limits.room_publish_per_second;
+        let room_rates = Arc::new(Rates::new(TokenBucket::new(per_second, per_second), ROOM_RATES_MAX));
+        let hooks_at = OnceLock::new();
+        Arc::new(Self {
+            auth,
+            rooms,
+            lobby,
+            files,
+            limits,
+            seams,
+            stopping,
+            hooks_at,
+            room_rates,
+            sessions,
+            gate,
+        })
     }
 }

@@ -11,10 +11,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
 use super::session::Session;
-use crate::rate::TokenBucket;
-
-/// Rooms whose rate is remembered.
-const ROOM_RATES_MAX: usize = 10_000;
 
 /// Waits until this connection may write once more.
 pub(super) async fn own_turn(session: &Session) {
@@ -56,10 +52,5 @@ async fn is_member(session: &Session, room: RoomId) -> bool {
 }
 
 fn of_room(shared: &Shared, room: RoomId) -> Option<Instant> {
-    let mut rates = shared.room_rates.lock().unwrap_or_else(PoisonError::into_inner);
-    if rates.len() >= ROOM_RATES_MAX {
-        rates.clear();
-    }
-    let per_second = shared.limits.room_publish_per_second;
-    rates.entry(room).or_insert_with(|| TokenBucket::new(per_second, per_second)).take(Instant::now())
+    shared.room_rates.take(room, Instant::now())
 }

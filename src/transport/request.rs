@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::session::Session;
-use super::{moderation, pace, presence, room_stream};
+use super::{bots, moderation, pace, presence, room_stream};
 use crate::limits::{OPEN_TIMEOUT, REQUEST_TIMEOUT};
 use crate::room::OpenedRoom;
 
@@ -103,6 +103,7 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         DeleteRoom::TYPE => say(writer, done(rooms.delete(who, frame.decode()?).await)).await,
         DeleteAccount::TYPE => delete_account(session, frame.decode()?, writer).await,
         ExportAccount::TYPE => export(session, frame.decode()?, writer).await,
+        ty if bots::QUESTIONS.contains(&ty) => bots::answer(session, frame, writer).await,
         _ => Err(frame.unexpected().into()),
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
 use quipu_protocol::limits::{PUBLISH_STREAMS_MAX, ROOMS_OPEN_MAX};
+use quipu_protocol::request::ServerRole;
 use quipu_protocol::{BidiType, CloseCode, ResetCode, RoomId};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -68,6 +69,8 @@ pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Gr
     // Looked at once more, now that a revocation would find us: it may have come between proof and registration.
     if shared.auth.is_revoked(device).await {
         shared.sessions.revoke(device);
+    } else if session.who.role() == ServerRole::BOT && shared.auth.is_outdated(&session.who).await {
+        shared.sessions.begin_anew(device);
     }
     shared.rooms.live().register(&session.inbox);
     session.spawn({

@@ -7,6 +7,7 @@
 //!   files        brought, fetched, gone on with   being_there  presence, settings, receipts
 //!   searching    finding what was said
 //!   saying_again  edits, redactions, reactions, pins, threads, topics
+//!   programs     bots and webhooks
 //! ```
 //!
 //! What a command prints in detail is tested where it is made, in `client/src/cli`; here it is whether it works.
@@ -16,6 +17,7 @@ mod files;
 mod getting_in;
 mod keeping_order;
 mod keeping_out;
+mod programs;
 mod saying_again;
 mod searching;
 mod sending;

@@ -6,6 +6,7 @@
 mod auth_raw;
 mod backup;
 mod binaries;
+mod bots;
 mod bounds_raw;
 mod command_line;
 mod crash;
@@ -28,3 +29,4 @@ mod stop;
 mod tidy;
 mod tour;
 mod typing;
+mod webhooks;

@@ -2,6 +2,7 @@
 //!
 //! Values are parsed here, so that a mistake is told before a profile is opened or a socket exists.
 
+mod bots;
 mod files;
 mod moderation;
 mod presence;
@@ -17,6 +18,7 @@ use clap_complete::Shell;
 use quipu_client::protocol::request::ServerRole;
 use quipu_client::protocol::{DeviceId, InviteId, Nickname, RoomName, Topic};
 
+pub(crate) use self::bots::*;
 pub(crate) use self::files::*;
 pub(crate) use self::moderation::*;
 pub(crate) use self::presence::*;
@@ -160,6 +162,11 @@ pub(crate) enum Command {
     ServerRole(ServerRoleOf),
     /// Erase everything somebody wrote, in a room or everywhere
     PurgeUser(PurgeUser),
+    /// Bots you own: make, list, hold to a scope, shut out
+    Bots(Bots),
+    /// Webhooks: addresses at which programs say something in a room
+    #[command(subcommand)]
+    Hooks(HookCommand),
     /// Show who this profile is; works offline
     Whoami,
     /// Try each step of connecting, one by one

@@ -11,6 +11,7 @@
 
 mod accounts;
 mod args;
+mod bots;
 mod chat;
 mod clock;
 mod context;
@@ -150,6 +151,8 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Reactivate(args) => accounts::reactivate(context, out, args).await,
         Command::ServerRole(args) => accounts::server_role(context, out, args).await,
         Command::PurgeUser(args) => accounts::purge_user(context, out, args).await,
+        Command::Bots(args) => bots::run(context, out, args).await,
+        Command::Hooks(command) => bots::hooks(context, out, command).await,
         Command::Whoami => devices::whoami(context, out).await,
         Command::Doctor(args) => doctor::run(context, out, args).await,
         Command::Completions(args) => completions(out, args.shell),

@@ -204,6 +204,18 @@ pub(crate) fn reason(text: &str) -> Result<Reason, ParseError> {
     }
 }
 
+/// What a bot may do: names of permissions, or `all`.
+pub(crate) fn scope(text: &str) -> Result<Permissions, ParseError> {
+    if text == "all" {
+        return Ok(Permissions::ANYTHING);
+    }
+    let mut scope = Permissions::NONE;
+    for name in text.split(',') {
+        scope = scope.or(permission(name.trim())?);
+    }
+    Ok(scope)
+}
+
 /// The caller's own name for a message, so that sending twice is sending once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key(String);

@@ -7,11 +7,11 @@
 
 use quipu_client::protocol::inbox::PresenceState;
 use quipu_client::protocol::request::{
-    AuditRecord, DeviceInfo, InviteInfo, MemberInfo, Permissions, Receipt, ReportInfo, RoomInfo,
-    SanctionInfo, Settings,
+    AuditRecord, BotInfo, DeviceInfo, HookInfo, InviteInfo, MemberInfo, Permissions, Receipt, ReportInfo,
+    RoomInfo, SanctionInfo, Settings,
 };
 use quipu_client::protocol::room::{EndReason, GapReason};
-use quipu_client::protocol::{Cursor, InviteId, MessageId, Refusal, RoomId, Seq};
+use quipu_client::protocol::{Cursor, HookId, InviteId, MessageId, Nickname, Refusal, RoomId, Seq, UserId};
 use quipu_client::{Account, Check, Presence, RoomSummary, Sent, Verdict};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
@@ -284,6 +284,48 @@ pub(crate) fn invite_link(invite: InviteId, link: &str, expires_ms: u64) -> Reco
     record.time("expires", "expires_ms", expires_ms)
 }
 
+/// `bot-link`: a bot just made, or one more device of one. This is the only time the link is seen.
+pub(crate) fn bot_link(user: UserId, nickname: &Nickname, link: &str, expires_ms: u64) -> Record {
+    let record = Record::new("bot-link").with("user", user.to_string()).with("nickname", nickname.as_str());
+    record.with("link", link).time("expires", "expires_ms", expires_ms)
+}
+
+/// `bot`: one of this account's bots.
+pub(crate) fn bot(bot: &BotInfo) -> Record {
+    let words: Vec<Value> = bot.scope.names().map(Into::into).collect();
+    let rooms = bot.rooms.as_ref();
+    let rooms = rooms.map(|rooms| rooms.iter().map(|room| room.to_string().into()).collect::<Vec<Value>>());
+    let record = Record::new("bot")
+        .with("user", bot.user.to_string())
+        .with("nickname", bot.nickname.as_str())
+        .with("owner", bot.owner.to_string())
+        .with("may", words)
+        .with("scope", bot.scope.0)
+        .maybe("rooms", rooms)
+        .with("devices", bot.devices)
+        .time("created", "created_ms", bot.created_ms);
+    match bot.revoked_ms {
+        Some(at_ms) => record.time("revoked", "revoked_ms", at_ms),
+        None => record,
+    }
+}
+
+/// `hook-url`: a webhook just made. This is the only time its address is seen.
+pub(crate) fn hook_url(room: &Room, hook: HookId, bot: UserId, url: &str) -> Record {
+    let record = Record::new("hook-url").of_room(room).with("hook", hook.to_string());
+    record.with("bot", bot.to_string()).with("url", url)
+}
+
+/// `hook`: a webhook into a room.
+pub(crate) fn hook(room: &Room, hook: &HookInfo) -> Record {
+    Record::new("hook")
+        .of_room(room)
+        .with("hook", hook.hook.to_string())
+        .with("bot", hook.bot.to_string())
+        .with("created_by", hook.created_by.to_string())
+        .time("created", "created_ms", hook.created_ms)
+}
+
 /// `check`: one step of connecting.
 pub(crate) fn check(check: &Check) -> Record {
     let record = Record::new("check").with("name", check.name).with("verdict", verdict_word(check.verdict));
@@ -342,6 +384,10 @@ const TYPES: &[&str] = &[
     "device",
     "invite-link",
     "invite",
+    "bot-link",
+    "bot",
+    "hook-url",
+    "hook",
     "check",
     "sanction",
     "report",

@@ -145,8 +145,6 @@ impl Client {
 
     /// Makes an invite to the server. The link is shown once and kept nowhere.
     pub async fn create_invite(&self, invite: NewInvite) -> Result<(InviteId, InviteLink), Error> {
-        let not_joined = || Error::never(ErrorCode::NotJoined, "this profile has not joined a server yet");
-        let account = self.whoami().await?.ok_or_else(not_joined)?;
         let question = CreateInvite {
             uses: invite.uses,
             life_ms: u64::try_from(invite.life.as_millis()).unwrap_or(u64::MAX),
@@ -155,14 +153,7 @@ impl Client {
             own_device: invite.own_device.then_some(true),
         };
         let answer: InviteAnswer = self.ask(&question).await?;
-        let broken = || Error::never(ErrorCode::Protocol, "the server sent an impossible invite");
-        let link = InviteLink {
-            host: account.host,
-            port: account.port,
-            pin: account.pin,
-            secret: answer.secret[..].try_into().map_err(|_| broken())?,
-            expires_s: u32::try_from(answer.expires_ms / 1_000).map_err(|_| broken())?,
-        };
+        let link = self.link(&answer.secret, answer.expires_ms).await?;
         Ok((answer.invite, link))
     }
 
@@ -194,6 +185,20 @@ impl Client {
     /// Shuts a device of this account out: its connections close at once.
     pub async fn revoke_device(&self, device: DeviceId) -> Result<(), Error> {
         self.done(&RevokeDevice { device }).await
+    }
+
+    /// The link to this account's server with a secret it has just given.
+    pub(super) async fn link(&self, secret: &[u8], expires_ms: u64) -> Result<InviteLink, Error> {
+        let not_joined = || Error::never(ErrorCode::NotJoined, "this profile has not joined a server yet");
+        let broken = || Error::never(ErrorCode::Protocol, "the server sent an impossible invite");
+        let account = self.whoami().await?.ok_or_else(not_joined)?;
+        Ok(InviteLink {
+            host: account.host,
+            port: account.port,
+            pin: account.pin,
+            secret: secret.try_into().map_err(|_| broken())?,
+            expires_s: u32::try_from(expires_ms / 1_000).map_err(|_| broken())?,
+        })
     }
 
     pub(super) async fn room<Q: Message + Sync>(&self, question: &Q) -> Result<RoomInfo, Error> {

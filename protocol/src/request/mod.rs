@@ -20,6 +20,9 @@
 //! | ListPins      | Pins, then Entry frames     |   |                |               |
 //! | DeleteRoom, DeleteAccount  | Done           |   | SetRetention   | RoomAnswer    |
 //! | ExportAccount | Exported, then ExportRecord frames | | |          |
+//! | CreateBot, InviteBot | BotAnswer            |   | CreateHook     | HookAnswer    |
+//! | ListBots      | Bots                        |   | ListHooks      | Hooks         |
+//! | ChangeBot, RevokeBot | Done                 |   | RevokeHook     | Done          |
 //!
 //! Any question may be answered by an Error (a [`crate::Refusal`]) instead. Lists are paged: an answer with
 //! `more` is continued by the same question with `after` set to the last row's key. All questions that change
@@ -43,9 +46,11 @@ macro_rules! numbered {
 }
 
 mod accounts;
+mod bots;
 mod devices;
 mod files;
 mod history;
+mod hooks;
 mod invites;
 mod moderation;
 mod people;
@@ -61,9 +66,11 @@ mod search;
 mod settings;
 
 pub use accounts::{Deactivate, Purge, Reactivate, SetServerRole};
+pub use bots::{BotAnswer, BotInfo, Bots, ChangeBot, CreateBot, InviteBot, ListBots, RevokeBot};
 pub use devices::{DeviceInfo, Devices, ListDevices, RevokeDevice};
 pub use files::{EntryFiles, Files, ListFiles};
 pub use history::{Anchor, AnchorKind, History, Page};
+pub use hooks::{CreateHook, HookAnswer, HookInfo, Hooks, ListHooks, RevokeHook};
 pub use invites::{CreateInvite, InviteAnswer, InviteInfo, Invites, ListInvites, RevokeInvite};
 pub use moderation::{
     Impose, Lift, ListSanctions, Reason, SanctionInfo, SanctionKey, Sanctions, SetPermissions, SetRole,
@@ -168,4 +175,16 @@ messages! {
     0x146 => ExportAccount,
     0x148 => Exported,
     0x14a => ExportRecord,
+    0x160 => CreateBot,
+    0x162 => BotAnswer,
+    0x164 => InviteBot,
+    0x166 => ListBots,
+    0x168 => Bots,
+    0x16a => ChangeBot,
+    0x16c => RevokeBot,
+    0x170 => CreateHook,
+    0x172 => HookAnswer,
+    0x174 => ListHooks,
+    0x176 => Hooks,
+    0x178 => RevokeHook,
 }

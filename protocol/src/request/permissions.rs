@@ -47,6 +47,8 @@ permissions! {
 }
 
 impl Permissions {
+    /// Whatever there is or will be: who is held back from nothing.
+    pub const ANYTHING: Self = Self(u64::MAX);
     /// Nothing at all.
     pub const NONE: Self = Self(0);
 

@@ -1,7 +1,7 @@
 //! Samples of CONTROL, with and without what is optional.
 
 use quipu_protocol::control::{Auth, Authenticated, Goaway, Hello, Limits, Notice, Redeem, Refresh, Token};
-use quipu_protocol::request::ServerRole;
+use quipu_protocol::request::{Permissions, ServerRole};
 use quipu_protocol::{Blob, Code, List, Refusal, Text};
 
 use super::signed::{self, Example};
@@ -15,6 +15,10 @@ pub fn samples() -> Vec<Sample> {
     samples.extend(signed::items(&example));
     samples.extend([
         frame("authenticated", authenticated()),
+        frame(
+            "authenticated-bot",
+            Authenticated { role: ServerRole::BOT.0, scope: Some(Permissions(3)), ..authenticated() },
+        ),
         item("limits", "limits", authenticated().limits),
         frame("goaway-stay", Goaway { grace_ms: 5_000, redirect: None }),
         frame(
@@ -63,6 +67,7 @@ fn authenticated() -> Authenticated {
             publishes_in_flight: 256,
             publishes_per_second: 5,
         },
+        scope: None,
     }
 }
 

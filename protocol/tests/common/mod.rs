@@ -1,6 +1,7 @@
 //! What the tests of the specification share: samples of every message, the CDDL, and hexadecimal.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate and uses its part")]
 
+pub mod bots;
 pub mod cddl;
 pub mod control;
 pub mod diagnostic;
@@ -17,7 +18,7 @@ use std::fmt::Debug;
 
 use quipu_protocol::frame::{FrameType, Message, seal};
 use quipu_protocol::{
-    Cursor, DecodeError, DeviceId, Incarnation, InviteId, MessageId, RoomId, Seq, UserId, cbor,
+    Cursor, DecodeError, DeviceId, HookId, Incarnation, InviteId, MessageId, RoomId, Seq, UserId, cbor,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -83,7 +84,8 @@ where
 pub fn samples() -> Vec<Sample> {
     let (control, log, request) = (control::samples(), log::samples(), request::samples());
     let (moderation, relating, file) = (moderation::samples(), relating::samples(), file::samples());
-    [control, log, request, moderation, relating, file, presence::samples()].into_iter().flatten().collect()
+    let (presence, bots) = (presence::samples(), bots::samples());
+    [control, log, request, moderation, relating, file, presence, bots].into_iter().flatten().collect()
 }
 
 pub const AT_MS: u64 = 1_790_000_000_000;
@@ -94,6 +96,8 @@ pub const BOB: UserId = UserId::from_bytes([0xb2; 16]);
 pub const LAPTOP: DeviceId = DeviceId::from_bytes([0xc1; 16]);
 pub const PHONE: DeviceId = DeviceId::from_bytes([0xc2; 16]);
 pub const MESSAGE: MessageId = MessageId::from_bytes([0xd1; 16]);
+pub const BOT: UserId = UserId::from_bytes([0xb3; 16]);
+pub const HOOK: HookId = HookId::from_bytes([0xe2; 16]);
 pub const INVITE: InviteId = InviteId::from_bytes([0xe1; 16]);
 
 pub fn at(seq: u64) -> Cursor {

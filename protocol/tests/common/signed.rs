@@ -1,6 +1,7 @@
 //! One worked enrolment with fixed keys: token, proofs, and every step on the way to their bytes.
 
 use quipu_protocol::key::{CoseKey, DeviceKey, algorithm};
+use quipu_protocol::request::Permissions;
 use quipu_protocol::token::{
     self, Claims, Confirmation, EXPORTER_LABEL, ISSUER, Purpose, Statement, auth_subject, redeem_subject,
     refresh_subject,
@@ -88,7 +89,7 @@ fn claims(key: CoseKey) -> Claims {
         token_id: fits(Blob::new(vec![0x7d; 16])),
         confirmation: Confirmation { key },
         device: LAPTOP,
-        scope: u64::MAX,
+        scope: Permissions::ANYTHING,
         user_epoch: 1,
     }
 }

@@ -38,6 +38,7 @@ fn at(room: RoomRow, state: Option<MemberState>) -> Footing {
         member: state.map(member),
         before: None,
         active: true,
+        scope: Permissions::ANYTHING,
         sanctions: Vec::new(),
         now_ms: NOW_MS,
     }
@@ -47,6 +48,20 @@ fn sanctioned(at: Footing, sanction: Sanction, until_ms: Option<u64>) -> Footing
     let user = UserId::from_bytes([1; 16]);
     let row = SanctionRow { room: at.room.room, user, sanction, by: user, at_ms: 0, until_ms, reason: None };
     Footing { sanctions: vec![row], ..at }
+}
+
+/// Goal: a bot does what its role and its scope both allow, by the scope of this moment.
+#[test]
+fn a_scope_holds_a_bot_to_less_than_its_role() {
+    let held = |scope| Footing { scope, ..at(room(Visibility::PUBLIC), Some(joined(RoomRole::MEMBER))) };
+    let bot = who(ServerRole::BOT);
+    let scope = Permissions::READ.or(Permissions::SEND).or(Permissions::KICK);
+    assert_eq!(effective(&held(scope)), Permissions::READ.or(Permissions::SEND));
+    assert_eq!(code(may_send(&bot, &held(scope), None)), None);
+    assert_eq!(code(may(&bot, &held(scope), Permissions::KICK)), Some(Code::FORBIDDEN));
+    // Whatever it was authenticated as.
+    assert_eq!(code(may_send(&bot, &held(Permissions::READ), None)), Some(Code::FORBIDDEN));
+    assert_eq!(code(vouch(&held(scope))), Some(Code::FORBIDDEN));
 }
 
 fn code<T>(outcome: Result<T, Refusal>) -> Option<Code> {

@@ -51,7 +51,7 @@ pub(super) async fn words_are_found_in_their_room_alone(world: World) {
     world.say(2, "the backup is done").await;
     world.say(3, "is the old backup done?").await;
     assert_eq!(world.words("hello").await, [1]);
-    assert_eq!(world.words("2").await, []);
+    assert_eq!(world.words("2").await, [0; 0]);
     assert_eq!(world.words("backup DONE").await, [3, 2], "newest first");
     assert_eq!(world.words("\"is done\"").await, [2]);
     assert_eq!(world.words("back*").await, [3, 2]);
@@ -173,10 +173,10 @@ pub(super) async fn authors_and_files_narrow_a_search(world: World) {
     assert_eq!(world.words("ubersicht").await, [2], "a file's name is text");
     assert_eq!(
         world.words("\"report ubersicht\"").await,
-        [],
+        [0; 0],
         "but no phrase begins in one and ends in the other"
     );
-    assert_eq!(world.found(Wanted::words("")).await, [], "nothing wanted, nothing found");
+    assert_eq!(world.found(Wanted::words("")).await, [0; 0], "nothing wanted, nothing found");
 }
 
 /// Goal: nothing that people type is an error of the store, and what is found has what was asked for.

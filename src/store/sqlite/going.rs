@@ -46,6 +46,7 @@ pub(super) const OF_ROOMS: &[(&str, &str)] = &[
     ("mentions", "user, seq"),
     ("calls", "seq"),
     ("receipts", "user"),
+    ("hooks", "hook"),
 ];
 
 /// What is kept of an account beside its row and what it wrote, with the rest of each table's key. All of it goes when the
@@ -230,6 +231,11 @@ impl Batch<'_> {
         self.execute("DELETE FROM devices WHERE user = ?1", [user])?;
         self.execute("DELETE FROM invites WHERE created_by = ?1", [user])?;
         self.execute("DELETE FROM account_settings WHERE user = ?1", [user])?;
+        self.execute("DELETE FROM hooks WHERE bot = ?1", [user])?;
+        self.execute("DELETE FROM bots WHERE user = ?1", [user])?;
+        // Nobody answers for their bots any more.
+        let sql = "UPDATE bots SET revoked_ms = coalesce(revoked_ms, ?2) WHERE owner = ?1";
+        self.execute(sql, params![user, kept(row.deactivated_ms.unwrap_or_default())])?;
         self.let_files_go(row.user)?;
         self.execute(
             "INSERT OR REPLACE INTO resting_names (hash, until_ms) VALUES (?1, ?2)",

@@ -10,6 +10,7 @@
 //! Invariant: after the disk failed to take a commit or a checkpoint, nothing commits until a new connection has
 //! brought the whole write-ahead log into the file, with every fsync it takes, and emptied it.
 
+mod bots;
 mod contents;
 mod copy;
 mod fault;

@@ -2,9 +2,10 @@
 
 use quipu_protocol::request::{MembershipState, Retention};
 use quipu_protocol::token::sha256;
-use quipu_protocol::{DeviceId, Entry, InviteId, Kind, RoomId, RoomName, Seq, UserId};
+use quipu_protocol::{DeviceId, Entry, HookId, InviteId, Kind, RoomId, RoomName, Seq, UserId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
+use super::bots;
 use super::fault::store_error;
 use super::outdated;
 use super::rows::{
@@ -16,8 +17,8 @@ use super::settings;
 use crate::store::common::{Standing, decoded};
 use crate::store::search::Wanted;
 use crate::store::{
-    AccountSettings, AuthoredPage, AuthoredPlace, DeviceRow, HeadRow, InviteRow, Keep, MemberRow, Reads,
-    RoomRow, StoreError, StoredEntry, UserRow,
+    AccountSettings, AuthoredPage, AuthoredPlace, BotRow, DeviceRow, HeadRow, HookRow, InviteRow, Keep,
+    MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
 };
 
 // What the writer counts before it decides.
@@ -368,6 +369,35 @@ impl<A: Access> Reads for View<A> {
 
     fn receipts(&self, room: RoomId, limit: usize) -> Result<Vec<(UserId, Seq)>, StoreError> {
         settings::receipts(self.0.conn(), room, limit)
+    }
+
+    fn bot(&self, user: UserId) -> Result<Option<BotRow>, StoreError> {
+        bots::bot(self.0.conn(), user)
+    }
+
+    fn bots(
+        &self,
+        owner: Option<UserId>,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<BotRow>, StoreError> {
+        bots::bots(self.0.conn(), owner, after, limit)
+    }
+
+    fn bots_alive(&self, owner: UserId) -> Result<u64, StoreError> {
+        bots::bots_alive(self.0.conn(), owner)
+    }
+
+    fn hook(&self, hook: HookId) -> Result<Option<HookRow>, StoreError> {
+        bots::hook(self.0.conn(), hook)
+    }
+
+    fn hook_by_hash(&self, hash: &[u8; 32]) -> Result<Option<HookRow>, StoreError> {
+        bots::hook_by_hash(self.0.conn(), hash)
+    }
+
+    fn hooks(&self, room: RoomId, after: Option<HookId>, limit: usize) -> Result<Vec<HookRow>, StoreError> {
+        bots::hooks(self.0.conn(), room, after, limit)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use quipu_protocol::entry::Erasure;
 use quipu_protocol::request::Retention;
-use quipu_protocol::{Cursor, Entry, Incarnation, Kind, RoomId, RoomName, Seq, Topic, UserId};
+use quipu_protocol::{Cursor, Entry, HookId, Incarnation, Kind, RoomId, RoomName, Seq, Topic, UserId};
 use rusqlite::{Connection, Params, params};
 
 use super::fault::store_error;
@@ -11,8 +11,8 @@ use super::rows::{checksum, kept, number};
 use super::search::Reworded;
 use crate::store::common::{Standing, content_hash, entry};
 use crate::store::{
-    AccountSettings, Appended, DeviceRow, Effect, Fresh, InviteRow, MemberState, NewEntry, Placed, RoomRow,
-    StoreError, UserRow, Writes,
+    AccountSettings, Appended, BotRow, DeviceRow, Effect, Fresh, HookRow, InviteRow, MemberState, NewEntry,
+    Placed, RoomRow, StoreError, UserRow, Writes,
 };
 
 /// The open transaction.
@@ -221,6 +221,26 @@ impl Writes for View<Batch<'_>> {
 
     fn put_receipt(&mut self, room: RoomId, user: UserId, seq: Seq) -> Result<bool, StoreError> {
         let outcome = self.0.put_receipt(room, user, seq);
+        self.0.noting(outcome)
+    }
+
+    fn put_bot(&mut self, bot: &BotRow) -> Result<(), StoreError> {
+        let outcome = self.0.put_bot(bot);
+        self.0.noting(outcome)
+    }
+
+    fn put_hook(&mut self, hook: &HookRow) -> Result<(), StoreError> {
+        let outcome = self.0.put_hook(hook);
+        self.0.noting(outcome)
+    }
+
+    fn remove_hook(&mut self, hook: HookId) -> Result<(), StoreError> {
+        let outcome = self.0.remove_hook(hook);
+        self.0.noting(outcome)
+    }
+
+    fn remove_hooks_of(&mut self, bot: UserId) -> Result<(), StoreError> {
+        let outcome = self.0.remove_hooks_of(bot);
         self.0.noting(outcome)
     }
 }

@@ -83,6 +83,8 @@ pub(crate) struct TestServer {
     pub(crate) config: Config,
     pub(crate) clock: Arc<Hand>,
     pub(crate) address: SocketAddr,
+    /// Where it takes webhooks, if its configuration says so.
+    pub(crate) hooks: Option<SocketAddr>,
     /// Of the last start that found nobody.
     invite: Option<InviteLink>,
     running: Option<Running>,
@@ -119,6 +121,7 @@ impl TestServer {
         adjust(&mut config);
         let mut server = Self {
             address: config.listen,
+            hooks: None,
             config,
             clock: Arc::new(Hand(SystemClock.now_ms().into())),
             invite: None,
@@ -135,6 +138,7 @@ impl TestServer {
         let server = soon("a start", self.bind()).await;
         self.address = server.local_addr().unwrap();
         self.config.listen = self.address;
+        self.hooks = server.webhooks_addr();
         self.invite = server.owner_invite().await.unwrap().or(self.invite.take());
         let (stopping, load) = (server.stopping(), server.load());
         let task = tokio::spawn(server.run());

@@ -9,13 +9,14 @@ use super::{check, is_in, report, root};
 /// between room and store, and the others below all of them. No arrow points back, so nothing can go in a circle.
 const ABOVE: &[(&str, &[&str])] = &[
     ("src/transport", &["server"]),
-    ("src/room", &["transport", "server"]),
-    ("src/auth", &["room", "transport", "server"]),
-    ("src/backup", &["auth", "room", "transport", "server"]),
-    ("src/files", &["auth", "room", "transport", "server"]),
-    ("src/store", &["files", "auth", "backup", "room", "transport", "server"]),
-    ("src/tls", &["auth", "room", "transport", "server"]),
-    ("src/config", &["auth", "room", "transport", "server"]),
+    ("src/webhooks", &["transport", "server"]),
+    ("src/room", &["transport", "webhooks", "server"]),
+    ("src/auth", &["room", "transport", "webhooks", "server"]),
+    ("src/backup", &["auth", "room", "transport", "webhooks", "server"]),
+    ("src/files", &["auth", "room", "transport", "webhooks", "server"]),
+    ("src/store", &["files", "auth", "backup", "room", "transport", "webhooks", "server"]),
+    ("src/tls", &["auth", "room", "transport", "webhooks", "server"]),
+    ("src/config", &["auth", "room", "transport", "webhooks", "server"]),
     ("src/rate", &["auth", "store", "room", "transport", "server"]),
     ("src/metrics", &["auth", "store", "room", "transport", "server"]),
     ("src/seams", &["auth", "store", "room", "transport", "server"]),
@@ -51,7 +52,8 @@ fn names_of_the_root(source: &Source) -> Vec<(usize, &str)> {
 }
 
 fn room_and_store_without_network(source: &Source) -> Vec<String> {
-    if !["src/room", "src/store", "src/files"].iter().any(|module| is_in(&source.path, module)) {
+    let walled = ["src/room", "src/store", "src/files", "src/webhooks"];
+    if !walled.iter().any(|module| is_in(&source.path, module)) {
         return Vec::new();
     }
     forbidden(source, &source.code, NETWORK, "chat and storage do not know that a network exists")

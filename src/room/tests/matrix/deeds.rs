@@ -40,6 +40,7 @@ pub(super) enum Deed {
     Resolve,
     Audit,
     Sanctions,
+    Hooks,
     Invite,
     Kick,
     Ban,
@@ -84,6 +85,7 @@ pub(super) const ALONE: &[Deed] = &[
     Deed::Resolve,
     Deed::Audit,
     Deed::Sanctions,
+    Deed::Hooks,
 ];
 
 /// Explicit permissions of little and of much.
@@ -122,6 +124,13 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("ShowSettings", "gives the asker's own"),
     ("ChangeSettings", "changes the asker's own"),
     ("ExportAccount", "gives the asker's own"),
+    ("CreateBot", "is not asked of a room: tests/it bots"),
+    ("InviteBot", "finds the asker's own, for those who run the server all"),
+    ("ListBots", "gives the asker's own, to those who run the server all"),
+    ("ChangeBot", "finds the asker's own, for those who run the server all"),
+    ("RevokeBot", "finds the asker's own, for those who run the server all"),
+    ("CreateHook", "takes what ListHooks takes, and a bot: tests/it webhooks"),
+    ("RevokeHook", "takes what ListHooks takes in the room of the webhook: tests/it webhooks"),
 ];
 
 impl Deed {
@@ -153,6 +162,7 @@ impl Deed {
             Self::Resolve => "Resolve",
             Self::Audit => "ListAudit",
             Self::Sanctions => "ListSanctions",
+            Self::Hooks => "ListHooks",
             Self::Invite => "InviteMember",
             Self::Kick => "RemoveMember",
             Self::Ban | Self::Mute => "Impose",
@@ -246,6 +256,7 @@ impl Deed {
             }
             Self::Audit => code(rooms.audit(who, ListAudit { room: Some(room), after: None }).await),
             Self::Sanctions => code(rooms.sanctions(who, ListSanctions { room, after: None }).await),
+            Self::Hooks => code(rooms.hooks(who, ListHooks { room, after: None }).await),
             Self::Invite => code(rooms.invite_member(who, InviteMember { room, user }).await),
             Self::Kick => code(rooms.remove_member(who, RemoveMember { room, user, reason }).await),
             Self::Ban => code(rooms.impose(who, impose(Sanction::BAN)).await),

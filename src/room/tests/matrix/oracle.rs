@@ -46,6 +46,7 @@ pub(super) fn outcome(cell: Cell) -> Option<Code> {
         Deed::DeleteRoom => cell.delete(),
         Deed::Report => cell.lacks("read"),
         Deed::Reports | Deed::Audit | Deed::Sanctions => cell.not_told(),
+        Deed::Hooks => cell.lacks("manage-room"),
         Deed::Resolve => only(cell.not_told().is_some(), Code::NOT_FOUND),
         Deed::Invite => {
             let is_gone = cell.state == State::Orphaned && cell.target == Target::Owner;

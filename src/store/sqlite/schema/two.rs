@@ -1,5 +1,6 @@
 //! The second version: what people expect of a chat. A file for each part of it.
 
+mod bots;
 mod contents;
 mod files;
 mod moderation;
@@ -9,6 +10,7 @@ mod retention;
 mod search;
 
 pub(super) const PARTS: &[&str] = &[
+    bots::TABLES,
     contents::TABLES,
     files::TABLES,
     moderation::TABLES,

@@ -1,0 +1,246 @@
+//! Bots: they come in like everybody, may do what their scope allows, and lose it at once when it is taken away.
+
+use quipu_protocol::entry::Origin;
+use quipu_protocol::limits::{BOT_TOKEN_LIFE_MS, TOKEN_LIFE_MS};
+use quipu_protocol::request::{
+    BotAnswer, Bots, ChangeBot, CreateBot, CreateInvite, CreateRoom, Done, InviteBot, Join, ListBots,
+    ListMembers, ListRooms, LookUp, Members, Permissions, RevokeBot, RoomAnswer, Rooms, ServerRole, Users,
+    Visibility,
+};
+use quipu_protocol::{CloseCode, Code, Entry, Ext, List, Refusal, RoomId, Text, UserId};
+
+use super::harness::{Device, Member, TestServer, draft, invite, random};
+
+const READ_AND_SEND: Permissions = Permissions::READ.or(Permissions::SEND);
+
+fn wish(nickname: &str, scope: Permissions, rooms: Option<&[RoomId]>) -> CreateBot {
+    let rooms = rooms.map(|rooms| List::new(rooms.to_vec()).unwrap());
+    CreateBot { nickname: nickname.parse().unwrap(), scope, rooms }
+}
+
+/// A bot of `owner`, on a device of its own.
+async fn bot(server: &TestServer, owner: &Member, scope: Permissions, rooms: Option<&[RoomId]>) -> Member {
+    let answer: BotAnswer = owner.peer.ask(&wish("weather", scope, rooms)).await.unwrap();
+    let bot = server.redeem(&answer.secret[..].try_into().unwrap(), "unused").await;
+    assert_eq!((bot.me.user, bot.me.nickname.as_str()), (answer.user, "weather"));
+    bot
+}
+
+async fn says(member: &Member, room: RoomId, text: &str) -> Result<u64, Code> {
+    let mut author = member.author().await;
+    author.send(&draft(room, text)).await;
+    author.published().await.map(|ack| ack.at.seq.0).map_err(|refused| refused.refusal.code)
+}
+
+async fn room(owner: &Member, name: &str) -> RoomId {
+    let room = RoomId::from_bytes(random());
+    let ask = CreateRoom { room, name: name.parse().unwrap(), visibility: Visibility::PUBLIC, topic: None };
+    let _: RoomAnswer = owner.peer.ask(&ask).await.unwrap();
+    room
+}
+
+#[tokio::test]
+async fn a_bot_comes_in_by_its_own_invite_and_everybody_sees_what_it_is() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let lobby = owner.lobby().await;
+    let (opened, mut reader) = owner.read(lobby, None).await;
+    let bot = bot(&server, &owner, READ_AND_SEND, Some(&[lobby])).await;
+    assert_eq!((bot.me.role, bot.me.scope), (ServerRole::BOT.0, Some(READ_AND_SEND)));
+    let life_ms = bot.token.expires_ms - bot.me.now_ms;
+    assert!(
+        life_ms > BOT_TOKEN_LIFE_MS - 60_000 && owner.token.expires_ms - owner.me.now_ms <= TOKEN_LIFE_MS
+    );
+    let users: Users = owner
+        .peer
+        .ask(&LookUp { users: List::new(vec![bot.me.user]).unwrap(), nickname: None })
+        .await
+        .unwrap();
+    assert_eq!(users.users[0].role, ServerRole::BOT);
+    // It was brought into the room before it came, and what it says is read by whoever is there.
+    let at = says(&bot, lobby, "sunny").await.unwrap();
+    loop {
+        let frame = reader.next().await.unwrap().unwrap();
+        if frame.is::<Entry>() {
+            let entry: Entry = frame.decode().unwrap();
+            if entry.user == Some(bot.me.user) {
+                assert_eq!((entry.seq.0, entry.text()), (at, Some("sunny")));
+                break;
+            }
+        }
+    }
+    assert!(at > opened.head.0);
+    // People are held back in nothing.
+    assert_eq!(owner.me.scope, None);
+}
+
+#[tokio::test]
+async fn a_bot_does_what_its_scope_allows_and_no_more() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let (lobby, den) = (owner.lobby().await, room(&owner, "den").await);
+    let reader = bot(&server, &owner, Permissions::READ, Some(&[lobby])).await;
+    let (_, _) = reader.read(lobby, None).await;
+    assert_eq!(says(&reader, lobby, "no").await, Err(Code::FORBIDDEN));
+    // A room outside of those it is held to is not there, public or not.
+    let joined: Result<RoomAnswer, Refusal> = reader.peer.ask(&Join { room: den }).await;
+    assert_eq!(joined.unwrap_err().code, Code::NOT_FOUND);
+    let all: Rooms = reader.peer.ask(&ListRooms { mine: false, after: None, name: None }).await.unwrap();
+    assert_eq!(all.rooms.iter().map(|info| info.room).collect::<Vec<_>>(), [lobby]);
+    // What it is told that it may do there is what it may: a member's permissions within its scope.
+    assert_eq!(all.rooms[0].permissions, Some(Permissions::READ));
+    let make = CreateRoom {
+        room: RoomId::from_bytes(random()),
+        name: "mine".parse().unwrap(),
+        visibility: Visibility::PRIVATE,
+        topic: None,
+    };
+    let made: Result<RoomAnswer, Refusal> = reader.peer.ask(&make).await;
+    assert_eq!(made.unwrap_err().code, Code::FORBIDDEN);
+    // One that may send but not read cannot even look who is there.
+    let ask = ChangeBot { user: reader.me.user, scope: Permissions::SEND, rooms: None };
+    let _: Done = owner.peer.ask(&ask).await.unwrap();
+    let blind = again(&server, reader).await;
+    let members: Result<Members, Refusal> = blind.peer.ask(&ListMembers { room: lobby, after: None }).await;
+    assert_eq!(members.unwrap_err().code, Code::FORBIDDEN);
+}
+
+/// The bot comes back after its scope has changed: its token has ended, its key has not.
+async fn again(server: &TestServer, bot: Member) -> Member {
+    assert_eq!(bot.peer.closed().await, CloseCode::None);
+    let Member { device, token, .. } = bot;
+    let peer = server.dial().await;
+    let mut control = peer.greet().await;
+    let stale = peer.auth(&mut control, &token.token, &device).await;
+    assert_eq!(stale.unwrap_err().code, Code::EXPIRED);
+    let token = peer.refresh(&mut control, &token, &device).await.unwrap();
+    let me = peer.auth(&mut control, &token.token, &device).await.unwrap();
+    Member { peer, control, device, token, me }
+}
+
+#[tokio::test]
+async fn a_changed_scope_acts_at_once() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let lobby = owner.lobby().await;
+    let bot = bot(&server, &owner, READ_AND_SEND, Some(&[lobby])).await;
+    says(&bot, lobby, "before").await.unwrap();
+    let less = ChangeBot { user: bot.me.user, scope: Permissions::READ, rooms: None };
+    let _: Done = owner.peer.ask(&less).await.unwrap();
+    let bot = again(&server, bot).await;
+    assert_eq!(bot.me.scope, Some(Permissions::READ));
+    assert_eq!(says(&bot, lobby, "after").await, Err(Code::FORBIDDEN));
+    let more = ChangeBot { user: bot.me.user, scope: READ_AND_SEND, rooms: None };
+    let _: Done = owner.peer.ask(&more).await.unwrap();
+    let bot = again(&server, bot).await;
+    says(&bot, lobby, "again").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_revoked_bot_is_out_for_ever() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let bot = bot(&server, &owner, Permissions::ANYTHING, None).await;
+    let spare: BotAnswer = owner.peer.ask(&InviteBot { user: bot.me.user }).await.unwrap();
+    let revoke = RevokeBot { user: bot.me.user };
+    for _ in 0..2 {
+        let _: Done = owner.peer.ask(&revoke).await.unwrap();
+    }
+    assert_eq!(bot.peer.closed().await, CloseCode::Revoked);
+    let peer = server.dial().await;
+    let mut control = peer.greet().await;
+    let out = peer.refresh(&mut control, &bot.token, &bot.device).await;
+    assert_eq!(out.unwrap_err().code, Code::GONE);
+    let peer = server.dial().await;
+    let mut control = peer.greet().await;
+    let out = peer.redeem(&mut control, &spare.secret[..].try_into().unwrap(), &Device::new(), "x").await;
+    assert_eq!(out.unwrap_err().code, Code::GONE);
+    let bots: Bots = owner.peer.ask(&ListBots { after: None }).await.unwrap();
+    assert!(bots.bots[0].revoked_ms.is_some() && bots.bots[0].devices == 0);
+    let more: Result<BotAnswer, Refusal> = owner.peer.ask(&InviteBot { user: bot.me.user }).await;
+    assert_eq!(more.unwrap_err().code, Code::GONE);
+}
+
+#[tokio::test]
+async fn a_bots_token_is_worth_nothing_without_its_key() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let bot = bot(&server, &owner, Permissions::ANYTHING, None).await;
+    let peer = server.dial().await;
+    let mut control = peer.greet().await;
+    let stolen = peer.auth(&mut control, &bot.token.token, &Device::new()).await;
+    assert_eq!(stolen.unwrap_err().code, Code::UNAUTHENTICATED);
+}
+
+#[tokio::test]
+async fn members_look_after_their_own_bots_and_an_admin_after_all() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let (ada, bob) = (server.join(&owner, "ada").await, server.join(&owner, "bob").await);
+    let lobby = owner.lobby().await;
+    let made: BotAnswer = ada.peer.ask(&wish("adas", READ_AND_SEND, Some(&[lobby]))).await.unwrap();
+    let change = ChangeBot { user: made.user, scope: Permissions::ANYTHING, rooms: None };
+    let refused: Result<Done, Refusal> = bob.peer.ask(&change).await;
+    assert_eq!(refused.unwrap_err().code, Code::NOT_FOUND);
+    let of_bob: Bots = bob.peer.ask(&ListBots { after: None }).await.unwrap();
+    assert!(of_bob.bots.is_empty());
+    let all: Bots = owner.peer.ask(&ListBots { after: None }).await.unwrap();
+    assert_eq!((all.bots[0].owner, all.bots[0].rooms.as_deref()), (ada.me.user, Some(&[lobby][..])));
+    let _: Done = owner.peer.ask(&change).await.unwrap();
+    let nobody: Result<Done, Refusal> =
+        owner.peer.ask(&RevokeBot { user: UserId::from_bytes([9; 16]) }).await;
+    assert_eq!(nobody.unwrap_err().code, Code::NOT_FOUND);
+    // An account of a person is no bot.
+    let person: Result<Done, Refusal> = owner.peer.ask(&RevokeBot { user: bob.me.user }).await;
+    assert_eq!(person.unwrap_err().code, Code::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn bots_have_bounds_and_makers_of_their_own() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let ada = server.join(&owner, "ada").await;
+    for number in 0..16 {
+        let _: BotAnswer = ada.peer.ask(&wish(&format!("bot{number}"), READ_AND_SEND, None)).await.unwrap();
+    }
+    let one_more: Result<BotAnswer, Refusal> = ada.peer.ask(&wish("more", READ_AND_SEND, None)).await;
+    assert_eq!(one_more.unwrap_err().code, Code::QUOTA);
+    let taken: Result<BotAnswer, Refusal> = owner.peer.ask(&wish("ADA", READ_AND_SEND, None)).await;
+    assert_eq!(taken.unwrap_err().code, Code::CONFLICT);
+    // Nobody brings a bot where they could not bring anybody; then there is no bot either.
+    let hidden: Result<BotAnswer, Refusal> =
+        owner.peer.ask(&wish("lost", READ_AND_SEND, Some(&[RoomId::from_bytes([9; 16])]))).await;
+    assert_eq!(hidden.unwrap_err().code, Code::NOT_FOUND);
+    let bot = bot(&server, &owner, Permissions::ANYTHING, None).await;
+    let guest = CreateInvite { role: Some(ServerRole::GUEST), ..invite(1) };
+    let guest: quipu_protocol::request::InviteAnswer = owner.peer.ask(&guest).await.unwrap();
+    let guest = server.redeem(&guest.secret[..].try_into().unwrap(), "guest").await;
+    for who in [&bot, &guest] {
+        let refused: Result<BotAnswer, Refusal> =
+            who.peer.ask(&wish("child", Permissions::ANYTHING, None)).await;
+        assert_eq!(refused.unwrap_err().code, Code::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
+async fn only_who_manages_a_room_says_where_something_came_from() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let ada = server.join(&owner, "ada").await;
+    let den = room(&owner, "den").await;
+    let _: RoomAnswer = ada.peer.ask(&Join { room: den }).await.unwrap();
+    let origin = || Origin { at_ms: 1_200_000_000_000, author: Text::new("wumpus").unwrap() };
+    let told = async |who: &Member| {
+        let mut author = who.author().await;
+        let mut draft = draft(den, "long ago");
+        draft.ext = Ext { origin: Some(origin()), ..Ext::default() };
+        author.send(&draft).await;
+        author.published().await.map_err(|refused| refused.refusal.code)
+    };
+    assert_eq!(told(&ada).await, Err(Code::FORBIDDEN));
+    let at = told(&owner).await.unwrap().at;
+    let before = quipu_protocol::Cursor { seq: quipu_protocol::Seq(at.seq.0 - 1), ..at };
+    let (_, mut reader) = ada.read(den, Some(before)).await;
+    let entry: Entry = reader.expect().await;
+    assert_eq!(entry.ext.origin, Some(origin()));
+}
