@@ -19,6 +19,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use quipu_protocol::{Nickname, RoomName};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
@@ -71,6 +72,17 @@ pub enum Task {
     Restore {
         /// The folder a backup made
         from: PathBuf,
+    },
+    /// Make a room of what `quipu export-room` printed, with the same log. The server must not run
+    ImportRoom {
+        /// What was printed
+        file: PathBuf,
+        /// What the room is called here [default: as before]
+        #[arg(long)]
+        name: Option<RoomName>,
+        /// An account that owns it, whatever the log says
+        #[arg(long, value_name = "NICKNAME")]
+        owner: Option<Nickname>,
     },
 }
 

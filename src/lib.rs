@@ -13,6 +13,7 @@ pub mod files;
 pub mod limits;
 pub mod rate;
 pub mod room;
+pub mod room_import;
 pub mod seams;
 pub mod server;
 pub mod store;

@@ -8,6 +8,7 @@ use qrcode::render::unicode::Dense1x2;
 use quipu_protocol::InviteLink;
 use quipu_server::backup::{self, BackupError};
 use quipu_server::config::{Config, Flags, Task};
+use quipu_server::room_import::{self, ImportError, Imported, Wish};
 use quipu_server::seams::Seams;
 use quipu_server::server::{Server, StartError};
 use quipu_server::store::StoreError;
@@ -76,6 +77,9 @@ fn perform(config: &Config, task: &Task) -> ExitCode {
             let restored = backup::restore(config, from, &Seams::system());
             (restored, format!("restored to {}: start the server", config.data.display()))
         }
+        Task::ImportRoom { file, name, owner } => {
+            return import_room(config, Wish { file, name: name.as_ref(), owner: owner.as_ref() });
+        }
     };
     match done {
         Ok(()) => {
@@ -86,6 +90,23 @@ fn perform(config: &Config, task: &Task) -> ExitCode {
             fail(&error, exit::DATA)
         }
         Err(error) => fail(&error, exit::FOLDERS),
+    }
+}
+
+fn import_room(config: &Config, wish: Wish<'_>) -> ExitCode {
+    match room_import::import(config, wish, &Seams::system()) {
+        Ok(Imported { name, entries, members }) => {
+            eprintln!("#{name} is here: {entries} entries, {members} members");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let code = match &error {
+                ImportError::Line { .. } | ImportError::Refused(_) => exit::CONFIG,
+                ImportError::Store(StoreError::Newer { .. } | StoreError::Damaged(_)) => exit::DATA,
+                ImportError::Io { .. } | ImportError::Store(_) | ImportError::Commit(_) => exit::FOLDERS,
+            };
+            fail(&error, code)
+        }
     }
 }
 

@@ -7,16 +7,19 @@
 //!   files        brought, fetched, gone on with   being_there  presence, settings, receipts
 //!   searching    finding what was said
 //!   saying_again  edits, redactions, reactions, pins, threads, topics
-//!   programs     bots and webhooks
+//!   programs     bots and webhooks                exec         programs run by tail
+//!   moving       logs that come in and go out
 //! ```
 //!
 //! What a command prints in detail is tested where it is made, in `client/src/cli`; here it is whether it works.
 
 mod being_there;
+mod exec;
 mod files;
 mod getting_in;
 mod keeping_order;
 mod keeping_out;
+mod moving;
 mod programs;
 mod saying_again;
 mod searching;

@@ -41,6 +41,7 @@ tours! {
     presence,
     moderation,
     entries,
+    bots,
 }
 
 fn folder() -> PathBuf {

@@ -3,7 +3,9 @@
 //! Values are parsed here, so that a mistake is told before a profile is opened or a socket exists.
 
 mod bots;
+mod exec;
 mod files;
+mod import;
 mod moderation;
 mod presence;
 mod relating;
@@ -19,7 +21,9 @@ use quipu_client::protocol::request::ServerRole;
 use quipu_client::protocol::{DeviceId, InviteId, Nickname, RoomName, Topic};
 
 pub(crate) use self::bots::*;
+pub(crate) use self::exec::*;
 pub(crate) use self::files::*;
+pub(crate) use self::import::*;
 pub(crate) use self::moderation::*;
 pub(crate) use self::presence::*;
 pub(crate) use self::relating::*;
@@ -162,6 +166,11 @@ pub(crate) enum Command {
     ServerRole(ServerRoleOf),
     /// Erase everything somebody wrote, in a room or everywhere
     PurgeUser(PurgeUser),
+    /// Bring in what was said elsewhere
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Print a room's whole log as JSON lines
+    ExportRoom(OneRoom),
     /// Bots you own: make, list, hold to a scope, shut out
     Bots(Bots),
     /// Webhooks: addresses at which programs say something in a room
@@ -272,7 +281,7 @@ pub(crate) struct Tail {
     /// Which rooms [default: all you are in]
     #[arg(value_name = "ROOM")]
     pub(crate) rooms: Vec<RoomRef>,
-    /// Where to begin: 1h, a cursor, a time, `start` or `resume` [default: the newest 10]
+    /// Where to begin: 1h, a cursor, a time, `start` or `resume` [default: the newest 10; with --exec `resume`]
     #[arg(long, value_name = "WHERE")]
     pub(crate) since: Option<Since>,
     /// Stop when everything there is was shown
@@ -284,6 +293,8 @@ pub(crate) struct Tail {
     /// Also messages of your own account
     #[arg(long)]
     pub(crate) own: bool,
+    #[command(flatten)]
+    pub(crate) exec: Exec,
 }
 
 #[derive(Debug, Args)]

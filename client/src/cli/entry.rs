@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::files::{described, fields};
 use super::record::{Record, permissions};
 use super::room::{Names, Room};
-use super::{moderation, render};
+use super::{moderation, origin, render};
 
 /// What an entry says, taken apart once.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +114,8 @@ pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
     match Said::of(entry) {
         Said::Text(text) => {
             let files: String = files(entry).map(|file| format!(" [{}]", described(file))).collect();
-            format!("{author}{}: {}{files}", marks(entry), words(text))
+            let origin = origin::of(entry).map(origin::words).unwrap_or_default();
+            format!("{author}{origin}{}: {}{files}", marks(entry), words(text))
         }
         Said::Edit(text) => format!("* {author} edited {target}: {}", words(text)),
         Said::Redaction("") => format!("* {author} erased {target}"),
@@ -261,6 +262,7 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
     let record = record.maybe("files", (!files.is_empty()).then_some(files));
     record
         .maybe("target", entry.ext.target.map(|seq| seq.0))
+        .maybe("origin", origin::of(entry).map(origin::object))
         .maybe("reply_to", entry.ext.reply_to.map(|seq| seq.0))
         .maybe("thread", entry.ext.thread_root.map(|seq| seq.0))
         .maybe("mentions", mentions)
@@ -289,7 +291,8 @@ fn change_word(change: Change) -> &'static str {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -58,6 +58,9 @@ pub(crate) enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A program that was run for an entry, and what it did.
+    #[error("{0}")]
+    Program(String),
     /// A check of `doctor` that failed: its report was printed already.
     #[error("{name} does not work")]
     Check {
@@ -88,7 +91,7 @@ impl Failure {
             Self::NotFound(_) => NOT_FOUND,
             Self::NotAllowed(_) => NOT_ALLOWED,
             Self::Queued { .. } => QUEUED,
-            Self::Io { .. } => FAILED,
+            Self::Io { .. } | Self::Program(_) => FAILED,
             Self::Check { name, error } => of_check(name, *error),
             Self::Interrupted => INTERRUPTED,
             Self::OutputClosed => DONE,

@@ -18,14 +18,18 @@ mod context;
 mod devices;
 mod doctor;
 mod entry;
+mod exec;
 mod exit;
+mod export;
 mod files;
 mod follow;
 mod history;
+mod import;
 mod input;
 mod invite;
 mod join;
 mod moderation;
+mod origin;
 mod out;
 mod parse;
 mod presence;
@@ -151,6 +155,8 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Reactivate(args) => accounts::reactivate(context, out, args).await,
         Command::ServerRole(args) => accounts::server_role(context, out, args).await,
         Command::PurgeUser(args) => accounts::purge_user(context, out, args).await,
+        Command::Import(command) => import::run(context, out, command).await,
+        Command::ExportRoom(args) => export::run(context, out, args).await,
         Command::Bots(args) => bots::run(context, out, args).await,
         Command::Hooks(command) => bots::hooks(context, out, command).await,
         Command::Whoami => devices::whoami(context, out).await,

@@ -36,8 +36,7 @@ impl Out {
 
     /// An object for programs, on a line.
     pub(crate) fn record(&mut self, record: &Record) -> Result<(), Failure> {
-        let line = serde_json::to_string(record).expect("a record has text keys and no floats");
-        self.text(&harmless(line))
+        self.text(&json_line(record))
     }
 
     /// The one or the other, as the caller of the program asked.
@@ -70,6 +69,11 @@ impl Out {
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         written(self.sink.flush())
     }
+}
+
+/// An object on a line.
+pub(crate) fn json_line(record: &Record) -> String {
+    harmless(serde_json::to_string(record).expect("a record has text keys and no floats"))
 }
 
 /// The same JSON with everything escaped that acts on a terminal: a person looks at it as well, and a program reads

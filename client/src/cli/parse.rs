@@ -31,6 +31,8 @@ pub(crate) enum ParseError {
     Profile,
     #[error("a role is guest, bot, member or admin")]
     Role,
+    #[error("a day is such as 2026-11-25")]
+    Day,
     #[error("an id must not be empty")]
     EmptyId,
     #[error("a role in a room is reader, member, moderator or owner")]
@@ -190,6 +192,15 @@ pub(crate) fn server_role(text: &str) -> Result<ServerRole, ParseError> {
         .ok_or(ParseError::ServerRole)
 }
 
+/// A day of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Day(pub(crate) time::Date);
+
+/// A day as `2010-08-17`.
+pub(crate) fn day(text: &str) -> Result<Day, ParseError> {
+    super::import::day(text).map(Day).ok_or(ParseError::Day)
+}
+
 /// One permission, by its name.
 pub(crate) fn permission(text: &str) -> Result<Permissions, ParseError> {
     let names = || Permissions::ALL.names().collect::<Vec<_>>().join(", ");
@@ -228,6 +239,11 @@ impl FromStr for Key {
 }
 
 impl Key {
+    /// A key of ours.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The id of the one message: the 32 hexadecimal digits themselves, of anything else the first half of its
     /// SHA-256.
     pub(crate) fn id(&self) -> MessageId {

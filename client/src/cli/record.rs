@@ -46,6 +46,15 @@ impl Record {
         }
     }
 
+    /// A field that is a text or a number, as text.
+    pub(crate) fn text_of(&self, key: &str) -> Option<String> {
+        self.fields.iter().find(|(name, _)| *name == key).and_then(|(_, value)| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        })
+    }
+
     /// The same with a time under two names: `NAME` for people and `NAME_ms` to calculate with.
     fn time(self, key: &'static str, key_ms: &'static str, at_ms: u64) -> Self {
         self.with(key, rfc3339(at_ms)).with(key_ms, at_ms)
@@ -388,6 +397,8 @@ const TYPES: &[&str] = &[
     "bot",
     "hook-url",
     "hook",
+    "imported",
+    "room-export",
     "check",
     "sanction",
     "report",

@@ -1,7 +1,8 @@
 //! `tail`: follow rooms, one line or object per entry, through every reconnection.
 //!
 //! Each entry is shown once, in the order of its room; what is missing is told as a gap. Own messages are left out
-//! unless `--own` asks for them, so that a program that answers does not answer itself.
+//! unless `--own` asks for them, so that a program that answers does not answer itself. With `--exec` a program is run
+//! for each entry instead, see [`super::exec`].
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,17 +12,18 @@ use quipu_client::protocol::limits::ROOMS_OPEN_MAX;
 use quipu_client::protocol::request::MembershipState;
 use quipu_client::protocol::room::{EndReason, GapReason};
 use quipu_client::protocol::{Cursor, Refusal, RoomId, Seq};
-use quipu_client::{Client, ConnState, Error, ErrorCode, Event, Numbered, OpenFrom, Retry, Security};
+use quipu_client::{Client, ConnState, Draft, Error, ErrorCode, Event, Numbered, OpenFrom, Retry, Security};
 use tokio::time::Instant;
 
 use super::args::Tail;
 use super::context::{Context, Session, now_ms};
 use super::entry;
+use super::exec::Exec;
 use super::exit::Failure;
 use super::follow::{EVENTS_MAX, EVENTS_WAIT, Follow};
 use super::history::log_line;
 use super::out::{Out, note};
-use super::parse::Since;
+use super::parse::{Key, Since};
 use super::record;
 use super::render::{self, count};
 use super::room::{Names, Room, find};
@@ -34,9 +36,9 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: Tail) -> Result<
     let session = context.start().await?;
     session.client.wait_online(context.timeout).await?;
     let rooms = choose(&session.client, &args).await?;
-    let from = origin(args.since, now_ms());
     let mut tail = Tailing::new(context, session, args, rooms);
     for room in tail.rooms.keys().copied().collect::<Vec<_>>() {
+        let from = tail.begin(room).await?;
         tail.follow.open(&tail.session.client, room, from).await?;
     }
     let result = tail.run(out).await;
@@ -88,6 +90,7 @@ struct Tailing<'a> {
     args: Tail,
     rooms: HashMap<RoomId, Room>,
     follow: Follow,
+    exec: Option<Exec>,
     names: Names,
     /// Rooms whose past was not shown completely.
     behind: HashSet<RoomId>,
@@ -114,6 +117,7 @@ impl<'a> Tailing<'a> {
             context,
             names: session.names(),
             session,
+            exec: Exec::of(&args.exec),
             args,
             behind: rooms.keys().copied().collect(),
             rooms,
@@ -124,6 +128,16 @@ impl<'a> Tailing<'a> {
             online: Instant::now(),
             trouble: None,
         }
+    }
+
+    /// Where a room begins. A program goes on where it was, and the first time with what comes from now on: hundreds of
+    /// old messages are nothing to answer.
+    async fn begin(&self, room: RoomId) -> Result<OpenFrom, Failure> {
+        if self.exec.is_none() || self.args.since.is_some() {
+            return Ok(origin(self.args.since, now_ms()));
+        }
+        let shown = self.session.client.shown_up_to(room).await?;
+        Ok(shown.map_or(OpenFrom::Latest(0), OpenFrom::Cursor))
     }
 
     async fn run(&mut self, out: &mut Out) -> Result<(), Failure> {
@@ -139,7 +153,7 @@ impl<'a> Tailing<'a> {
                 if matches!(event, Event::Lagged { .. }) {
                     self.follow.recover(&self.session.client).await?;
                 }
-                if self.follow.takes(number, &event) && self.show(event, out)? == Next::Done {
+                if self.follow.takes(number, &event) && self.show(event, out).await? == Next::Done {
                     out.flush()?;
                     return self.follow.shown(&self.session.client).await;
                 }
@@ -176,14 +190,14 @@ impl<'a> Tailing<'a> {
         })
     }
 
-    fn show(&mut self, event: Event, out: &mut Out) -> Result<Next, Failure> {
+    async fn show(&mut self, event: Event, out: &mut Out) -> Result<Next, Failure> {
         match event {
-            Event::Entry { room, cursor, entry } => self.entry(room, cursor, &entry, out),
+            Event::Entry { room, cursor, entry } => self.entry(room, cursor, &entry, out).await,
             Event::Gap { room, cursor, from, to, reason } => {
                 self.gap(room, cursor, from, to, reason, out)?;
                 Ok(Next::Go)
             }
-            Event::CaughtUp { room, cursor } => self.caught_up(room, cursor, out),
+            Event::CaughtUp { room, cursor } => self.caught_up(room, cursor, out).await,
             Event::RoomEnded { room, reason, refusal } => self.ended(room, reason, refusal, out),
             Event::State(state) => self.state(state),
             Event::Security(Security::PinMismatch { detail }) => {
@@ -198,7 +212,13 @@ impl<'a> Tailing<'a> {
         }
     }
 
-    fn entry(&mut self, room: RoomId, cursor: Cursor, entry: &Entry, out: &mut Out) -> Result<Next, Failure> {
+    async fn entry(
+        &mut self,
+        room: RoomId,
+        cursor: Cursor,
+        entry: &Entry,
+        out: &mut Out,
+    ) -> Result<Next, Failure> {
         if entry.user == Some(self.session.me) && entry.kind.is_publishable() && !self.args.own {
             self.own_left_out += 1;
             return Ok(Next::Go);
@@ -206,10 +226,18 @@ impl<'a> Tailing<'a> {
         let Some(room) = self.rooms.get(&room) else {
             return Ok(Next::Go);
         };
-        out.put(&entry::record(room, cursor, entry, &self.names, self.session.me), || {
-            let prefix = if self.rooms.len() > 1 { format!("{} ", room.label) } else { String::new() };
-            format!("{prefix}{}", log_line(self.context, entry, &self.names))
-        })?;
+        let record = entry::record(room, cursor, entry, &self.names, self.session.me);
+        if let Some(exec) = &self.exec {
+            if let Some(said) = exec.handle(&record).await?.filter(|said| exec.replies && !said.is_empty()) {
+                reply(&self.session.client, room.id, cursor, said).await?;
+            }
+            self.follow.shown(&self.session.client).await?;
+        } else {
+            out.put(&record, || {
+                let prefix = if self.rooms.len() > 1 { format!("{} ", room.label) } else { String::new() };
+                format!("{prefix}{}", log_line(self.context, entry, &self.names))
+            })?;
+        }
         self.shown += u64::from(entry.kind == Kind::TEXT);
         Ok(if self.args.limit == Some(self.shown) { Next::Done } else { Next::Go })
     }
@@ -242,12 +270,15 @@ impl<'a> Tailing<'a> {
         ))
     }
 
-    fn caught_up(&mut self, room: RoomId, cursor: Cursor, out: &mut Out) -> Result<Next, Failure> {
+    async fn caught_up(&mut self, room: RoomId, cursor: Cursor, out: &mut Out) -> Result<Next, Failure> {
         let Some(shown) = self.rooms.get(&room) else {
             return Ok(Next::Go);
         };
         let first_time = self.behind.remove(&room);
-        if first_time && out.is_json() {
+        if self.exec.is_some() {
+            // Everything before was handled, or was there before the first run: the next one begins here.
+            self.session.client.shown(room, cursor).await?;
+        } else if first_time && out.is_json() {
             out.record(&record::Record::at("caught-up", shown, cursor))?;
         }
         Ok(self.done_if_drained())
@@ -303,6 +334,21 @@ impl<'a> Tailing<'a> {
             _ => {}
         }
         Ok(Next::Go)
+    }
+}
+
+/// Puts an answer to the entry at this place into the outbox. Its id is that of the place, so that a program which is run
+/// again after a crash has answered once.
+async fn reply(client: &Client, room: RoomId, at: Cursor, text: String) -> Result<(), Failure> {
+    let id = Key::of(&format!("quipu-exec {room} {at}")).id();
+    match client.send(room, Draft::text(text).replying_to(at.seq).with_id(id)).await {
+        Ok(_) => Ok(()),
+        // It said something else before this process was killed.
+        Err(error) if error.code == ErrorCode::Usage => {
+            note(format!("{at} was answered before; {}", render::line(&error.message)));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -49,6 +49,14 @@ impl Client {
         self.core().store.run(move |db| log::show(db, &places)).await
     }
 
+    /// Up to where a program has shown this room, as [`OpenFrom::Resume`] would go on; none if it never was.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`].
+    pub async fn shown_up_to(&self, room: RoomId) -> Result<Option<Cursor>, Error> {
+        self.core().store.run(move |db| log::shown(db, room)).await
+    }
+
     /// Closes a room. Idempotent.
     pub async fn close_room(&self, room: RoomId) {
         self.core().rooms.close(room);
