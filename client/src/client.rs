@@ -11,6 +11,7 @@ mod moderation;
 mod presence;
 mod relating;
 mod requests;
+mod retention;
 mod rooms;
 mod search;
 mod types;
@@ -29,7 +30,8 @@ use crate::error::{Error, ErrorCode};
 use crate::event::Numbered;
 use crate::keeper;
 use crate::state::{AppState, ConnState, Network};
-use crate::store::{Store, identity, log};
+use crate::store::{Store, identity, log, vanishing};
+use crate::vanish;
 
 pub use bots::NewBot;
 pub use files::Progress;
@@ -71,6 +73,8 @@ impl Client {
     pub async fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.data_dir, config.blocking).await?;
         let core = Arc::new(Core::new(config, store));
+        let local_ms = core.now_ms();
+        core.store.run(move |db| vanishing::erase(db, local_ms)).await?;
         Ok(Self { inner: Arc::new(Inner { core, life: Mutex::new(Life::Idle) }) })
     }
 
@@ -169,13 +173,14 @@ impl Client {
         }
         let events = self.core().events.take(max, wait).await;
         self.core().shown.taken(&events);
-        events
+        vanish::veil(self.core(), events).await
     }
 
     /// Events after number `after`, without waiting and without moving [`Client::next_events`]. Begins with a
     /// [`crate::Event::Lagged`] when some are gone.
     pub async fn events_after(&self, after: u64, max: usize) -> Vec<Numbered> {
-        self.core().events.after(after, max)
+        let events = self.core().events.after(after, max);
+        vanish::veil(self.core(), events).await
     }
 
     /// What the platform says about the network.
@@ -342,6 +347,10 @@ mod tests {
             client.reports(None);
             client.resolve(1, None);
             client.audit(None, 1);
+            client.set_retention(room, Default::default());
+            client.delete_room(room, Default::default());
+            client.delete_account(user, nickname.clone(), true);
+            client.export(|_| Ok(()));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quipu_protocol::RoomId;
 use quipu_protocol::inbox::{Head, PresenceState};
 use quipu_protocol::request::SetPresence;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Config;
@@ -37,6 +37,8 @@ pub(crate) struct Core {
     /// Moves whenever the outbox changed.
     pub(crate) outbox: watch::Sender<u64>,
     pub(crate) rooms: OpenRooms,
+    /// Something was kept that vanishes.
+    pub(crate) vanishes: Notify,
     /// What the platform said.
     pub(crate) platform: watch::Sender<Platform>,
     heads: Mutex<BTreeMap<RoomId, Head>>,
@@ -72,6 +74,7 @@ impl Core {
             link: watch::Sender::new(None),
             outbox: watch::Sender::new(0),
             rooms: OpenRooms::default(),
+            vanishes: Notify::new(),
             platform: watch::Sender::new(Platform::default()),
             heads: Mutex::default(),
             appearance: Mutex::default(),

@@ -26,12 +26,18 @@ use crate::session::connect::{Online, sign_in};
 use crate::session::greeting::Credentials;
 use crate::state::ConnState;
 use crate::store::identity::{self, Membership};
+use crate::vanish;
 
 /// Stays connected until `stop`, or until it is pointless.
 pub(crate) async fn run(core: Arc<Core>, stop: CancellationToken) {
     let mut keeper =
         Keeper { core, dialler: None, backoff: Backoff::default(), refresh: false, suspicions: 0 };
-    let state = keeper.run(&stop).await;
+    let core = Arc::clone(&keeper.core);
+    let state = tokio::select! {
+        biased;
+        state = keeper.run(&stop) => state,
+        never = vanish::run(&core) => match never {},
+    };
     keeper.core.set_state(state);
 }
 

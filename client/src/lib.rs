@@ -33,6 +33,7 @@ mod shown;
 mod state;
 mod store;
 pub mod tls;
+mod vanish;
 
 pub use account::{Account, InvitePreview};
 pub use client::{

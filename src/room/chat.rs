@@ -12,7 +12,7 @@ use quipu_protocol::room::Opened;
 use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::footing::Footing;
+use super::footing::{Footing, missing};
 use super::keeping::Policy;
 use super::live::Live;
 use super::load::Load;
@@ -157,9 +157,7 @@ impl Rooms {
         let (id, asker, now_ms) = (ask.room, who.clone(), self.now_ms());
         let mut subscription = Subscription::attach(self, ask.room, who.user());
         let question = move |store: &dyn crate::store::Reads| {
-            let Some(room) = store.room(id)? else {
-                return Ok(Err(Code::NOT_FOUND.into()));
-            };
+            let Some(room) = store.room(id)? else { return Ok(Err(missing(store, id)?)) };
             let member = store.member(id, asker.user())?;
             let allowed = rules::may_read(&asker, &room, member.as_ref());
             let info = directory::info(store, asker.user(), now_ms, room.clone(), member)?;

@@ -182,6 +182,7 @@ fn no_more(room: RoomId) -> RoomInfo {
         settings: None,
         muted: None,
         retention: None,
+        deleted: Some(true),
     }
 }
 
@@ -218,6 +219,7 @@ fn described(store: &dyn Reads, user: UserId, at: &Footing) -> Result<RoomInfo, 
         settings: Some(settings(row)),
         muted: at.sanction(Sanction::MUTE).map(|mute| Muted { until_ms: mute.until_ms }),
         retention: Some(store.retention(row.room)?).filter(|said| *said != Retention::default()),
+        deleted: None,
     })
 }
 

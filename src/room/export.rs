@@ -1,7 +1,8 @@
 //! What the server keeps about an account, as pages of records.
 //!
 //! ```text
-//!   account ─▶ devices ─▶ memberships ─▶ invites ─▶ messages ─▶ (no next)     a place is a section and a key in it
+//!   account ─▶ devices ─▶ memberships ─▶ invites ─▶ messages ─▶ what they said of others' ─▶ files
+//!                                                                   a place is a section and a key in it
 //! ```
 //!
 //! Each page is one question of bounded size, so it sees its own moment. It is the asker's own account and no other:
@@ -11,17 +12,15 @@ use bytes::Bytes;
 use quipu_protocol::entry::Erasure;
 use quipu_protocol::limits::{EXPORT_PLACE_BYTES_MAX, PAGE_ENTRIES_MAX, ROWS_MAX};
 use quipu_protocol::request::{
-    DeviceInfo, ExportAccount, ExportRecord, Exported, ExportedAccount, ExportedMembership, ExportedMessage,
-    InviteInfo,
+    DeviceInfo, ExportAccount, ExportRecord, Exported, ExportedAccount, ExportedFile, ExportedMembership,
+    ExportedMessage, InviteInfo, Settings,
 };
-use quipu_protocol::{
-    Blob, Code, DeviceId, Entry, FrameDecoder, InviteId, List, Message, Refusal, RoomId, Seq, UserId,
-};
+use quipu_protocol::{Blob, Code, DeviceId, InviteId, List, Message, Refusal, RoomId, Seq, UserId};
 
 use super::chat::Rooms;
 use crate::auth::Authenticated;
 use crate::limits::PAGE_BYTES_MAX;
-use crate::store::{AuthoredPlace, Reads, StoreError, StoredEntry};
+use crate::store::{AuthoredPlace, FileHash, Reads, RelationPlace, StoreError, StoredEntry, decoded};
 
 impl Rooms {
     /// A page of what is kept about the asker, and its records as frames.
@@ -51,44 +50,71 @@ enum Place {
     Memberships(Option<RoomId>),
     Invites(Option<InviteId>),
     Messages(AuthoredPlace),
+    Related(RelationPlace),
+    Files(Option<FileHash>),
 }
 
 impl Place {
     fn written(self) -> Blob<EXPORT_PLACE_BYTES_MAX> {
-        let (section, id, seq) = match self {
-            Self::Account => (0, None, Seq::ZERO),
-            Self::Devices(after) => (1, after.map(|id| *id.as_bytes()), Seq::ZERO),
-            Self::Memberships(after) => (2, after.map(|id| *id.as_bytes()), Seq::ZERO),
-            Self::Invites(after) => (3, after.map(|id| *id.as_bytes()), Seq::ZERO),
-            Self::Messages(after) => (4, after.room.map(|id| *id.as_bytes()), after.seq),
+        let id = |id: Option<[u8; 16]>| id.map_or_else(Vec::new, |id| id.to_vec());
+        let (section, key) = match self {
+            Self::Account => (0, Vec::new()),
+            Self::Devices(after) => (1, id(after.map(|id| *id.as_bytes()))),
+            Self::Memberships(after) => (2, id(after.map(|id| *id.as_bytes()))),
+            Self::Invites(after) => (3, id(after.map(|id| *id.as_bytes()))),
+            Self::Messages(AuthoredPlace { room, seq }) => (4, in_room(room, &[seq.0])),
+            Self::Related(RelationPlace { room, target, kind, seq }) => {
+                (5, in_room(room, &[target.0, kind, seq.0]))
+            }
+            Self::Files(after) => (6, after.map_or_else(Vec::new, |hash| hash.to_vec())),
         };
-        let mut bytes = vec![section];
-        bytes.extend(id.into_iter().flatten());
-        if id.is_some() && section == 4 {
-            bytes.extend(seq.0.to_be_bytes());
-        }
-        Blob::new(bytes).expect("a section, an id and a number are short")
+        let bytes = [vec![section], key].concat();
+        Blob::new(bytes).expect("a section, an id and three numbers, or a hash, are short")
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (section, rest) = bytes.split_first()?;
-        let (id, rest) = match rest.first_chunk::<16>() {
-            Some(id) => (Some(*id), &rest[16..]),
-            None => (None, rest),
-        };
-        let seq = rest.try_into().map(|bytes| Seq(u64::from_be_bytes(bytes)));
-        Some(match (section, id, rest.len(), seq) {
-            (0, None, 0, _) => Self::Account,
-            (1, id, 0, _) => Self::Devices(id.map(DeviceId::from_bytes)),
-            (2, id, 0, _) => Self::Memberships(id.map(RoomId::from_bytes)),
-            (3, id, 0, _) => Self::Invites(id.map(InviteId::from_bytes)),
-            (4, None, 0, _) => Self::Messages(AuthoredPlace::default()),
-            (4, Some(id), 8, Ok(seq)) => {
-                Self::Messages(AuthoredPlace { room: Some(RoomId::from_bytes(id)), seq })
+        let (section, key) = bytes.split_first()?;
+        let is_first = key.is_empty();
+        let id = || if is_first { Some(None) } else { <[u8; 16]>::try_from(key).ok().map(Some) };
+        Some(match section {
+            0 => return is_first.then_some(Self::Account),
+            1 => Self::Devices(id()?.map(DeviceId::from_bytes)),
+            2 => Self::Memberships(id()?.map(RoomId::from_bytes)),
+            3 => Self::Invites(id()?.map(InviteId::from_bytes)),
+            4 if is_first => Self::Messages(AuthoredPlace::default()),
+            4 => {
+                let (room, [seq]) = of_room(key)?;
+                Self::Messages(AuthoredPlace { room: Some(room), seq: Seq(seq) })
             }
+            5 if is_first => Self::Related(RelationPlace::default()),
+            5 => {
+                let (room, [target, kind, seq]) = of_room(key)?;
+                Self::Related(RelationPlace { room: Some(room), target: Seq(target), kind, seq: Seq(seq) })
+            }
+            6 if is_first => Self::Files(None),
+            6 => Self::Files(Some(key.try_into().ok()?)),
             _ => return None,
         })
     }
+}
+
+/// The key of a place in a room; nothing before the first room.
+fn in_room(room: Option<RoomId>, numbers: &[u64]) -> Vec<u8> {
+    let Some(room) = room else { return Vec::new() };
+    let numbers = numbers.iter().flat_map(|number| number.to_be_bytes());
+    room.as_bytes().iter().copied().chain(numbers).collect()
+}
+
+fn of_room<const N: usize>(key: &[u8]) -> Option<(RoomId, [u64; N])> {
+    let (room, rest) = key.split_first_chunk::<16>()?;
+    let mut numbers = [0; N];
+    if rest.len() != N * 8 {
+        return None;
+    }
+    for (number, bytes) in numbers.iter_mut().zip(rest.chunks_exact(8)) {
+        *number = u64::from_be_bytes(bytes.try_into().ok()?);
+    }
+    Some((RoomId::from_bytes(*room), numbers))
 }
 
 type Section = Result<(Vec<ExportRecord>, Option<Place>), StoreError>;
@@ -100,6 +126,8 @@ fn page(store: &dyn Reads, user: UserId, place: Place, now_ms: u64) -> Section {
         Place::Memberships(after) => memberships(store, user, after),
         Place::Invites(after) => invites(store, user, after),
         Place::Messages(after) => messages(store, user, after, now_ms),
+        Place::Related(after) => related(store, user, after, now_ms),
+        Place::Files(after) => files(store, user, after),
     }
 }
 
@@ -117,16 +145,20 @@ fn section<T>(
 }
 
 fn account(store: &dyn Reads, user: UserId) -> Section {
+    let kept = store.account_settings(user)?;
     let account = store.user(user)?.map(|row| ExportRecord {
         account: Some(ExportedAccount {
             user: row.user,
             nickname: row.nickname,
             role: row.role,
             created_ms: row.created_ms,
+            seen_ms: kept.seen_ms,
         }),
         ..ExportRecord::default()
     });
-    Ok((account.into_iter().collect(), Some(Place::Devices(None))))
+    let settings = Settings { receipts: Some(kept.receipts), last_seen: Some(kept.last_seen) };
+    let settings = ExportRecord { settings: Some(settings), ..ExportRecord::default() };
+    Ok((account.into_iter().chain([settings]).collect(), Some(Place::Devices(None))))
 }
 
 fn devices(store: &dyn Reads, user: UserId, after: Option<DeviceId>) -> Section {
@@ -184,21 +216,36 @@ fn invites(store: &dyn Reads, user: UserId, after: Option<InviteId>) -> Section 
 
 fn messages(store: &dyn Reads, user: UserId, after: AuthoredPlace, now_ms: u64) -> Section {
     let (entries, next) = store.authored(user, after, PAGE_ENTRIES_MAX, PAGE_BYTES_MAX)?;
+    let next = next.map_or(Place::Related(RelationPlace::default()), Place::Messages);
+    Ok((said(entries, now_ms)?, Some(next)))
+}
+
+fn related(store: &dyn Reads, user: UserId, after: RelationPlace, now_ms: u64) -> Section {
+    let (entries, next) = store.related(user, after, PAGE_ENTRIES_MAX, PAGE_BYTES_MAX)?;
+    Ok((said(entries, now_ms)?, Some(next.map_or(Place::Files(None), Place::Related))))
+}
+
+fn said(entries: Vec<(RoomId, StoredEntry)>, now_ms: u64) -> Result<Vec<ExportRecord>, StoreError> {
     let mut records = Vec::with_capacity(entries.len());
     for (room, stored) in entries {
-        let entry = decoded(&stored)?;
+        let entry = decoded(&stored.frame)?;
         let entry = if entry.is_expired(now_ms) { entry.erased(Erasure::EXPIRED) } else { entry };
         let message = Some(ExportedMessage { room, entry });
         records.push(ExportRecord { message, ..ExportRecord::default() });
     }
-    Ok((records, next.map(Place::Messages)))
+    Ok(records)
 }
 
-fn decoded(stored: &StoredEntry) -> Result<Entry, StoreError> {
-    let mut decoder = FrameDecoder::default();
-    decoder.feed(&stored.frame);
-    let entry = decoder.next_frame().ok().flatten().and_then(|frame| frame.decode().ok());
-    entry.ok_or_else(|| StoreError::Damaged("an entry that is none".into()))
+fn files(store: &dyn Reads, user: UserId, after: Option<FileHash>) -> Section {
+    let mut rows = store.held_files(user, after, ROWS_MAX + 1)?;
+    let is_more = rows.len() > ROWS_MAX;
+    rows.truncate(ROWS_MAX);
+    let next = rows.last().filter(|_| is_more).map(|(hash, _)| Place::Files(Some(*hash)));
+    let record = |(hash, size): (FileHash, u64)| {
+        let hash = Blob::new(hash.to_vec()).expect("a hash has the bytes of one");
+        ExportRecord { file: Some(ExportedFile { hash, size }), ..ExportRecord::default() }
+    };
+    Ok((rows.into_iter().map(record).collect(), next))
 }
 
 #[cfg(test)]
@@ -208,6 +255,7 @@ mod tests {
     #[test]
     fn a_place_comes_back_as_it_was_and_nothing_else_is_one() {
         let messages = AuthoredPlace { room: Some(RoomId::from_bytes([4; 16])), seq: Seq(u64::MAX) };
+        let related = RelationPlace { room: messages.room, target: Seq(7), kind: 3, seq: Seq(9) };
         for place in [
             Place::Account,
             Place::Devices(None),
@@ -216,10 +264,14 @@ mod tests {
             Place::Invites(Some(InviteId::from_bytes([3; 16]))),
             Place::Messages(AuthoredPlace::default()),
             Place::Messages(messages),
+            Place::Related(RelationPlace::default()),
+            Place::Related(related),
+            Place::Files(None),
+            Place::Files(Some([5; 32])),
         ] {
             assert_eq!(Place::read(&place.written()), Some(place));
         }
-        for odd in [&[][..], &[9], &[0, 1], &[1; 9], &[4; 18], &[2; 64]] {
+        for odd in [&[][..], &[9], &[0, 1], &[1; 9], &[4; 18], &[5; 25], &[6; 9], &[2; 64]] {
             assert_eq!(Place::read(odd), None, "{odd:?}");
         }
     }

@@ -27,13 +27,18 @@ pub(super) struct Footing {
     pub(super) now_ms: u64,
 }
 
+/// The answer about a room that is not there. That one was deleted is told to whoever knows its id: they were in it once.
+pub(super) fn missing(store: &dyn Reads, room: RoomId) -> Result<Refusal, StoreError> {
+    Ok(if store.is_gone(room)? { Code::GONE } else { Code::NOT_FOUND }.into())
+}
+
 impl Footing {
     /// Looks it up.
     ///
     /// # Errors
-    /// [`Code::NOT_FOUND`] when there is no such room.
+    /// [`Code::NOT_FOUND`] when there is no such room, [`Code::GONE`] when there was.
     pub(super) fn of(store: &dyn Reads, room: RoomId, user: UserId, now_ms: u64) -> Result<Self, WriteError> {
-        let row = store.room(room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+        let Some(row) = store.room(room)? else { return Err(missing(store, room)?.into()) };
         let member = store.member(room, user)?;
         Ok(Self::with(store, row, member, user, now_ms)?)
     }

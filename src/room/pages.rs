@@ -8,6 +8,7 @@ use quipu_protocol::request::{AnchorKind, History, Page, Tallies, Tally};
 use quipu_protocol::{Code, List, Message as _, Refusal, RoomId, Seq};
 
 use super::chat::Rooms;
+use super::footing::missing;
 use super::{fading, rules};
 use crate::auth::Authenticated;
 use crate::limits::PAGE_BYTES_MAX;
@@ -38,9 +39,7 @@ fn page(
     ask: &History,
     now_ms: u64,
 ) -> Result<Result<(Page, Vec<Bytes>), Refusal>, StoreError> {
-    let Some(room) = store.room(ask.room)? else {
-        return Ok(Err(Code::NOT_FOUND.into()));
-    };
+    let Some(room) = store.room(ask.room)? else { return Ok(Err(missing(store, ask.room)?)) };
     if let Err(refusal) = rules::may_read(who, &room, store.member(ask.room, who.user())?.as_ref()) {
         return Ok(Err(refusal));
     }

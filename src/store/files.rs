@@ -56,6 +56,13 @@ pub struct FileSpace {
 pub trait FileReads {
     /// Content that this account holds, or reads an entry about.
     fn file_for(&self, user: UserId, hash: &FileHash) -> Result<Option<FileRow>, StoreError>;
+    /// Content an account holds and its size, by hash, behind `after`, at most `limit`.
+    fn held_files(
+        &self,
+        user: UserId,
+        after: Option<FileHash>,
+        limit: usize,
+    ) -> Result<Vec<(FileHash, u64)>, StoreError>;
     /// Whether this account holds content.
     fn holds_file(&self, user: UserId, hash: &FileHash) -> Result<bool, StoreError>;
     /// The content an entry refers to.

@@ -15,6 +15,7 @@ mod common;
 #[cfg(test)]
 mod conformance;
 mod files;
+mod going;
 mod lane;
 mod moderation;
 mod readers;
@@ -31,6 +32,7 @@ pub mod sqlite;
 pub(crate) use common::decoded;
 pub use common::{DELETED_PREFIX, deleted_nickname};
 pub use files::{FileHash, FileReads, FileRow, FileSpace, FileWrites, UploadRow};
+pub use going::{GoingReads, GoingWrites};
 pub use lane::Lane;
 pub use moderation::{ModerationReads, ModerationWrites, PurgeRow, PurgeStage};
 pub use relations::{ReactionRow, Relations};
@@ -40,7 +42,7 @@ pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, 
 
 use bytes::Bytes;
 use quipu_protocol::entry::Erasure;
-use quipu_protocol::request::{MembershipState, Retention};
+use quipu_protocol::request::MembershipState;
 use quipu_protocol::{
     DeviceId, Entry, HookId, InviteId, Kind, MessageId, RoomId, RoomName, Seq, Topic, UserId,
 };
@@ -62,7 +64,7 @@ pub trait Store: Send + 'static {
 }
 
 /// What can be asked of the store.
-pub trait Reads: FileReads + ModerationReads + Relations + Send {
+pub trait Reads: FileReads + ModerationReads + Relations + GoingReads + Send {
     /// A room.
     fn room(&self, room: RoomId) -> Result<Option<RoomRow>, StoreError>;
     /// The room with this name.
@@ -144,44 +146,6 @@ pub trait Reads: FileReads + ModerationReads + Relations + Send {
     ) -> Result<Vec<Seq>, StoreError>;
     /// From which entry on a room can be searched: those before are not in the index yet. Zero when all are.
     fn indexed_from(&self, room: RoomId) -> Result<Seq, StoreError>;
-    /// What a room itself says it keeps; nothing for one that is not there.
-    fn retention(&self, room: RoomId) -> Result<Retention, StoreError>;
-    /// Every room, or with `keeping` those that say what they keep, by id, behind `after`, at most `limit`.
-    fn all_rooms(
-        &self,
-        after: Option<RoomId>,
-        keeping: bool,
-        limit: usize,
-    ) -> Result<Vec<RoomId>, StoreError>;
-    /// Where a room's log ought to begin for what it keeps; none when it does not reach further back. Looks at a
-    /// bounded part of the log, so there may be more when that is gone.
-    fn overdue(&self, room: RoomId, keep: &Keep) -> Result<Option<Seq>, StoreError>;
-    /// When the next entry vanishes, unix milliseconds.
-    fn next_expiry(&self) -> Result<Option<u64>, StoreError>;
-    /// Which entries between two positions, both included, are over at `now_ms` and not erased yet.
-    fn expired(&self, room: RoomId, from: Seq, to: Seq, now_ms: u64) -> Result<Vec<Seq>, StoreError>;
-    /// Whether a room was deleted and something of it is left.
-    fn is_gone(&self, room: RoomId) -> Result<bool, StoreError>;
-    /// Whether something is left of rooms that were deleted.
-    fn has_gone_rooms(&self) -> Result<bool, StoreError>;
-    /// Who would follow `to` as the owner of a room: the highest role, and among those the smallest id.
-    fn successor(&self, room: RoomId, to: UserId) -> Result<Option<UserId>, StoreError>;
-    /// An account that was deleted and has not left everywhere yet.
-    fn next_leaver(&self) -> Result<Option<UserId>, StoreError>;
-    /// Whether an account was deleted and has not left everywhere yet.
-    fn is_leaving(&self, user: UserId) -> Result<bool, StoreError>;
-    /// Whether nobody may have this nickname yet, because a deleted account had it.
-    fn is_resting(&self, folded: &str, now_ms: u64) -> Result<bool, StoreError>;
-    /// Messages somebody wrote, by room and position, behind `after`, at most `limit` and `bytes_max` bytes but at
-    /// least one; and where to go on, which is none at the end. Looks at a bounded number of rooms.
-    fn authored(
-        &self,
-        user: UserId,
-        after: AuthoredPlace,
-        limit: usize,
-        bytes_max: usize,
-    ) -> Result<AuthoredPage, StoreError>;
-
     /// An account.
     fn user(&self, user: UserId) -> Result<Option<UserRow>, StoreError>;
     /// The account whose nickname folds to `folded`.
@@ -232,7 +196,7 @@ pub trait Reads: FileReads + ModerationReads + Relations + Send {
 }
 
 /// What a job can change. A job that fails leaves no trace.
-pub trait Writes: Reads + FileWrites + ModerationWrites {
+pub trait Writes: Reads + FileWrites + ModerationWrites + GoingWrites {
     /// Begins a job: what follows is undone together by `end_job(false)`.
     fn begin_job(&mut self) -> Result<(), StoreError>;
     /// Keeps or undoes what happened since `begin_job`.
@@ -270,27 +234,6 @@ pub trait Writes: Reads + FileWrites + ModerationWrites {
     ) -> Result<(), StoreError>;
     /// Moves a member's marker forward to `seq`, or to the head if that is less; never back. Gives the marker.
     fn mark_read(&mut self, room: RoomId, user: UserId, seq: Seq) -> Result<Seq, StoreError>;
-    /// Writes what a room itself says it keeps.
-    fn set_retention(&mut self, room: RoomId, retention: &Retention) -> Result<(), StoreError>;
-    /// Removes the oldest entries of a room below `floor`, at most `rows_max` of them, and whatever is kept because of
-    /// them. First it moves the markers below it, at most as many. True when there is more to do.
-    fn trim(&mut self, room: RoomId, floor: Seq, rows_max: usize) -> Result<bool, StoreError>;
-    /// Erases entries that are over at `now_ms`, at most `rows_max`; gives how many.
-    fn expire(&mut self, now_ms: u64, rows_max: usize) -> Result<usize, StoreError>;
-    /// Forgets message ids, and nicknames that rested, from before these times, at most `rows_max` of each; gives how
-    /// many.
-    fn forget(&mut self, messages_ms: u64, names_ms: u64, rows_max: usize) -> Result<usize, StoreError>;
-    /// Deletes a room: from now on it is not there. What is left of it goes by [`Writes::sweep`].
-    fn delete_room(&mut self, room: RoomId) -> Result<(), StoreError>;
-    /// Removes what is left of deleted rooms, at most `rows_max` rows. True when there is more to do.
-    fn sweep(&mut self, rows_max: usize) -> Result<bool, StoreError>;
-    /// Deletes an account but for its row, which says so, and its memberships: devices, invites, tokens end. Its
-    /// nickname rests until `rest_ms`.
-    fn delete_user(&mut self, user: &UserRow, rest_ms: u64) -> Result<(), StoreError>;
-    /// Removes what is left of a deleted account beside its row, at most `rows_max` rows. True when there is more to do.
-    fn sweep_user(&mut self, user: UserId, rows_max: usize) -> Result<bool, StoreError>;
-    /// Gives free pages back to the disk, at most `pages_max`; gives how many are left to give.
-    fn reclaim(&mut self, pages_max: u64) -> Result<u64, StoreError>;
     /// Writes an account, new or changed.
     fn put_user(&mut self, user: &UserRow) -> Result<(), StoreError>;
     /// Writes a device, new or changed.
@@ -400,6 +343,8 @@ pub struct Fresh {
     pub expires_ms: Option<u64>,
 }
 
+/// The same for entries about others.
+pub type RelatedPage = (Vec<(RoomId, StoredEntry)>, Option<RelationPlace>);
 /// Messages of one account with their rooms, and where the next page begins; none at the end.
 pub type AuthoredPage = (Vec<(RoomId, StoredEntry)>, Option<AuthoredPlace>);
 

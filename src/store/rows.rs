@@ -235,6 +235,19 @@ pub struct Keep {
     pub bytes: Option<u64>,
 }
 
+/// A place among what one account said of other entries: behind this row of this room, or before everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RelationPlace {
+    /// The room; none before the first.
+    pub room: Option<RoomId>,
+    /// What it is about.
+    pub target: Seq,
+    /// How, as the number of a kind.
+    pub kind: u64,
+    /// The entry that says so.
+    pub seq: Seq,
+}
+
 /// A place among everything one account wrote: behind this position of this room, or before everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AuthoredPlace {

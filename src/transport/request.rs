@@ -1,6 +1,7 @@
 //! REQUEST: one question, one answer, on a stream of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quipu_protocol::limits::PAGE_ENTRIES_MAX;
@@ -189,9 +190,15 @@ async fn delete_account(
     };
     session.shared.rooms.someone_left();
     let said = writer.send(&Done {}).await;
+    writer.finish();
+    // Closing throws away what is under way, and whoever deleted their account shall learn that it is done.
+    let _ = timeout(FAREWELL, writer.stopped()).await;
     devices.into_iter().for_each(|device| session.shared.sessions.revoke(device));
     said
 }
+
+/// How long the answer to an account's last question may take to arrive.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 async fn export(session: &Session, ask: ExportAccount, writer: &mut FrameWriter) -> Result<(), StreamError> {
     let Ok(_permit) = session.histories.acquire().await else {

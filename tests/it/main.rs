@@ -21,6 +21,7 @@ mod moderation;
 mod presence;
 mod receipts;
 mod replay;
+mod retention;
 mod room_invites_raw;
 mod search;
 mod secrets;

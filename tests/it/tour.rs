@@ -42,6 +42,7 @@ tours! {
     moderation,
     entries,
     bots,
+    retention,
 }
 
 fn folder() -> PathBuf {

@@ -9,6 +9,7 @@ mod import;
 mod moderation;
 mod presence;
 mod relating;
+mod retention;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ pub(crate) use self::import::*;
 pub(crate) use self::moderation::*;
 pub(crate) use self::presence::*;
 pub(crate) use self::relating::*;
+pub(crate) use self::retention::*;
 use super::parse::{self, Key, RoomRef, Since};
 use super::search::{Place, When};
 
@@ -176,6 +178,15 @@ pub(crate) enum Command {
     /// Webhooks: addresses at which programs say something in a room
     #[command(subcommand)]
     Hooks(HookCommand),
+    /// Show or change what a room keeps
+    #[command(subcommand)]
+    Retention(RetentionCommand),
+    /// Delete a room for good, with everything in it
+    DeleteRoom(DeleteRoomArgs),
+    /// Delete an account for good
+    DeleteAccount(DeleteAccountArgs),
+    /// Print all that the server keeps of your account, as JSON
+    Export(Export),
     /// Show who this profile is; works offline
     Whoami,
     /// Try each step of connecting, one by one
@@ -262,6 +273,9 @@ pub(crate) struct Send {
     pub(crate) thread: Option<u64>,
     #[command(flatten)]
     pub(crate) calls: Calls,
+    /// Nobody sees it any more after this time
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["each_line", "id"], value_parser = parse::duration)]
+    pub(crate) expires: Option<Duration>,
     /// Until when to wait
     #[arg(long, value_enum, default_value = "ack")]
     pub(crate) wait: Wait,

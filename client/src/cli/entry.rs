@@ -5,17 +5,17 @@
 
 use quipu_client::protocol::cbor;
 use quipu_client::protocol::entry::{
-    Change, Created, Entry, FileRef, Kind, MemberChange, NameChange, TopicChange,
+    Change, Created, Entry, Erasure, FileRef, Kind, MemberChange, NameChange, TopicChange,
 };
 use quipu_client::protocol::note::{Erased, RoleChange, SanctionChange};
-use quipu_client::protocol::request::{RoomRole, RoomSettings, Visibility};
+use quipu_client::protocol::request::{Retention, RoomRole, RoomSettings, Visibility};
 use quipu_client::protocol::{Cursor, UserId};
 use serde_json::Value;
 
 use super::files::{described, fields};
 use super::record::{Record, permissions};
 use super::room::{Names, Room};
-use super::{moderation, origin, render};
+use super::{moderation, origin, render, retention};
 
 /// What an entry says, taken apart once.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,8 @@ pub(crate) enum Said<'a> {
     Topic(TopicChange),
     /// The room is called differently.
     Name(NameChange),
+    /// The room keeps something else.
+    Retention(Retention),
     /// What was said here is gone.
     Gone,
     /// Something this version does not know.
@@ -79,6 +81,7 @@ impl<'a> Said<'a> {
             Kind::ROLE => cbor::decode(&entry.body, "RoleChange").ok().map(Self::Role),
             Kind::SANCTION => cbor::decode(&entry.body, "SanctionChange").ok().map(Self::Sanction),
             Kind::SETTINGS => cbor::decode(&entry.body, "RoomSettings").ok().map(Self::Settings),
+            Kind::RETENTION => cbor::decode(&entry.body, "Retention").ok().map(Self::Retention),
             Kind::ERASURE => cbor::decode(&entry.body, "Erased").ok().map(Self::Erasure),
             _ => None,
         };
@@ -140,6 +143,10 @@ pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
         }
         Said::Erasure(erased) => {
             format!("* {author} erased everything {} wrote before{}", erased.nickname, why(entry))
+        }
+        Said::Retention(said) => format!("* {author}: the room keeps {}", retention::words(&said)),
+        Said::Gone if entry.kind == Kind::TEXT && entry.ext.erased == Some(Erasure::EXPIRED) => {
+            format!("{author}{}: (vanished)", marks(entry))
         }
         Said::Gone if entry.kind == Kind::TEXT => format!("{author}{}: (erased)", marks(entry)),
         Said::Gone => format!("* {author}, about {target}: (erased)"),
@@ -208,6 +215,7 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
         Said::Sanction(_) => "sanction-change",
         Said::Settings(_) => "settings-change",
         Said::Erasure(_) => "erasure",
+        Said::Retention(_) => "retention-change",
         Said::Unsupported => "unsupported",
     };
     let record = Record::at(kind, room, cursor)
@@ -252,6 +260,7 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
         Said::Erasure(erased) => {
             record.with("whom", erased.user.to_string()).with("whom_nickname", erased.nickname.as_str())
         }
+        Said::Retention(said) => retention::with_retention(record, &said),
         Said::Gone => record.with("erased", true),
         Said::Unsupported => record.with("kind", entry.kind.0).with("body_hex", hex(&entry.body)),
     };
@@ -265,6 +274,7 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
         .maybe("origin", origin::of(entry).map(origin::object))
         .maybe("reply_to", entry.ext.reply_to.map(|seq| seq.0))
         .maybe("thread", entry.ext.thread_root.map(|seq| seq.0))
+        .maybe("expires_ms", entry.ext.expires_ms)
         .maybe("mentions", mentions)
         .maybe("mentions_room", entry.ext.mentions_room)
         .maybe("edited_by", entry.ext.edited.as_ref().map(|edited| edited.by.to_string()))

@@ -38,6 +38,7 @@ mod qr;
 mod record;
 mod relating;
 mod render;
+mod retention;
 mod room;
 mod rooms;
 mod search;
@@ -159,6 +160,10 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::ExportRoom(args) => export::run(context, out, args).await,
         Command::Bots(args) => bots::run(context, out, args).await,
         Command::Hooks(command) => bots::hooks(context, out, command).await,
+        Command::Retention(command) => retention::run(context, out, command).await,
+        Command::DeleteRoom(args) => retention::delete_room(context, out, args).await,
+        Command::DeleteAccount(args) => retention::delete_account(context, out, args).await,
+        Command::Export(args) => retention::export(context, out, args).await,
         Command::Whoami => devices::whoami(context, out).await,
         Command::Doctor(args) => doctor::run(context, out, args).await,
         Command::Completions(args) => completions(out, args.shell),

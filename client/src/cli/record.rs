@@ -122,6 +122,7 @@ pub(crate) fn end_word(reason: EndReason) -> &'static str {
         EndReason::SHUTDOWN => "shutdown",
         EndReason::LEFT => "left",
         EndReason::REMOVED => "removed",
+        EndReason::DELETED => "deleted",
         _ => "unknown",
     }
 }
@@ -407,6 +408,15 @@ const TYPES: &[&str] = &[
     "file",
     "uploaded",
     "downloaded",
+    "retention",
+    "retention-change",
+    "export-account",
+    "export-settings",
+    "export-device",
+    "export-membership",
+    "export-invite",
+    "export-entry",
+    "export-file",
 ];
 
 #[cfg(test)]
@@ -435,6 +445,7 @@ mod tests {
             settings: None,
             muted: None,
             retention: None,
+            deleted: None,
         }
     }
 

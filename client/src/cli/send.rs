@@ -91,6 +91,10 @@ async fn one(context: &Context, out: &mut Out, args: Send, text: String) -> Resu
     draft.ext.reply_to = args.reply_to.map(Seq);
     draft.ext.thread_root = args.thread.map(Seq);
     let mut draft = calling(&session.client, draft, &args.calls).await?;
+    if let Some(life) = args.expires {
+        let life_ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
+        draft = draft.vanishing_at(session.client.server_time_ms().await?.saturating_add(life_ms));
+    }
     if !args.attach.is_empty() {
         draft = draft.with_files(attach(&session.client, &room, &args.attach).await?);
     }

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorCode};
 use crate::limits::FIRST_LOOK_ENTRIES;
 use crate::open::Begin;
 use crate::session::request::{Link, Read};
-use crate::store::{identity, log};
+use crate::store::{identity, log, vanishing};
 
 impl Client {
     /// Opens a room: its entries come as events from here on, through every reconnection, until
@@ -91,6 +91,8 @@ impl Client {
         let patience = self.core().config.patience;
         let ask = |link: Link| async move { link.page(question, patience).await };
         let Read { page, entries, tallies } = self.core().ask(patience, ask).await?;
+        let (room, life, floor) = (question.room, page.incarnation, page.floor);
+        self.core().store.run(move |db| vanishing::forget_below(db, room, life, floor)).await?;
         Ok(Page {
             entries: entries.into_iter().map(|(entry, _)| entry).collect(),
             incarnation: page.incarnation,
@@ -121,15 +123,16 @@ impl Client {
             }
             _ => vec![((Seq::ZERO, END), true, limit)],
         };
+        let local_ms = self.core().now_ms();
         let found = self.core().store.run(move |db| {
             let Some(cursor) = log::cursor(db, room)? else {
                 return Ok(None);
             };
             let mut entries = Vec::new();
             for (range, newest, limit) in ranges {
-                entries.extend(log::between(db, room, range, newest, limit)?);
+                entries.extend(log::between(db, room, range, newest, limit, local_ms)?);
             }
-            let floor = log::between(db, room, (Seq::ZERO, END), false, 1)?;
+            let floor = log::between(db, room, (Seq::ZERO, END), false, 1, local_ms)?;
             let me = identity::membership(db)?.map(|membership| membership.account.user);
             let reactions = match (entries.first(), entries.last(), me) {
                 (Some(first), Some(last), Some(me)) => log::reactions(db, room, (first.seq, last.seq), me)?,

@@ -97,6 +97,13 @@ impl Draft {
         self
     }
 
+    /// The same, to be seen by nobody after this time, unix milliseconds of the server.
+    #[must_use]
+    pub fn vanishing_at(mut self, expires_ms: u64) -> Self {
+        self.ext.expires_ms = Some(expires_ms);
+        self
+    }
+
     /// The same, under a name of the caller's choice.
     #[must_use]
     pub fn with_id(mut self, id: MessageId) -> Self {

@@ -20,6 +20,7 @@ use crate::core::Core;
 use crate::ending::Ending;
 use crate::event::Event;
 use crate::limits::STREAM_TIMEOUT;
+use crate::store::vanishing;
 
 /// A ROOM stream, as far as its first frame.
 #[derive(Debug)]
@@ -87,13 +88,13 @@ async fn follow(core: &Core, mut reader: FrameReader) -> Result<(), Ending> {
     // What an earlier connection told of people ended with it.
     core.events.push([Event::PresenceAnew]);
     while let Some(frame) = reader.next().await? {
-        tell(core, &frame)?;
+        tell(core, &frame).await?;
     }
     sleep(LATER).await;
     Err(Ending::Finished("the inbox"))
 }
 
-fn tell(core: &Core, frame: &Frame) -> Result<(), Ending> {
+async fn tell(core: &Core, frame: &Frame) -> Result<(), Ending> {
     if frame.is::<Heads>() {
         let heads: Heads = frame.decode()?;
         for head in heads.rooms.into_vec() {
@@ -104,6 +105,10 @@ fn tell(core: &Core, frame: &Frame) -> Result<(), Ending> {
         let Membership { info } = frame.decode()?;
         if info.membership != MembershipState::JOINED {
             core.heads().remove(&info.room);
+        }
+        if info.deleted == Some(true) {
+            let room = info.room;
+            core.store.run(move |db| vanishing::forget_room(db, room)).await?;
         }
         core.events.push([Event::Membership { info }]);
     } else if frame.is::<Presence>() {
@@ -173,17 +178,17 @@ mod tests {
         for ty in [0x6d, 0x6f, grease_frame(0), grease_frame(3)] {
             // Not even CBOR.
             let later = Frame { ty: FrameType(ty), ..frame(&InboxReady { rooms: 1 }) };
-            tell(&core, &later).unwrap();
+            tell(&core, &later).await.unwrap();
         }
-        tell(&core, &frame(&Heads { rooms: List::first(vec![head.clone()]) })).unwrap();
+        tell(&core, &frame(&Heads { rooms: List::first(vec![head.clone()]) })).await.unwrap();
         assert_eq!(core.heads().get(&head.room), Some(&head));
         // A state that was made up later is as good as being there.
         let person =
             PersonPresence { user: UserId::from_bytes([2; 16]), state: PresenceState(9), text: None };
-        tell(&core, &frame(&Presence { people: List::first(vec![person]) })).unwrap();
+        tell(&core, &frame(&Presence { people: List::first(vec![person]) })).await.unwrap();
         assert_eq!(PresenceState(9).word(), "online");
 
         let critical = Frame { ty: FrameType(0x6a), ..frame(&InboxReady { rooms: 1 }) };
-        assert!(tell(&core, &critical).is_err());
+        assert!(tell(&core, &critical).await.is_err());
     }
 }

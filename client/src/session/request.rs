@@ -6,7 +6,10 @@ use std::time::Duration;
 use quinn::Connection;
 use quipu_protocol::control::Limits;
 use quipu_protocol::entry::Entry;
-use quipu_protocol::request::{History, ListPins, Page, Pins, Tallies};
+use quipu_protocol::limits::PAGE_ENTRIES_MAX;
+use quipu_protocol::request::{
+    ExportAccount, ExportRecord, Exported, History, ListPins, Page, Pins, Tallies,
+};
 use quipu_protocol::{BidiType, Frame, Message, Refusal};
 
 use super::frames::{FrameReader, in_time, open, priority};
@@ -62,6 +65,32 @@ impl Link {
             Ok((pins, entries.into_iter().map(|(entry, _)| entry).collect()))
         };
         in_time(wait, "a question about pins", asking).await
+    }
+
+    /// Asks for a page of an export, and gives it with its records.
+    ///
+    /// # Errors
+    /// As [`Link::ask`].
+    pub(crate) async fn exported(
+        &self,
+        question: &ExportAccount,
+        wait: Duration,
+    ) -> Result<(Exported, Vec<ExportRecord>), Ending> {
+        let asking = async {
+            let (page, mut reader) = self.put::<ExportAccount, Exported>(question).await?;
+            let mut records = Vec::new();
+            while (records.len() as u64) < page.records.min(PAGE_ENTRIES_MAX as u64) {
+                let frame =
+                    reader.next().await?.ok_or(Ending::Finished("an export before its last record"))?;
+                if frame.is::<ExportRecord>() {
+                    records.push(frame.decode()?);
+                } else if frame.ty.is_critical() {
+                    return Err(frame.unexpected().into());
+                }
+            }
+            Ok((page, records))
+        };
+        in_time(wait, "an export", asking).await
     }
 
     async fn put<Q: Message, A: Message>(&self, question: &Q) -> Result<(A, FrameReader), Ending> {

@@ -24,7 +24,7 @@ use crate::ending::Ending;
 use crate::event::Event;
 use crate::limits::{ANSWER_TIMEOUT, BATCH_BYTES, BATCH_ENTRIES};
 use crate::open::{Begin, Wish};
-use crate::store::log;
+use crate::store::{log, vanishing};
 
 /// How following a room ended, when it did not end the session.
 #[derive(Debug)]
@@ -71,6 +71,7 @@ struct Follower {
 
 impl Follower {
     async fn run(&mut self, mut reader: FrameReader, opened: &Opened) -> Result<EndReason, Ending> {
+        self.forget_below(opened.floor).await?;
         if self.wish.told.is_none() && self.wish.begin == Begin::Start {
             let first = opened.floor.max(Seq(1));
             self.fill(first, opened.start.seq, GapReason::BACKLOG).await?;
@@ -126,6 +127,10 @@ impl Follower {
             self.core.events.push([Event::RoomOpened { info }]);
         } else if frame.is::<End>() {
             let End { reason } = frame.decode()?;
+            if reason == EndReason::DELETED {
+                let room = self.room;
+                self.core.store.run(move |db| vanishing::forget_room(db, room)).await?;
+            }
             // A stopping server ends every room; they go on after it.
             return if reason == EndReason::SHUTDOWN {
                 Err(Ending::Finished("a room"))
@@ -194,6 +199,9 @@ impl Follower {
     }
 
     async fn tell_gap(&mut self, from: Seq, to: Seq, reason: GapReason) -> Result<(), Ending> {
+        if reason == GapReason::RETENTION {
+            self.forget_below(to.next()).await?;
+        }
         let cursor = self.at(to);
         let gap = Event::Gap { room: self.room, cursor, from, to, reason };
         self.tell(cursor, Vec::new(), vec![gap]).await
@@ -219,6 +227,12 @@ impl Follower {
         self.tell(self.at(last), kept, events.collect()).await
     }
 
+    /// The server no longer has what is before the room's oldest entry, and so the profile has not either.
+    async fn forget_below(&self, floor: Seq) -> Result<(), Ending> {
+        let (room, incarnation) = (self.room, self.track.cursor().incarnation);
+        Ok(self.core.store.run(move |db| vanishing::forget_below(db, room, incarnation, floor)).await?)
+    }
+
     fn at(&self, seq: Seq) -> Cursor {
         Cursor { incarnation: self.track.cursor().incarnation, seq }
     }
@@ -226,10 +240,16 @@ impl Follower {
     /// Keeps, then tells.
     async fn tell(&self, cursor: Cursor, kept: Vec<log::Received>, events: Vec<Event>) -> Result<(), Ending> {
         let room = self.room;
+        let vanishes =
+            |event: &Event| matches!(event, Event::Entry { entry, .. } if entry.ext.expires_ms.is_some());
+        let vanish = events.iter().any(vanishes);
         self.core.events.has_room().await;
         self.core.store.run(move |db| log::append(db, room, &kept, cursor)).await?;
         let told =
             self.core.rooms.advance(room, self.wish.generation, cursor, || self.core.events.push(events));
+        if vanish {
+            self.core.vanishes.notify_one();
+        }
         // Closed meanwhile: the task is about to be aborted, and nobody looks at how it ended.
         if told { Ok(()) } else { Err(Ending::Finished("a room that was closed")) }
     }

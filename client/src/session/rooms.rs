@@ -27,6 +27,7 @@ use crate::ending::Ending;
 use crate::event::Event;
 use crate::limits::{ANSWER_TIMEOUT, BACKOFF_MAX};
 use crate::open::{Begin, Wish};
+use crate::store::vanishing;
 
 /// Wait before a room that broke is asked for again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -145,6 +146,10 @@ impl Rooms {
         };
         for (room, wish) in missing {
             let row = rows.iter().find(|row| row.room == room);
+            if row.and_then(|row| row.refusal.as_ref()).is_some_and(|refusal| refusal.code == Code::GONE) {
+                // Deleted while nobody here was told.
+                self.core.store.run(move |db| vanishing::forget_room(db, room)).await?;
+            }
             self.answered(room, &wish, row);
         }
         Ok(())

@@ -18,7 +18,7 @@ use quipu_protocol::request::Tally;
 use quipu_protocol::{Cursor, Emoji, Incarnation, RoomId, Seq, UserId, cbor};
 
 use super::heeding::Place;
-use super::{damaged, from_sql, to_sql};
+use super::{damaged, from_sql, to_sql, vanishing};
 use crate::error::Error;
 use crate::limits::CACHED_ENTRIES_MAX;
 
@@ -68,6 +68,7 @@ pub(crate) fn append(
         ])?;
         if let Some(entry) = entry {
             place.heed(&entry)?;
+            vanishing::heed(&step, room, incarnation, &entry)?;
         }
     }
     if before.is_none_or(|before| before.incarnation != cursor.incarnation || before.seq < cursor.seq) {
@@ -142,10 +143,12 @@ pub(crate) fn between(
     (after, before): (Seq, Seq),
     newest: bool,
     limit: u64,
+    local_ms: u64,
 ) -> Result<Vec<Entry>, Error> {
     let Some(cursor) = cursor_in(db, room)? else {
         return Ok(Vec::new());
     };
+    let now_ms = vanishing::now_ms(db, local_ms)?;
     let clamp = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
     let order = if newest { "DESC" } else { "ASC" };
     let mut select = db.prepare_cached(&format!(
@@ -162,7 +165,8 @@ pub(crate) fn between(
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let payload: Vec<u8> = row.get(0)?;
-        entries.push(cbor::decode(&payload, "Entry").map_err(|_| damaged("an entry that cannot be read"))?);
+        let entry = cbor::decode(&payload, "Entry").map_err(|_| damaged("an entry that cannot be read"))?;
+        entries.push(vanishing::shown(entry, now_ms));
     }
     if newest {
         entries.reverse();

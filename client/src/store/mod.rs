@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `identity` keeps the key and the account, `outbox` what is to be sent, `log` what was received,
-//! `names` what rooms are called. They are plain
+//! `names` what rooms are called, `vanishing` when what was received goes again. They are plain
 //! functions over a connection; this file decides on which thread they run.
 //! Invariant: when `run` returns, what `work` committed is on stable storage.
 
@@ -15,6 +15,7 @@ pub(crate) mod log;
 pub(crate) mod names;
 pub(crate) mod outbox;
 mod schema;
+pub(crate) mod vanishing;
 
 use std::fs::File;
 use std::path::Path;

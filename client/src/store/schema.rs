@@ -83,12 +83,23 @@ CREATE TABLE room (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Version 3: what entries are about. What an earlier version kept may have been edited or erased by entries it did not
-/// understand, so it is fetched anew.
+/// Version 3: what entries are about, when they vanish, and how late the server last said it is. What an earlier version
+/// kept may have been edited or erased by entries it did not understand, so it is fetched anew.
 const STEP_3: &str = "
 DELETE FROM entry;
 ALTER TABLE entry ADD COLUMN target INTEGER;
 CREATE INDEX entry_about ON entry (room, incarnation, target, seq) WHERE target IS NOT NULL;
+CREATE TABLE vanishing (
+    at_ms       INTEGER NOT NULL,
+    room        BLOB NOT NULL,
+    incarnation INTEGER NOT NULL,
+    seq         INTEGER NOT NULL,
+    PRIMARY KEY (at_ms, room, incarnation, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE server_time (
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    seen_ms     INTEGER NOT NULL
+) STRICT;
 ";
 
 /// What leads from each version to the next; the first from nothing to version 1.

@@ -86,8 +86,8 @@ pub use relating::{
     Tallies, Tally,
 };
 pub use retention::{
-    DeleteAccount, DeleteRoom, ExportAccount, ExportRecord, Exported, ExportedAccount, ExportedMembership,
-    ExportedMessage, Retention, SetRetention,
+    DeleteAccount, DeleteRoom, ExportAccount, ExportRecord, Exported, ExportedAccount, ExportedFile,
+    ExportedMembership, ExportedMessage, Retention, SetRetention,
 };
 pub use roles::{MembershipState, RoomRole, Sanction, ServerRole, Visibility};
 pub use rooms::{CreateRoom, Direct, Join, Leave, ListRooms, RoomAnswer, RoomInfo, Rooms};

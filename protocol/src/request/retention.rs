@@ -4,7 +4,7 @@ use crate::entry::Entry;
 use crate::id::{RoomId, Seq, UserId};
 use crate::limits::{EXPORT_PLACE_BYTES_MAX, ROOM_NAME_BYTES_MAX};
 use crate::name::{Nickname, RoomName};
-use crate::request::{DeviceInfo, InviteInfo, MembershipState, RoomRole, ServerRole};
+use crate::request::{DeviceInfo, InviteInfo, MembershipState, RoomRole, ServerRole, Settings};
 use crate::wire::{Blob, Text, wire_array, wire_map};
 
 wire_map! {
@@ -106,8 +106,12 @@ wire_map! {
             3 => membership: ExportedMembership,
             /// An invite it made.
             4 => invite: InviteInfo,
-            /// A message it wrote.
+            /// A message it wrote, or an entry of its about another.
             5 => message: ExportedMessage,
+            /// A file it holds: its content is fetched from an entry that refers to it.
+            6 => file: ExportedFile,
+            /// Its settings.
+            7 => settings: Settings,
         }
     }
 }
@@ -125,7 +129,10 @@ wire_map! {
             /// When it was made, unix milliseconds.
             4 => created_ms: u64,
         }
-        optional {}
+        optional {
+            /// When it was last there, unix milliseconds; only if it tells others.
+            5 => seen_ms: u64,
+        }
     }
 }
 
@@ -146,6 +153,19 @@ wire_map! {
             /// The room's name; direct rooms have none.
             5 => name: RoomName,
         }
+    }
+}
+
+wire_map! {
+    /// A file an account holds.
+    pub struct ExportedFile {
+        required {
+            /// SHA-256 of its content.
+            1 => hash: Blob<32>,
+            /// Its size, bytes.
+            2 => size: u64,
+        }
+        optional {}
     }
 }
 

@@ -40,6 +40,8 @@ wire_map! {
             13 => muted: Muted,
             /// What it keeps, where that is bounded: by the room's own word or the server's.
             14 => retention: Retention,
+            /// True: it was deleted. Forget what you have of it.
+            15 => deleted: bool,
         }
     }
 }

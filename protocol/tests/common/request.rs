@@ -28,6 +28,7 @@ pub fn lobby() -> RoomInfo {
         settings: Some(RoomSettings::default()),
         muted: None,
         retention: None,
+        deleted: None,
     }
 }
 
@@ -38,6 +39,7 @@ pub fn team() -> RoomInfo {
         membership: MembershipState::INVITED,
         role: RoomRole::READER,
         retention: Some(keeps_all()),
+        deleted: Some(true),
         name: Some(name("team-4")),
         topic: None,
         permissions: None,
@@ -318,8 +320,14 @@ fn retention() -> Vec<Sample> {
     let delete = |erase| DeleteAccount { user: BOB, confirm: name("bob"), erase };
     let place = || fits(Blob::new(vec![3; 41]));
     let record = ExportRecord::default;
-    let account =
-        ExportedAccount { user: ADA, nickname: name("Ada"), role: ServerRole::OWNER, created_ms: AT_MS };
+    let account = ExportedAccount {
+        user: ADA,
+        nickname: name("Ada"),
+        role: ServerRole::OWNER,
+        created_ms: AT_MS,
+        seen_ms: None,
+    };
+    let seen = ExportedAccount { seen_ms: Some(AT_MS), ..account.clone() };
     let device = DeviceInfo {
         device: LAPTOP,
         name: name("Ada's laptop"),
@@ -365,6 +373,14 @@ fn retention() -> Vec<Sample> {
         frame("exported", Exported { records: 2, next: Some(place()) }),
         frame("exported-last", Exported { records: 0, next: None }),
         frame("export-record-account", ExportRecord { account: Some(account), ..record() }),
+        frame("export-record-account-seen", ExportRecord { account: Some(seen), ..record() }),
+        frame(
+            "export-record-settings",
+            ExportRecord {
+                settings: Some(Settings { receipts: Some(true), last_seen: Some(false) }),
+                ..record()
+            },
+        ),
         frame("export-record-device", ExportRecord { device: Some(device), ..record() }),
         frame(
             "export-record-membership",
@@ -378,6 +394,13 @@ fn retention() -> Vec<Sample> {
         frame(
             "export-record-message",
             ExportRecord { message: Some(ExportedMessage { room: LOBBY, entry }), ..record() },
+        ),
+        frame(
+            "export-record-file",
+            ExportRecord {
+                file: Some(ExportedFile { hash: fits(Blob::new(vec![0xfe; 32])), size: 1_024 }),
+                ..record()
+            },
         ),
     ]
 }

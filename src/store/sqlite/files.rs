@@ -56,6 +56,19 @@ impl<A: Access> FileReads for View<A> {
         Ok(FileSpace { account: held.saturating_add(coming), server })
     }
 
+    fn held_files(
+        &self,
+        user: UserId,
+        after: Option<FileHash>,
+        limit: usize,
+    ) -> Result<Vec<(FileHash, u64)>, StoreError> {
+        let sql = "SELECT hash, size FROM file_holdings WHERE user = ?1 AND hash > ?2 ORDER BY hash LIMIT ?3";
+        // No bytes sort before every hash.
+        let after = after.as_ref().map_or(&[][..], |hash| hash.as_slice());
+        let key = params![user.as_bytes(), after, rows_max(limit)];
+        many(self.0.conn(), sql, key, |row| Ok((row.get(0)?, number(row, 1)?)))
+    }
+
     fn file_names(&self) -> Result<Vec<String>, StoreError> {
         let sql = "SELECT name FROM files UNION ALL SELECT name FROM uploads";
         many(self.0.conn(), sql, [], |row| row.get(0))

@@ -2,25 +2,28 @@
 //!
 //! ```text
 //!   trim:    markers below the new floor ─▶ oldest entries ─▶ floor      each step at most so many rows,
-//!   sweep:   gone_rooms ─▶ entries ─▶ all else of the room ─▶ the mark   so that chat comes in between
+//!   sweep:   gone_rooms ─▶ entries ─▶ all else of the room ─▶ swept      so that chat comes in between
 //! ```
 //!
 //! Invariant: whatever a step leaves behind when the process ends there is found again by the next: a room's floor is
 //! true after each of them, and a mark goes last.
 
+#[cfg(test)]
+mod tests;
+
 use quipu_protocol::entry::Erasure;
 use quipu_protocol::request::{Retention, ServerRole};
 use quipu_protocol::token::sha256;
-use quipu_protocol::{Entry, RoomId, Seq, UserId};
+use quipu_protocol::{Entry, Kind, RoomId, Seq, UserId};
 use rusqlite::{Params, params};
 
 use super::fault::store_error;
 use super::outdated::{BEHIND, DUE};
-use super::reads::{count, entry_at, many, one, page, rows_max};
+use super::reads::{View, count, entry_at, many, one, page, rows_max};
 use super::rows::{kept, number, position};
 use super::writes::Batch;
 use crate::store::common::decoded;
-use crate::store::{Effect, StoreError, StoredEntry, UserRow};
+use crate::store::{Effect, GoingWrites, StoreError, StoredEntry, UserRow};
 
 /// Bytes of entries one step removes, beyond the first: their words are to be taken out of the index as well.
 const STEP_BYTES_MAX: usize = 256 * 1024;
@@ -53,6 +56,53 @@ pub(super) const OF_ROOMS: &[(&str, &str)] = &[
 /// account does.
 pub(super) const OF_USERS: &[(&str, &str)] =
     &[("parted", "room"), ("sanctions", "room, sanction"), ("mentions", "room, seq"), ("receipts", "room")];
+
+impl GoingWrites for View<Batch<'_>> {
+    fn set_retention(&mut self, room: RoomId, retention: &Retention) -> Result<(), StoreError> {
+        let outcome = self.0.set_retention(room, retention);
+        self.0.noting(outcome)
+    }
+
+    fn trim(&mut self, room: RoomId, floor: Seq, rows_max: usize) -> Result<bool, StoreError> {
+        let outcome = self.0.trim(room, floor, rows_max);
+        self.0.noting(outcome)
+    }
+
+    fn expire(&mut self, now_ms: u64, rows_max: usize) -> Result<usize, StoreError> {
+        let outcome = self.0.expire(now_ms, rows_max);
+        self.0.noting(outcome)
+    }
+
+    fn forget(&mut self, messages_ms: u64, names_ms: u64, rows_max: usize) -> Result<usize, StoreError> {
+        let outcome = self.0.forget(messages_ms, names_ms, rows_max);
+        self.0.noting(outcome)
+    }
+
+    fn delete_room(&mut self, room: RoomId) -> Result<(), StoreError> {
+        let outcome = self.0.delete_room(room);
+        self.0.noting(outcome)
+    }
+
+    fn sweep(&mut self, rows_max: usize) -> Result<bool, StoreError> {
+        let outcome = self.0.sweep(rows_max);
+        self.0.noting(outcome)
+    }
+
+    fn delete_user(&mut self, user: &UserRow, rest_ms: u64) -> Result<(), StoreError> {
+        let outcome = self.0.delete_user(user, rest_ms);
+        self.0.noting(outcome)
+    }
+
+    fn reclaim(&mut self, pages_max: u64) -> Result<u64, StoreError> {
+        let outcome = self.0.reclaim(pages_max);
+        self.0.noting(outcome)
+    }
+
+    fn sweep_user(&mut self, user: UserId, rows_max: usize) -> Result<bool, StoreError> {
+        let outcome = self.0.sweep_user(user, rows_max);
+        self.0.noting(outcome)
+    }
+}
 
 impl Batch<'_> {
     pub(super) fn set_retention(&self, room: RoomId, retention: &Retention) -> Result<(), StoreError> {
@@ -138,6 +188,25 @@ impl Batch<'_> {
         Ok(due.len())
     }
 
+    /// When an entry vanishes that does not say so itself: a message after the room's time for messages, an edit together
+    /// with what it edits. It is no part of what an author says, so a retry with another clock is the same message.
+    pub(super) fn end_of(
+        &self,
+        room: RoomId,
+        entry: &Entry,
+        ttl_ms: Option<u64>,
+    ) -> Result<Option<u64>, StoreError> {
+        match (entry.kind, entry.ext.target) {
+            (Kind::EDIT, Some(target)) => {
+                Ok(entry_at(self.conn, room, target)?.and_then(|target| target.ext.expires_ms))
+            }
+            (Kind::TEXT, _) if entry.ext.expires_ms.is_none() => {
+                Ok(ttl_ms.map(|ttl_ms| entry.at_ms.saturating_add(ttl_ms)))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Notes when an entry vanishes.
     pub(super) fn expires(&self, room: RoomId, entry: &Entry) -> Result<(), StoreError> {
         let Some(at_ms) = entry.ext.expires_ms else { return Ok(()) };
@@ -175,14 +244,14 @@ impl Batch<'_> {
             [room.as_bytes()],
             |row| Ok(UserId::from_bytes(row.get(0)?)),
         )?;
-        self.execute("INSERT OR IGNORE INTO gone_rooms (room) VALUES (?1)", [room.as_bytes()])?;
+        self.execute("INSERT OR IGNORE INTO gone_rooms (room, swept) VALUES (?1, 0)", [room.as_bytes()])?;
         self.execute("DELETE FROM rooms WHERE room = ?1", [room.as_bytes()])?;
         self.effects.push(Effect::Deleted { room, invited });
         Ok(())
     }
 
     pub(super) fn sweep(&mut self, rows: usize) -> Result<bool, StoreError> {
-        let gone = one(self.conn, "SELECT room FROM gone_rooms LIMIT 1", [], |row| {
+        let gone = one(self.conn, "SELECT room FROM gone_rooms WHERE swept = 0 LIMIT 1", [], |row| {
             Ok(RoomId::from_bytes(row.get(0)?))
         })?;
         let Some(room) = gone else { return Ok(false) };
@@ -194,7 +263,7 @@ impl Batch<'_> {
         if self.empty_some(OF_ROOMS, "room", room.as_bytes(), rows)? {
             return Ok(true);
         }
-        self.execute("DELETE FROM gone_rooms WHERE room = ?1", [room.as_bytes()])?;
+        self.execute("UPDATE gone_rooms SET swept = 1 WHERE room = ?1", [room.as_bytes()])?;
         Ok(true)
     }
 
@@ -231,6 +300,7 @@ impl Batch<'_> {
         self.execute("DELETE FROM devices WHERE user = ?1", [user])?;
         self.execute("DELETE FROM invites WHERE created_by = ?1", [user])?;
         self.execute("DELETE FROM account_settings WHERE user = ?1", [user])?;
+        self.execute("DELETE FROM bots WHERE user = ?1", [user])?;
         self.execute("DELETE FROM hooks WHERE bot = ?1", [user])?;
         self.execute("DELETE FROM bots WHERE user = ?1", [user])?;
         // Nobody answers for their bots any more.

@@ -3,13 +3,17 @@
 //! Every one of them looks at a bounded number of rows, however much there is.
 
 use quipu_protocol::request::Retention;
+use quipu_protocol::token::sha256;
 use quipu_protocol::{RoomId, Seq, UserId};
 use rusqlite::{Connection, Row, params};
 
 use super::fault::store_error;
-use super::reads::{behind, entry_at, many, one, rows_max};
+use super::reads::{Access, View, behind, count, entry_at, many, one, rows_max};
 use super::rows::{kept, number, position, stored_entry};
-use crate::store::{AuthoredPage, AuthoredPlace, Keep, StoreError};
+use crate::store::common::decoded;
+use crate::store::{
+    AuthoredPage, AuthoredPlace, GoingReads, Keep, RelatedPage, RelationPlace, StoreError, StoredEntry,
+};
 
 /// Entries whose sizes one question adds up: about a tenth of a second on a cold disk.
 const WALK_ENTRIES_MAX: usize = 50_000;
@@ -26,6 +30,90 @@ pub(super) const KEEPING: &str = "SELECT room FROM rooms INDEXED BY rooms_keepin
 /// In the words of the primary key of `expiries`.
 pub(super) const DUE: &str =
     "SELECT room, seq, at_ms FROM expiries WHERE at_ms <= ?1 ORDER BY at_ms, room, seq LIMIT ?2";
+
+impl<A: Access> GoingReads for View<A> {
+    fn retention(&self, room: RoomId) -> Result<Retention, StoreError> {
+        retention(self.0.conn(), room)
+    }
+
+    fn all_rooms(
+        &self,
+        after: Option<RoomId>,
+        keeping: bool,
+        limit: usize,
+    ) -> Result<Vec<RoomId>, StoreError> {
+        all_rooms(self.0.conn(), after, keeping, limit)
+    }
+
+    fn overdue(&self, room: RoomId, keep: &Keep) -> Result<Option<Seq>, StoreError> {
+        overdue(self.0.conn(), room, keep)
+    }
+
+    fn next_expiry(&self) -> Result<Option<u64>, StoreError> {
+        next_expiry(self.0.conn())
+    }
+
+    fn expired(&self, room: RoomId, from: Seq, to: Seq, now_ms: u64) -> Result<Vec<Seq>, StoreError> {
+        expired(self.0.conn(), room, (from, to), now_ms)
+    }
+
+    fn is_gone(&self, room: RoomId) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM gone_rooms WHERE room = ?1";
+        Ok(count(self.0.conn(), sql, [room.as_bytes()])? > 0)
+    }
+
+    fn has_gone_rooms(&self) -> Result<bool, StoreError> {
+        Ok(count(
+            self.0.conn(),
+            "SELECT count(*) FROM (SELECT 1 FROM gone_rooms WHERE swept = 0 LIMIT 1)",
+            [],
+        )? > 0)
+    }
+
+    fn successor(&self, room: RoomId, to: UserId) -> Result<Option<UserId>, StoreError> {
+        let sql = "SELECT user FROM members WHERE room = ?1 AND membership = 2 AND user <> ?2
+            ORDER BY role DESC, user LIMIT 1";
+        one(self.0.conn(), sql, params![room.as_bytes(), to.as_bytes()], |row| {
+            Ok(UserId::from_bytes(row.get(0)?))
+        })
+    }
+
+    fn next_leaver(&self) -> Result<Option<UserId>, StoreError> {
+        one(self.0.conn(), "SELECT user FROM gone_users LIMIT 1", [], |row| {
+            Ok(UserId::from_bytes(row.get(0)?))
+        })
+    }
+
+    fn is_leaving(&self, user: UserId) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM gone_users WHERE user = ?1";
+        Ok(count(self.0.conn(), sql, [user.as_bytes()])? > 0)
+    }
+
+    fn is_resting(&self, folded: &str, now_ms: u64) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM resting_names WHERE hash = ?1 AND until_ms > ?2";
+        Ok(count(self.0.conn(), sql, params![sha256(folded.as_bytes()), kept(now_ms)])? > 0)
+    }
+
+    fn authored(
+        &self,
+        user: UserId,
+        after: AuthoredPlace,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<AuthoredPage, StoreError> {
+        authored(self.0.conn(), user, after, limit, bytes_max)
+    }
+
+    fn related(
+        &self,
+        user: UserId,
+        after: RelationPlace,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<RelatedPage, StoreError> {
+        related(self.0.conn(), user, after, limit, bytes_max)
+    }
+}
 
 pub(super) fn retention(conn: &Connection, room: RoomId) -> Result<Retention, StoreError> {
     let sql = "SELECT keep_ms, keep_count, keep_bytes, ttl_ms FROM rooms WHERE room = ?1";
@@ -161,4 +249,61 @@ pub(super) fn authored(
         }
     }
     Ok((found, (!is_last_page).then_some(place)))
+}
+
+pub(super) fn related(
+    conn: &Connection,
+    user: UserId,
+    after: RelationPlace,
+    limit: usize,
+    bytes_max: usize,
+) -> Result<RelatedPage, StoreError> {
+    let mut rooms: Vec<_> = after.room.into_iter().collect();
+    let following = all_rooms(conn, after.room, false, AUTHORED_ROOMS_MAX)?;
+    let is_last_page = following.len() < AUTHORED_ROOMS_MAX;
+    rooms.extend(following);
+    let (mut found, mut bytes, mut left) = (Vec::new(), 0, limit);
+    let mut place = after;
+    for room in rooms {
+        if place.room != Some(room) {
+            place = RelationPlace { room: Some(room), ..RelationPlace::default() };
+        }
+        for row in related_in(conn, room, &place, left)? {
+            if let Some(entry) = frame_at(conn, room, row.seq)?
+                && decoded(&entry.frame)?.user == Some(user)
+            {
+                bytes += entry.frame.len();
+                if !found.is_empty() && bytes > bytes_max {
+                    return Ok((found, Some(place)));
+                }
+                found.push((room, entry));
+            }
+            (place, left) = (row, left - 1);
+        }
+        if left == 0 {
+            return Ok((found, Some(place)));
+        }
+    }
+    Ok((found, (!is_last_page).then_some(place)))
+}
+
+fn related_in(
+    conn: &Connection,
+    room: RoomId,
+    after: &RelationPlace,
+    limit: usize,
+) -> Result<Vec<RelationPlace>, StoreError> {
+    let sql = "SELECT target, kind, seq FROM relations WHERE room = ?1 AND (target, kind, seq) > (?2, ?3, ?4)
+        ORDER BY target, kind, seq LIMIT ?5";
+    let place = [position(after.target), kept(after.kind), position(after.seq)];
+    let key = params![room.as_bytes(), place[0], place[1], place[2], rows_max(limit)];
+    many(conn, sql, key, |row| {
+        let (target, kind, seq) = (Seq(number(row, 0)?), number(row, 1)?, Seq(number(row, 2)?));
+        Ok(RelationPlace { room: Some(room), target, kind, seq })
+    })
+}
+
+fn frame_at(conn: &Connection, room: RoomId, seq: Seq) -> Result<Option<StoredEntry>, StoreError> {
+    let sql = "SELECT seq, checksum, frame FROM entries WHERE room = ?1 AND seq = ?2";
+    one(conn, sql, params![room.as_bytes(), position(seq)], |row| stored_entry(row, room))
 }

@@ -1,13 +1,11 @@
 //! Questions as SQL.
 
-use quipu_protocol::request::{MembershipState, Retention};
-use quipu_protocol::token::sha256;
+use quipu_protocol::request::MembershipState;
 use quipu_protocol::{DeviceId, Entry, HookId, InviteId, Kind, RoomId, RoomName, Seq, UserId};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::bots;
 use super::fault::store_error;
-use super::outdated;
 use super::rows::{
     ROOM_COLUMNS, STANDING_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position,
     room_row, standing, stored_entry, user_row,
@@ -17,8 +15,8 @@ use super::settings;
 use crate::store::common::{Standing, decoded};
 use crate::store::search::Wanted;
 use crate::store::{
-    AccountSettings, AuthoredPage, AuthoredPlace, BotRow, DeviceRow, HeadRow, HookRow, InviteRow, Keep,
-    MemberRow, Reads, RoomRow, StoreError, StoredEntry, UserRow,
+    AccountSettings, BotRow, DeviceRow, HeadRow, HookRow, InviteRow, MemberRow, Reads, RoomRow, StoreError,
+    StoredEntry, UserRow,
 };
 
 // What the writer counts before it decides.
@@ -227,74 +225,6 @@ impl<A: Access> Reads for View<A> {
 
     fn indexed_from(&self, room: RoomId) -> Result<Seq, StoreError> {
         search::indexed_from(self.0.conn(), room)
-    }
-
-    fn retention(&self, room: RoomId) -> Result<Retention, StoreError> {
-        outdated::retention(self.0.conn(), room)
-    }
-
-    fn all_rooms(
-        &self,
-        after: Option<RoomId>,
-        keeping: bool,
-        limit: usize,
-    ) -> Result<Vec<RoomId>, StoreError> {
-        outdated::all_rooms(self.0.conn(), after, keeping, limit)
-    }
-
-    fn overdue(&self, room: RoomId, keep: &Keep) -> Result<Option<Seq>, StoreError> {
-        outdated::overdue(self.0.conn(), room, keep)
-    }
-
-    fn next_expiry(&self) -> Result<Option<u64>, StoreError> {
-        outdated::next_expiry(self.0.conn())
-    }
-
-    fn expired(&self, room: RoomId, from: Seq, to: Seq, now_ms: u64) -> Result<Vec<Seq>, StoreError> {
-        outdated::expired(self.0.conn(), room, (from, to), now_ms)
-    }
-
-    fn is_gone(&self, room: RoomId) -> Result<bool, StoreError> {
-        let sql = "SELECT count(*) FROM gone_rooms WHERE room = ?1";
-        Ok(count(self.0.conn(), sql, [room.as_bytes()])? > 0)
-    }
-
-    fn has_gone_rooms(&self) -> Result<bool, StoreError> {
-        Ok(count(self.0.conn(), "SELECT count(*) FROM (SELECT 1 FROM gone_rooms LIMIT 1)", [])? > 0)
-    }
-
-    fn successor(&self, room: RoomId, to: UserId) -> Result<Option<UserId>, StoreError> {
-        let sql = "SELECT user FROM members WHERE room = ?1 AND membership = 2 AND user <> ?2
-            ORDER BY role DESC, user LIMIT 1";
-        one(self.0.conn(), sql, params![room.as_bytes(), to.as_bytes()], |row| {
-            Ok(UserId::from_bytes(row.get(0)?))
-        })
-    }
-
-    fn next_leaver(&self) -> Result<Option<UserId>, StoreError> {
-        one(self.0.conn(), "SELECT user FROM gone_users LIMIT 1", [], |row| {
-            Ok(UserId::from_bytes(row.get(0)?))
-        })
-    }
-
-    fn is_leaving(&self, user: UserId) -> Result<bool, StoreError> {
-        let sql = "SELECT count(*) FROM gone_users WHERE user = ?1";
-        Ok(count(self.0.conn(), sql, [user.as_bytes()])? > 0)
-    }
-
-    fn is_resting(&self, folded: &str, now_ms: u64) -> Result<bool, StoreError> {
-        let sql = "SELECT count(*) FROM resting_names WHERE hash = ?1 AND until_ms > ?2";
-        Ok(count(self.0.conn(), sql, params![sha256(folded.as_bytes()), kept(now_ms)])? > 0)
-    }
-
-    fn authored(
-        &self,
-        user: UserId,
-        after: AuthoredPlace,
-        limit: usize,
-        bytes_max: usize,
-    ) -> Result<AuthoredPage, StoreError> {
-        outdated::authored(self.0.conn(), user, after, limit, bytes_max)
     }
 
     fn user(&self, user: UserId) -> Result<Option<UserRow>, StoreError> {

@@ -1,12 +1,11 @@
 //! Changes as SQL, each job in a savepoint of its own.
 
 use quipu_protocol::entry::Erasure;
-use quipu_protocol::request::Retention;
-use quipu_protocol::{Cursor, Entry, HookId, Incarnation, Kind, RoomId, RoomName, Seq, Topic, UserId};
+use quipu_protocol::{Cursor, Entry, HookId, Incarnation, RoomId, RoomName, Seq, Topic, UserId};
 use rusqlite::{Connection, Params, params};
 
 use super::fault::store_error;
-use super::reads::{Access, View, count, entry_at, member, one};
+use super::reads::{Access, View, count, member, one};
 use super::rows::{checksum, kept, number};
 use super::search::Reworded;
 use crate::store::common::{Standing, content_hash, entry};
@@ -150,51 +149,6 @@ impl Writes for View<Batch<'_>> {
         self.0.noting(outcome)
     }
 
-    fn set_retention(&mut self, room: RoomId, retention: &Retention) -> Result<(), StoreError> {
-        let outcome = self.0.set_retention(room, retention);
-        self.0.noting(outcome)
-    }
-
-    fn trim(&mut self, room: RoomId, floor: Seq, rows_max: usize) -> Result<bool, StoreError> {
-        let outcome = self.0.trim(room, floor, rows_max);
-        self.0.noting(outcome)
-    }
-
-    fn expire(&mut self, now_ms: u64, rows_max: usize) -> Result<usize, StoreError> {
-        let outcome = self.0.expire(now_ms, rows_max);
-        self.0.noting(outcome)
-    }
-
-    fn forget(&mut self, messages_ms: u64, names_ms: u64, rows_max: usize) -> Result<usize, StoreError> {
-        let outcome = self.0.forget(messages_ms, names_ms, rows_max);
-        self.0.noting(outcome)
-    }
-
-    fn delete_room(&mut self, room: RoomId) -> Result<(), StoreError> {
-        let outcome = self.0.delete_room(room);
-        self.0.noting(outcome)
-    }
-
-    fn sweep(&mut self, rows_max: usize) -> Result<bool, StoreError> {
-        let outcome = self.0.sweep(rows_max);
-        self.0.noting(outcome)
-    }
-
-    fn delete_user(&mut self, user: &UserRow, rest_ms: u64) -> Result<(), StoreError> {
-        let outcome = self.0.delete_user(user, rest_ms);
-        self.0.noting(outcome)
-    }
-
-    fn reclaim(&mut self, pages_max: u64) -> Result<u64, StoreError> {
-        let outcome = self.0.reclaim(pages_max);
-        self.0.noting(outcome)
-    }
-
-    fn sweep_user(&mut self, user: UserId, rows_max: usize) -> Result<bool, StoreError> {
-        let outcome = self.0.sweep_user(user, rows_max);
-        self.0.noting(outcome)
-    }
-
     fn put_user(&mut self, user: &UserRow) -> Result<(), StoreError> {
         let outcome = self.0.put_user(user);
         self.0.noting(outcome)
@@ -273,7 +227,7 @@ impl Batch<'_> {
         log.at_ms = log.at_ms.max(new.now_ms);
         log.countable += u64::from(new.kind.is_countable());
         let mut entry = entry(new, log.head, log.at_ms);
-        entry.ext.expires_ms = self.end_of(new.room, &entry, &log)?.or(entry.ext.expires_ms);
+        entry.ext.expires_ms = self.end_of(new.room, &entry, log.ttl_ms)?.or(entry.ext.expires_ms);
         let frame = entry.frame();
         let author = new.author.map(|(user, _)| user).filter(|_| new.kind.is_countable());
         self.execute(
@@ -316,20 +270,6 @@ impl Batch<'_> {
             expires_ms: entry.ext.expires_ms,
         }));
         Ok(Appended::New(place))
-    }
-
-    /// When an entry vanishes that does not say so itself: a message after the room's time for messages, an edit together
-    /// with what it edits. It is no part of what an author says, so a retry with another clock is the same message.
-    fn end_of(&self, room: RoomId, entry: &Entry, log: &Log) -> Result<Option<u64>, StoreError> {
-        match (entry.kind, entry.ext.target) {
-            (Kind::EDIT, Some(target)) => {
-                Ok(entry_at(self.conn, room, target)?.and_then(|target| target.ext.expires_ms))
-            }
-            (Kind::TEXT, _) if entry.ext.expires_ms.is_none() => {
-                Ok(log.ttl_ms.map(|ttl_ms| entry.at_ms.saturating_add(ttl_ms)))
-            }
-            _ => Ok(None),
-        }
     }
 
     fn sent_before(

@@ -27,7 +27,7 @@ fn received(seqs: std::ops::RangeInclusive<u64>) -> Vec<Received> {
 
 async fn seqs(store: &super::super::Store) -> Vec<u64> {
     let all = (Seq::ZERO, Seq(u64::MAX));
-    let entries = store.run(move |db| between(db, ROOM, all, false, 1_000)).await.unwrap();
+    let entries = store.run(move |db| between(db, ROOM, all, false, 1_000, 0)).await.unwrap();
     entries.iter().map(|entry| entry.seq.0).collect()
 }
 
@@ -71,7 +71,7 @@ async fn what_somebody_wrote_is_gone_when_a_note_says_so() {
     store.run(move |db| append(db, ROOM, &before, at(1, 2))).await.unwrap();
     store.run(move |db| append(db, ROOM, &rest, at(1, 4))).await.unwrap();
     let all = (Seq::ZERO, Seq(u64::MAX));
-    let kept = store.run(move |db| between(db, ROOM, all, false, 9)).await.unwrap();
+    let kept = store.run(move |db| between(db, ROOM, all, false, 9, 0)).await.unwrap();
     let texts: Vec<_> = kept.iter().map(|entry| (entry.text(), entry.is_erased())).collect();
     assert_eq!(texts, [(None, true), (Some("mine"), false), (None, false), (Some("later"), false)]);
 }
@@ -104,7 +104,7 @@ async fn told(store: &super::super::Store, entries: Vec<Received>, cursor: u64) 
 }
 
 async fn kept(store: &super::super::Store) -> Vec<Entry> {
-    store.run(|db| between(db, ROOM, (Seq::ZERO, Seq(u64::MAX)), false, 99)).await.unwrap()
+    store.run(|db| between(db, ROOM, (Seq::ZERO, Seq(u64::MAX)), false, 99, 0)).await.unwrap()
 }
 
 #[tokio::test]

@@ -29,10 +29,12 @@ pub(super) const TABLES: &str = "
         PRIMARY KEY (at_ms, room, seq)
     ) STRICT, WITHOUT ROWID;
 
-    -- Rooms that were deleted, as long as something of them is left.
+    -- Rooms that were deleted: whoever was in one and comes back later is told.
     CREATE TABLE gone_rooms (
-        room BLOB NOT NULL PRIMARY KEY
+        room BLOB NOT NULL PRIMARY KEY,
+        swept INTEGER NOT NULL -- whether nothing else of it is left
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX gone_rooms_unswept ON gone_rooms (room) WHERE swept = 0;
 
     -- Accounts that were deleted, as long as they are in rooms, or something of them is left.
     CREATE TABLE gone_users (
