@@ -86,11 +86,12 @@ pub const REQUESTS_BURST: u32 = 200;
 pub const STREAM_FAULTS_PER_MINUTE: u32 = 8;
 /// Searches of all connections at once, fewer than there are readers: reading does not wait for searching.
 pub const SEARCHES_MAX: usize = 2;
-/// Entries one search passes over in the index before it says where it stands. An entry that does not match costs
-/// about a tenth of a microsecond, whatever it says.
-pub const SEARCH_ENTRIES_MAX: u64 = 1 << 20;
+/// Entries one search passes over in the index before it says where it stands: up to a twentieth of a microsecond each.
+pub const SEARCH_ENTRIES_MAX: u64 = 1 << 18;
+/// What a question of the index costs of them, whatever it passes over: half a millisecond in a large index.
+pub const SEARCH_QUESTION_ENTRIES: u64 = 1 << 13;
 /// Messages one search reads to look whether they match: some ten microseconds each.
-pub const SEARCH_READS_MAX: usize = 2_048;
+pub const SEARCH_READS_MAX: usize = 1_024;
 /// Entries of an earlier version that are brought into the index of words in one job: what people say waits as long.
 pub const INDEX_STEP_ENTRIES: usize = 256;
 /// Failed redemptions a minute from one network prefix.

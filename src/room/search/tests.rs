@@ -148,7 +148,7 @@ proptest! {
         ] {
             for rooms in [&[1][..], &[1, 3], &[1, 2, 3]] {
                 let ask = Search { limit, since_ms: since, until_ms: until, ..ask(words) };
-                let (all, _) = walked(&store, rooms, &ask, Bounds { entries, reads });
+                let (all, _) = walked(&store, rooms, &ask, Bounds { entries, question: 3, reads });
                 prop_assert_eq!(all, expected(&store, rooms, &ask, has), "{} in {:?}", words, rooms);
             }
         }
@@ -159,11 +159,12 @@ proptest! {
 fn a_search_that_goes_far_says_where_it_stands() {
     let said: Vec<Said> = (0..100).map(|number| (1, number, usize::from(number == 0) * 3, 1)).collect();
     let store = filled(&said);
-    let (all, answers) = walked(&store, &[1], &ask("blue"), Bounds { entries: 30, reads: 100 });
+    let (all, answers) = walked(&store, &[1], &ask("blue"), Bounds { entries: 30, question: 0, reads: 100 });
     assert_eq!((all, answers), (vec![(0, room(1).room, 1)], 4));
     let (all, answers) = walked(&store, &[1], &ask("blue"), Bounds::default());
     assert_eq!((all.len(), answers), (1, 1), "and one that does not needs no second answer");
-    let (all, answers) = walked(&store, &[1], &ask("greeni*"), Bounds { entries: 1_000, reads: 30 });
+    let (all, answers) =
+        walked(&store, &[1], &ask("greeni*"), Bounds { entries: 1_000, question: 0, reads: 30 });
     assert_eq!((all.len(), answers), (0, 4), "messages that are read are bounded too");
 }
 
@@ -173,7 +174,7 @@ fn other_rooms_change_nothing() {
     let own: Vec<Said> = (0..50).map(|number| (1, number * 2, 0, 1)).collect();
     let mut both = own.clone();
     both.extend((0..2_000).map(|number| (2, number % 100, 0, 3)));
-    let bounds = Bounds { entries: 20, reads: 20 };
+    let bounds = Bounds { entries: 20, question: 3, reads: 20 };
     for words in ["red", "blue", "gree*", "red -blue"] {
         let alone = walked(&filled(&own), &[1], &ask(words), bounds);
         assert_eq!(walked(&filled(&both), &[1], &ask(words), bounds), alone, "{words}");

@@ -7,7 +7,7 @@ use quipu_protocol::request::{Hit, Match, Search, SearchPlace};
 use quipu_protocol::{Cursor, Entry, Incarnation, List, RoomId, Seq, Text};
 
 use super::first_behind;
-use crate::limits::{SEARCH_ENTRIES_MAX, SEARCH_READS_MAX};
+use crate::limits::{SEARCH_ENTRIES_MAX, SEARCH_QUESTION_ENTRIES, SEARCH_READS_MAX};
 use crate::store::{Reads, RoomRow, StoreError, Wanted, decoded};
 
 /// Positions taken from the index at once.
@@ -18,13 +18,15 @@ const NAMED_MAX: usize = 64;
 pub(super) struct Bounds {
     /// Entries passed over in the index.
     pub(super) entries: u64,
+    /// What asking the index costs of them.
+    pub(super) question: u64,
     /// Messages read.
     pub(super) reads: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { entries: SEARCH_ENTRIES_MAX, reads: SEARCH_READS_MAX }
+        Self { entries: SEARCH_ENTRIES_MAX, question: SEARCH_QUESTION_ENTRIES, reads: SEARCH_READS_MAX }
     }
 }
 
@@ -36,7 +38,7 @@ pub(super) struct Walk<'a> {
     now_ms: u64,
     /// Only what is older than this place.
     below: Option<Key>,
-    /// Entries one stretch has at most. Every room moves at least twice in one search, so that going on gets somewhere.
+    /// Entries one stretch has at most. Every room moves at least once in one search, so that going on gets somewhere.
     stretch: u64,
     left: Bounds,
 }
@@ -68,14 +70,15 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let until = ask.until_ms.map(|at_ms| (at_ms, RoomId::from_bytes([0; 16]), Seq::ZERO));
         let after = ask.after.as_ref().map(|place| (place.at_ms, place.room, place.seq));
+        let stretch = (bounds.entries / 2 / rooms.max(1) as u64).max(1);
         Self {
             store,
             wanted,
             since_ms: ask.since_ms.unwrap_or(0),
             now_ms,
             below: until.into_iter().chain(after).min(),
-            stretch: (bounds.entries / 2 / rooms.max(1) as u64).max(1),
-            left: bounds,
+            stretch,
+            left: Bounds { question: bounds.question.min(stretch), ..bounds },
         }
     }
 
@@ -149,7 +152,8 @@ impl<'a> Walk<'a> {
             Some(last) if named.len() == NAMED_MAX => *last,
             _ => oldest,
         };
-        self.left.entries = self.left.entries.saturating_sub(newest.next().0 - front.below.0);
+        let passed = newest.next().0 - front.below.0;
+        self.left.entries = self.left.entries.saturating_sub(passed + self.left.question);
         front.named = named.into();
         Ok(())
     }

@@ -18,7 +18,7 @@ use unicode_normalization::char::is_combining_mark;
 /// Which rules made the words of an index: another number, or other tables of Unicode, and it is made anew.
 pub(crate) fn version() -> String {
     let (major, minor, patch) = unicode_normalization::UNICODE_VERSION;
-    format!("1/{major}.{minor}.{patch}")
+    format!("2/{major}.{minor}.{patch}")
 }
 
 /// A word and the bytes it stands for.

@@ -8,6 +8,11 @@
 //! it in at its end, in the same transaction. A segment for each batch instead of one for each message is what
 //! makes it cheap.
 //!
+//! FTS5 looks for the first match of a whole expression before it minds the range of rowids it was given, so a rare
+//! pair of frequent words would be looked for in everything, once for every stretch. Therefore each message also has
+//! a word for the *block* of its room it stands in, a question asks for one block at a time, and it asks for words
+//! alone: a phrase that is no match is cheaper to read than to look for.
+//!
 //! Invariant: the index holds exactly the messages from `searched.since` on, each with the words it has now. Taking
 //! words out needs the very words that were put in: they come from the frame that is replaced.
 
@@ -30,6 +35,8 @@ use crate::store::{StoreError, StoredEntry};
 /// Bits of a rowid that are the position; those above are the room's number.
 const SEQ_BITS: u32 = 36;
 const SEQ_MAX: i64 = (1 << SEQ_BITS) - 1;
+/// Bits of a position that are its place in a block: as many messages are walked through for one question at most.
+const BLOCK_BITS: u32 = 16;
 /// Bytes of entries one step brings into the index, beyond the first.
 const STEP_BYTES_MAX: usize = 256 * 1024;
 
@@ -101,11 +108,11 @@ impl Batch<'_> {
             changes.entry(rowid).or_insert((before, None)).1 = after;
         }
         for (rowid, (before, after)) in changes {
-            if let Some(gone) = before.as_ref().map(tokens) {
+            if let Some(gone) = before.as_ref().map(|entry| tokens(entry, rowid)) {
                 let sql = "INSERT INTO words (words, rowid, text) VALUES ('delete', ?1, ?2)";
                 self.execute(sql, params![rowid, gone])?;
             }
-            if let Some(new) = after.as_ref().map(tokens) {
+            if let Some(new) = after.as_ref().map(|entry| tokens(entry, rowid)) {
                 self.execute("INSERT INTO words (rowid, text) VALUES (?1, ?2)", params![rowid, new])?;
             }
         }
@@ -123,13 +130,22 @@ pub(super) fn matching(
 ) -> Result<Vec<Seq>, StoreError> {
     let Some(expression) = expression(wanted) else { return Ok(Vec::new()) };
     let Some((of, _)) = searched(conn, room)? else { return Ok(Vec::new()) };
-    let base = of << SEQ_BITS;
+    let head = one(conn, "SELECT head FROM rooms WHERE room = ?1", [room.as_bytes()], |row| number(row, 0))?;
+    let edge = |seq: Seq| of << SEQ_BITS | position(seq).min(SEQ_MAX);
+    let (oldest, newest) = (edge(from), edge(to.min(Seq(head.unwrap_or(0)))));
     let sql = "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC LIMIT ?4";
-    let edge = |seq: Seq| base | position(seq).min(SEQ_MAX);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    many(conn, sql, params![expression, edge(from), edge(to), limit], |row| {
-        Ok(Seq((row.get::<_, i64>(0)? & SEQ_MAX).cast_unsigned()))
-    })
+    let mut found = Vec::new();
+    for block in (oldest >> BLOCK_BITS..=newest >> BLOCK_BITS).rev() {
+        let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
+        if left == 0 {
+            break;
+        }
+        let within = format!("{} AND {expression}", quoted(&block_word(block)));
+        found.extend(many(conn, sql, params![within, oldest, newest, left], |row| {
+            Ok(Seq((row.get::<_, i64>(0)? & SEQ_MAX).cast_unsigned()))
+        })?);
+    }
+    Ok(found)
 }
 
 /// From which entry on a room is in the index.
@@ -168,7 +184,7 @@ fn rowid(of: i64, seq: Seq) -> Option<i64> {
 }
 
 /// A message as the index has it: the words of its texts, then what else it is found by.
-fn tokens(entry: &Entry) -> String {
+fn tokens(entry: &Entry, rowid: i64) -> String {
     let files = entry.ext.files.iter().flat_map(|files| files.iter()).map(|file| file.name.as_str());
     let texts: Vec<Vec<Word>> = entry.text().into_iter().chain(files).map(words).collect();
     let mut tokens = String::new();
@@ -185,7 +201,13 @@ fn tokens(entry: &Entry) -> String {
     if texts.len() > 1 {
         push(FILE, "");
     }
+    push("", &block_word(rowid >> BLOCK_BITS));
     tokens
+}
+
+/// The word of every message in a block.
+fn block_word(block: i64) -> String {
+    format!("{BLOCK}{block:x}")
 }
 
 // What tells tokens from words of people: no word has such a character.
@@ -194,15 +216,16 @@ const BREAK: &str = "\u{e000}";
 const START: &str = "\u{e001}";
 const AUTHOR: &str = "\u{e002}";
 const FILE: &str = "\u{e003}";
+const BLOCK: &str = "\u{e004}";
 
 /// The question in the language of FTS5, of quoted words alone: no word has a quote in it. It asks for more than is
-/// wanted where a word goes on. None when it would ask for everything.
+/// wanted where words follow each other or one goes on. None when it would ask for everything.
 fn expression(wanted: &Wanted) -> Option<String> {
     let mut all: Vec<String> = wanted.asked.terms.iter().flat_map(wants).collect();
-    all.extend(wanted.author.map(|user| format!("\"{AUTHOR}{user}\"")));
-    all.extend(wanted.has_file.then(|| format!("\"{FILE}\"")));
-    let without = wanted.asked.without.iter().filter(|term| !term.goes_on);
-    let without: Vec<String> = without.map(|term| phrase(&term.words)).collect();
+    all.extend(wanted.author.map(|user| quoted(&format!("{AUTHOR}{user}"))));
+    all.extend(wanted.has_file.then(|| quoted(FILE)));
+    let without = wanted.asked.without.iter().filter(|term| !term.goes_on && term.words.len() == 1);
+    let without: Vec<String> = without.map(|term| quoted(&term.words[0])).collect();
     match (all.is_empty(), without.is_empty()) {
         (true, _) => None,
         (false, true) => Some(all.join(" AND ")),
@@ -211,17 +234,17 @@ fn expression(wanted: &Wanted) -> Option<String> {
 }
 
 fn wants(term: &Term) -> Vec<String> {
-    match term.words.split_last() {
-        Some((last, before)) if term.goes_on => {
-            // A single character is its own beginning.
-            let start = start_of(last).unwrap_or(last);
-            let before = (!before.is_empty()).then(|| phrase(before));
-            before.into_iter().chain([format!("\"{START}{start}\"")]).collect()
-        }
-        _ => vec![phrase(&term.words)],
+    let mut words: Vec<String> = term.words.iter().map(|word| quoted(word)).collect();
+    if term.goes_on
+        && let (Some(last), Some(quoted_last)) = (term.words.last(), words.last_mut())
+    {
+        // A single character is its own beginning.
+        let start = start_of(last).unwrap_or(last);
+        *quoted_last = quoted(&format!("{START}{start}"));
     }
+    words
 }
 
-fn phrase(words: &[String]) -> String {
-    format!("\"{}\"", words.join(" "))
+fn quoted(word: &str) -> String {
+    format!("\"{word}\"")
 }

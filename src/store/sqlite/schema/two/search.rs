@@ -5,7 +5,7 @@ pub(super) const TABLES: &str = "
     -- so a search of one room touches nothing of another. Words are made by `store::search`; this tokenizer only
     -- parts them.
     CREATE VIRTUAL TABLE words USING fts5(
-        text, -- words in their order; then how they begin, who wrote them, and whether there is a file
+        text, -- words in their order; then how they begin, who wrote them, whether there is a file, and in which block
         content='', columnsize=0, tokenize='ascii'
     );
     -- What is taken out is gone from the file, not only marked.
