@@ -153,3 +153,80 @@ fn new_user(store: &mut dyn Writes, invite: &InviteRow, new: &Newcomer) -> Resul
     store.put_user(&user)?;
     Ok(user)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use quipu_protocol::InviteId;
+    use quipu_protocol::request::ServerRole;
+
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Blocking, Effect, Observer, Storage};
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn committed(&self, _: &[Effect]) {}
+    }
+
+    const ADA: UserId = UserId::from_bytes([1; 16]);
+
+    fn device(number: usize) -> Newcomer {
+        Newcomer {
+            secret_hash: [7; 32],
+            key: number.to_be_bytes().to_vec(),
+            nickname: "ada".parse().unwrap(),
+            device_name: "phone".parse().unwrap(),
+            user: ADA,
+            device: DeviceId::from_bytes((number as u128 + 1).to_be_bytes()),
+            now_ms: 0,
+        }
+    }
+
+    /// Goal: a device too many costs neither the account nor the invite anything, and one that is shut out makes room.
+    #[tokio::test]
+    async fn an_account_has_so_many_devices() {
+        let storage =
+            Storage::start(Box::new(MemoryStore::new()), Blocking::Inline, Arc::new(Nobody)).unwrap();
+        let prepare = storage.write(|store| {
+            let nickname = "ada".parse().unwrap();
+            let role = ServerRole::MEMBER;
+            store.put_user(&UserRow {
+                user: ADA,
+                nickname,
+                role,
+                epoch: 0,
+                created_ms: 0,
+                deactivated_ms: None,
+            })?;
+            Ok(store.put_invite(&InviteRow {
+                invite: InviteId::from_bytes([1; 16]),
+                secret_hash: [7; 32],
+                created_by: Some(ADA),
+                room: None,
+                role,
+                for_user: Some(ADA),
+                uses_left: 1_000,
+                expires_ms: u64::MAX,
+                revoked: false,
+                created_ms: 0,
+            })?)
+        });
+        prepare.await.unwrap();
+        let add = |number| storage.write(move |store| take_in(store, device(number), |_, _, _| Ok(())));
+        for number in 0..DEVICES_PER_USER_MAX {
+            add(number).await.unwrap();
+        }
+        assert_eq!(add(1_000).await.unwrap_err().refusal().code, Code::QUOTA);
+        let uses = storage.read(|store| Ok(store.invite(InviteId::from_bytes([1; 16]))?.unwrap().uses_left));
+        assert_eq!(uses.await.unwrap(), 1_000 - DEVICES_PER_USER_MAX as u64);
+        let (first, ..) = add(0).await.unwrap();
+        storage
+            .write(move |store| Ok(store.put_device(&DeviceRow { revoked_ms: Some(1), ..first })?))
+            .await
+            .unwrap();
+        add(1_000).await.unwrap();
+    }
+}

@@ -3,6 +3,7 @@
 //! ```text
 //!   source   Rust files, without comments, text and tests     walls    who may name whom
 //!   floors   the versions we do not go below                  habits   size, leftovers, secrets
+//!   named    tests and limits that documents name
 //! ```
 //!
 //! Every rule is first shown something it must catch and something it must let pass, so none can fall asleep. It reads
@@ -10,6 +11,7 @@
 
 mod floors;
 mod habits;
+mod named;
 mod source;
 mod walls;
 

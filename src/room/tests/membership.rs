@@ -1,11 +1,11 @@
 //! Memberships and their bounds: what others do costs nobody their own rooms.
 
 use quipu_protocol::limits::ROWS_MAX;
-use quipu_protocol::request::{Direct, InviteMember, ListRooms, RoomInfo, RoomRole};
+use quipu_protocol::request::{Direct, Impose, InviteMember, ListRooms, RoomInfo, RoomRole, Sanction};
 use quipu_protocol::{Code, InviteId, Refusal};
 
 use super::*;
-use crate::limits::{INVITATIONS_MAX, MEMBERS_MAX, ROOMS_MADE_MAX, ROOMS_PER_USER_MAX};
+use crate::limits::{INVITATIONS_MAX, MEMBERS_MAX, ROOMS_MADE_MAX, ROOMS_PER_USER_MAX, SANCTION_LIFE_MAX};
 use crate::store::{InviteRow, MemberState, RoomRow, Settings, WriteError};
 
 impl World {
@@ -225,6 +225,18 @@ async fn a_full_room_takes_no_newcomer() {
     let newcomer = world.account(3, "newcomer", ServerRole::GUEST).await;
     world.welcome(&newcomer, id(1), &world.bob).await;
     assert_eq!(world.list(&newcomer).await, [world.room]);
+}
+
+#[tokio::test]
+async fn a_ban_with_an_end_has_one_within_bounds() {
+    let world = World::new().await;
+    let longest = SANCTION_LIFE_MAX.as_millis() as u64;
+    for (life_ms, refused) in [(0, true), (longest + 1, true), (longest, false)] {
+        let (room, user) = (world.room, world.bob.user());
+        let ask = Impose { room, user, sanction: Sanction::BAN, life_ms: Some(life_ms), reason: None };
+        let answer = world.rooms.impose(&world.ada, ask).await;
+        assert_eq!(answer.err().map(|no| no.code), refused.then_some(Code::BAD_REQUEST), "{life_ms} ms");
+    }
 }
 
 /// A room that is there, without a log.
