@@ -15,6 +15,7 @@ mod retention;
 mod rooms;
 mod search;
 mod types;
+mod unread;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,7 +37,7 @@ use crate::vanish;
 pub use bots::NewBot;
 pub use files::Progress;
 pub use presence::Presence;
-pub use types::{Draft, NewInvite, OpenFrom, Page, Pinned, RoomSummary, Sent};
+pub use types::{Calls, Draft, NewInvite, OpenFrom, Page, Pinned, RoomSummary, Sent};
 
 /// A client of one profile. Clones are the same client. When the last one goes, so does the connection.
 #[derive(Clone)]
@@ -300,6 +301,9 @@ mod tests {
             client.settings();
             client.change_settings(crate::protocol::request::Settings::default());
             client.receipts(room);
+            client.mark_unread(room, Seq(1));
+            client.set_notify(room, crate::protocol::request::Notify::ALL);
+            client.mentions(None, false, 1);
             client.rooms(true);
             client.room_named(name);
             client.known_room(name);

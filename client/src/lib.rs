@@ -37,7 +37,7 @@ mod vanish;
 
 pub use account::{Account, InvitePreview};
 pub use client::{
-    Client, Draft, NewBot, NewInvite, OpenFrom, Page, Pinned, Presence, Progress, RoomSummary, Sent,
+    Calls, Client, Draft, NewBot, NewInvite, OpenFrom, Page, Pinned, Presence, Progress, RoomSummary, Sent,
 };
 pub use config::{Blocking, Config};
 pub use diagnose::{Check, Report, Verdict};

@@ -13,7 +13,7 @@ use crate::frame::messages;
 use crate::id::{Cursor, RoomId, Seq, UserId};
 use crate::limits::{HEADS_MAX, PRESENCE_MAX, RECEIPTS_MAX};
 use crate::name::AwayText;
-use crate::request::{Receipt, RoomInfo, Settings};
+use crate::request::{Notify, Receipt, RoomInfo, Settings};
 use crate::wire::{List, wire_array, wire_map};
 
 wire_array! {
@@ -23,12 +23,19 @@ wire_array! {
         room: RoomId,
         /// Its newest entry.
         head: Cursor,
-        /// Up to where this account has read, on whichever device.
+        /// The furthest this account has read, on whichever device. It only moves forward.
         marker: Seq,
-        /// Entries after the marker that count and that others wrote: exact.
+        /// Unread entries that count and that others wrote: exact.
         unread: u64,
-        /// More, some day.
+        /// Whom they call, and what else the account has said about the room.
         ext: HeadExt,
+    }
+}
+
+impl Head {
+    /// The newest entry before what is unread.
+    pub fn read_to(&self) -> Seq {
+        self.ext.unread_from.map_or(self.marker, |from| Seq(from.0.saturating_sub(1)))
     }
 }
 
@@ -38,8 +45,13 @@ wire_map! {
     pub struct HeadExt {
         required {}
         optional {
-            /// Unread entries that mention this account. Reserved.
+            /// Unread entries that call this account, by name or with everybody: exact. Left out: none.
             1 => mentions: u64,
+            /// What of the room it wants to be told of. Left out: everything.
+            2 => notify: Notify,
+            /// It said that everything from here on is unread again, though the marker is behind. Left out: what is behind
+            /// the marker is what is unread.
+            3 => unread_from: Seq,
         }
     }
 }

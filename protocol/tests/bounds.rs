@@ -101,7 +101,11 @@ fn the_fullest_lists_fit_a_frame() {
             head: FAR,
             marker: FAR.seq,
             unread: u64::MAX,
-            ext: HeadExt { mentions: Some(u64::MAX) },
+            ext: HeadExt {
+                mentions: Some(u64::MAX),
+                notify: Some(Notify(u64::MAX)),
+                unread_from: Some(Seq(u64::MAX)),
+            },
         }),
     });
     check(Found {

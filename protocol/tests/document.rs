@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{cddl, spec};
 use quipu_protocol::inbox::PresenceState;
-use quipu_protocol::request::{AnchorKind, MembershipState, Permissions, RoomRole, ServerRole, Visibility};
+use quipu_protocol::request::{
+    AnchorKind, MembershipState, Notify, Permissions, RoomRole, ServerRole, Visibility,
+};
 use quipu_protocol::room::{EndReason, GapReason};
 use quipu_protocol::stream::{BidiType, UniType};
 use quipu_protocol::{CloseCode, Code, InviteLink, Kind, ResetCode, limits, table};
@@ -142,6 +144,9 @@ fn words_are_those_of_the_code() {
     }
     for row in rows(&["Number", "State", "Means"]) {
         assert_eq!(row[1], PresenceState(number(&row[0])).word());
+    }
+    for row in rows(&["Number", "Notify", "A new entry is worth a signal"]) {
+        assert_eq!(row[1], Notify(number(&row[0])).word());
     }
     for row in rows(&["Number", "Role in a room", "Role on the server"]) {
         let number = number(&row[0]);

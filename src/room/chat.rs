@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use quipu_protocol::limits::EXPIRY_MS_MAX;
 use quipu_protocol::publish::Ack;
-use quipu_protocol::request::{MarkRead, Permissions, RoomInfo, SubscribeRoom};
+use quipu_protocol::request::{Permissions, RoomInfo, SubscribeRoom};
 use quipu_protocol::room::Opened;
-use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId, Seq};
+use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::footing::{Footing, missing};
@@ -18,7 +18,7 @@ use super::live::Live;
 use super::load::Load;
 use super::purging::Eraser;
 use super::subscription::Subscription;
-use super::{directory, files, receipts, relating, rules};
+use super::{directory, files, relating, rules};
 use crate::auth::Authenticated;
 use crate::config::FileLimits;
 use crate::files::Depot;
@@ -168,26 +168,6 @@ impl Rooms {
         let opened = Opened { subscription: 0, room: id, start, head: room.head.seq, floor: room.floor };
         let snapshot = ask.after.is_none().then_some(info);
         Ok(OpenedRoom { subscription, opened, snapshot })
-    }
-
-    /// Moves the asker's marker forward. Never back; asking again is harmless.
-    ///
-    /// # Errors
-    /// [`Code::NOT_FOUND`] when the room is hidden from the asker, [`Code::FORBIDDEN`] when they are no member.
-    pub async fn mark_read(&self, who: &Authenticated, ask: MarkRead) -> Result<Seq, Refusal> {
-        let asker = who.clone();
-        let job = self.storage.write(move |store| {
-            let room = store.room(ask.room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-            rules::may_read(&asker, &room, store.member(ask.room, asker.user())?.as_ref())?;
-            let marker = store.mark_read(ask.room, asker.user(), ask.seq)?;
-            Ok((marker, receipts::reached(store, &room, &asker, marker)?))
-        });
-        let (marker, is_told) = job.await.map_err(WriteError::refusal)?;
-        self.live.marked(who.user(), ask.room);
-        if is_told {
-            self.live.receipts_changed(who.user(), ask.room);
-        }
-        Ok(marker)
     }
 
     /// Somebody types in a room: its readers are told, if the typist may also write there. Dropped under load.

@@ -3,7 +3,7 @@
 use quipu_protocol::inbox::{Head, HeadExt, PresenceState};
 use quipu_protocol::limits::ROWS_MAX;
 use quipu_protocol::request::{
-    ListMembers, ListRooms, LookUp, MemberInfo, Members, MembershipState, Muted, Retention, RoomInfo,
+    ListMembers, ListRooms, LookUp, MemberInfo, Members, MembershipState, Muted, Notify, Retention, RoomInfo,
     RoomRole, RoomSettings, Rooms as RoomList, Sanction, UserInfo, Users, Visibility,
 };
 use quipu_protocol::{Code, Cursor, List, Refusal, RoomId, UserId};
@@ -129,9 +129,14 @@ impl Rooms {
         let head = |row: crate::store::HeadRow| Head {
             room: row.room,
             head: row.head,
-            marker: row.marker,
+            marker: row.member.reached,
             unread: row.unread,
-            ext: HeadExt::default(),
+            ext: HeadExt {
+                mentions: Some(row.mentions).filter(|mentions| *mentions > 0),
+                notify: Some(row.member.notify).filter(|level| *level != Notify::ALL),
+                unread_from: Some(row.member.marker.next())
+                    .filter(|_| row.member.marker < row.member.reached),
+            },
         };
         Ok(rows.into_iter().map(head).collect())
     }

@@ -154,7 +154,7 @@ impl Inbox {
         });
     }
 
-    /// A room's head moved, or with `forced` the account's own marker did.
+    /// A room's head moved; with `forced` something did that a subscription does not say.
     pub(super) fn head_changed(&self, room: RoomId, forced: bool) {
         self.change(|state| {
             if forced || !state.open.contains(&room) {

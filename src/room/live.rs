@@ -194,7 +194,7 @@ impl Live {
         lock(&self.rooms).len()
     }
 
-    /// An account's own state of a room changed: its marker moved.
+    /// What an account has noted about a room changed: how far it has read, or what it wants to be told of.
     pub fn marked(&self, user: UserId, room: RoomId) {
         for inbox in lock(&self.people).of(user) {
             inbox.head_changed(room, true);
@@ -210,11 +210,14 @@ impl Observer for Live {
             if let Some(live) = live {
                 live.take(run);
             }
+            // A reader of the log cannot tell from what is erased whether it was unread, nor whom it called; and
+            // trimming moves markers. So both are told also where the room is open.
+            let unseen =
+                |effect: &Effect| matches!(effect, Effect::Rewritten { .. } | Effect::Trimmed { .. });
+            let forced = run.iter().any(unseen);
             let mut people = lock(&self.people);
-            // Trimming moves markers, which is told also where the room is open.
-            let trimmed = run.iter().any(|effect| matches!(effect, Effect::Trimmed { .. }));
             for inbox in people.following(room) {
-                inbox.head_changed(room, trimmed);
+                inbox.head_changed(room, forced);
             }
             for (user, state) in run.iter().filter_map(|effect| effect.appended()?.membership) {
                 let joined = state.is_some_and(|state| state.membership == MembershipState::JOINED);

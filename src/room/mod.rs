@@ -44,6 +44,7 @@ mod sweeper;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 pub use chat::{OpenedRoom, Rooms};
 pub use files::Begun;

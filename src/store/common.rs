@@ -1,6 +1,6 @@
 //! What every store does alike: how an entry is made, and how a member stands to a log.
 
-use quipu_protocol::request::MembershipState;
+use quipu_protocol::request::{MembershipState, Notify};
 use quipu_protocol::{Entry, Ext, FrameDecoder, Nickname, Seq, UserId, cbor};
 use ring::digest::{Context, SHA256};
 
@@ -76,15 +76,14 @@ impl Standing {
             return Self::at(state, Seq::ZERO, 0);
         }
         match before {
-            Some(before) if before.is_joined() => {
-                Self { row: MemberRow { state, marker: before.row.marker }, ..*before }
-            }
+            Some(before) if before.is_joined() => Self { row: MemberRow { state, ..before.row }, ..*before },
             _ => Self::at(state, head, countable),
         }
     }
 
     fn at(state: MemberState, marker: Seq, marker_nth: u64) -> Self {
-        Self { row: MemberRow { state, marker }, marker_nth, own_after: 0 }
+        let row = MemberRow { state, marker, reached: marker, notify: Notify::ALL };
+        Self { row, marker_nth, own_after: 0 }
     }
 
     /// Countable entries after the marker that others wrote, those among them that were erased included.

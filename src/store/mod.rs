@@ -42,7 +42,7 @@ pub use storage::{BATCH_JOBS_MAX, Blocking, JOBS_QUEUED_MAX, Observer, Pending, 
 
 use bytes::Bytes;
 use quipu_protocol::entry::Erasure;
-use quipu_protocol::request::MembershipState;
+use quipu_protocol::request::{MembershipState, Notify};
 use quipu_protocol::{
     DeviceId, Entry, HookId, InviteId, Kind, MessageId, RoomId, RoomName, Seq, Topic, UserId,
 };
@@ -102,6 +102,15 @@ pub trait Reads: FileReads + ModerationReads + Relations + GoingReads + Send {
     fn rooms_made(&self, user: UserId) -> Result<u64, StoreError>;
     /// How joined rooms stand for an account: those named, or with `None` all of them.
     fn heads(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<HeadRow>, StoreError>;
+    /// Messages of a room that call an account, newest first, in `range`: behind a position, and before a time and a
+    /// position; at most `limit`.
+    fn calls(
+        &self,
+        room: RoomId,
+        user: UserId,
+        range: (Seq, (u64, Seq)),
+        limit: usize,
+    ) -> Result<Vec<CallRow>, StoreError>;
     /// Whether two accounts have joined a common room of at most `members_max` members.
     fn share_room(&self, one: UserId, other: UserId, members_max: u64) -> Result<bool, StoreError>;
 
@@ -234,6 +243,10 @@ pub trait Writes: Reads + FileWrites + ModerationWrites + GoingWrites {
     ) -> Result<(), StoreError>;
     /// Moves a member's marker forward to `seq`, or to the head if that is less; never back. Gives the marker.
     fn mark_read(&mut self, room: RoomId, user: UserId, seq: Seq) -> Result<Seq, StoreError>;
+    /// Lets everything from `from` on be unread again for a joined member who has read it. What they have reached stays.
+    fn mark_unread(&mut self, room: RoomId, user: UserId, from: Seq) -> Result<(), StoreError>;
+    /// Sets what of a room a member wants to be told of. It ends with the membership.
+    fn set_notify(&mut self, room: RoomId, user: UserId, level: Notify) -> Result<(), StoreError>;
     /// Writes an account, new or changed.
     fn put_user(&mut self, user: &UserRow) -> Result<(), StoreError>;
     /// Writes a device, new or changed.

@@ -2,7 +2,7 @@
 
 use quipu_protocol::limits::DETAIL_BYTES_MAX;
 use quipu_protocol::request::{
-    Act, MembershipState, Permissions, Reason, RoomRole, Sanction, ServerRole, Visibility,
+    Act, MembershipState, Notify, Permissions, Reason, RoomRole, Sanction, ServerRole, Visibility,
 };
 use quipu_protocol::{
     Cursor, DeviceId, DeviceName, HookId, InviteId, Nickname, RoomId, RoomName, Seq, Text, Topic, UserId,
@@ -64,8 +64,12 @@ pub struct MemberState {
 pub struct MemberRow {
     /// Invited or joined, and the role.
     pub state: MemberState,
-    /// Up to where they have read.
+    /// What is behind it is unread.
     pub marker: Seq,
+    /// The furthest they have read: the marker, unless they marked something as unread again.
+    pub reached: Seq,
+    /// What of the room they want to be told of.
+    pub notify: Notify,
 }
 
 /// What somebody is denied in a room, member or not.
@@ -137,10 +141,23 @@ pub struct HeadRow {
     pub room: RoomId,
     /// Life of the log, and its newest entry.
     pub head: Cursor,
-    /// Up to where they have read.
-    pub marker: Seq,
-    /// Countable entries after the marker that others wrote.
+    /// How the account stands to it.
+    pub member: MemberRow,
+    /// Countable entries after the marker that others wrote and that are not erased.
     pub unread: u64,
+    /// Those among them that call the account, by name or with everybody.
+    pub mentions: u64,
+}
+
+/// A message that calls an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallRow {
+    /// Its position.
+    pub seq: Seq,
+    /// Its time, unix milliseconds.
+    pub at_ms: u64,
+    /// Whether it calls everybody in the room.
+    pub everybody: bool,
 }
 
 /// An account.

@@ -29,6 +29,7 @@ mod session;
 mod sessions;
 mod soft_news;
 mod transfer;
+mod unread;
 mod upload;
 
 pub use endpoint::serve;

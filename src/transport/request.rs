@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::session::Session;
-use super::{bots, moderation, pace, presence, room_stream};
+use super::{bots, moderation, pace, presence, room_stream, unread};
 use crate::limits::{OPEN_TIMEOUT, REQUEST_TIMEOUT};
 use crate::room::OpenedRoom;
 
@@ -101,6 +101,7 @@ async fn answer(session: &Arc<Session>, frame: &Frame, writer: &mut FrameWriter)
         RevokeDevice::TYPE => say(writer, revoke_device(session, frame.decode()?).await).await,
         ty if moderation::QUESTIONS.contains(&ty) => moderation::answer(session, frame, writer).await,
         ty if presence::QUESTIONS.contains(&ty) => presence::answer(session, frame, writer).await,
+        ty if unread::QUESTIONS.contains(&ty) => unread::answer(session, frame, writer).await,
         DeleteRoom::TYPE => say(writer, done(rooms.delete(who, frame.decode()?).await)).await,
         DeleteAccount::TYPE => delete_account(session, frame.decode()?, writer).await,
         ExportAccount::TYPE => export(session, frame.decode()?, writer).await,

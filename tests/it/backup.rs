@@ -38,6 +38,12 @@ fn a_restored_server_goes_on_and_everybody_agrees_with_it() {
     let [ada, bob] = people.join_all(&server, ["ada", "bob"]);
     ada.run(["send", "lobby", "before"]).done();
     assert_eq!(texts(&bob), ["before"]);
+    // What is unread, and unread again, is in the copy too.
+    bob.json(&["read", "lobby"]);
+    let seq = bob.run(["history", "lobby", "--json"]).done().objects().last().unwrap()["seq"].to_string();
+    bob.json(&["unread", "lobby", &seq]);
+    bob.json(&["notify", "lobby", "nothing"]);
+    assert_eq!(unread(&bob), 1);
 
     // Somebody talks all the while.
     let lines: String = (0..300).map(|number| format!("meanwhile {number}\n")).collect();
@@ -73,6 +79,9 @@ fn a_restored_server_goes_on_and_everybody_agrees_with_it() {
     assert_eq!(restored.first().map(String::as_str), Some("before"));
     assert!(restored.iter().skip(1).enumerate().all(|(number, text)| *text == format!("meanwhile {number}")));
     assert_eq!(unread(&cyd), 0);
+    let stands = bob.json(&["rooms"]);
+    let expected = (&stands["unread"], &stands["unread_from"].to_string(), &stands["notify"]);
+    assert_eq!(expected, (&(restored.len() as u64).into(), &seq, &"nothing".into()), "{stands}");
     // Beyond every position that anybody has from before, so that only another life of the log tells them apart.
     let lines: String = (0..320).map(|number| format!("and on {number}\n")).collect();
     ada.run_with(["send", "lobby", "--each-line"], lines.as_bytes()).done();

@@ -5,7 +5,7 @@
 //!   sending      ids, the outbox, pipes, odd input     keeping_out  devices, members, locked profiles
 //!   shapes       what --json prints              keeping_order  every verb of moderation
 //!   files        brought, fetched, gone on with   being_there  presence, settings, receipts
-//!   searching    finding what was said
+//!   searching    finding what was said          unread       read, unread again, muted, called
 //!   saying_again  edits, redactions, reactions, pins, threads, topics
 //!   programs     bots and webhooks                exec         programs run by tail
 //!   moving       logs that come in and go out
@@ -26,3 +26,4 @@ mod searching;
 mod sending;
 mod shapes;
 mod talking;
+mod unread;

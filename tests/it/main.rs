@@ -30,4 +30,5 @@ mod stop;
 mod tidy;
 mod tour;
 mod typing;
+mod unread;
 mod webhooks;

@@ -39,6 +39,7 @@ tours! {
     search,
     talking,
     presence,
+    unread,
     moderation,
     entries,
     bots,

@@ -12,6 +12,7 @@ mod relating;
 mod retention;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub(crate) use self::moderation::*;
 pub(crate) use self::presence::*;
 pub(crate) use self::relating::*;
 pub(crate) use self::retention::*;
+pub(crate) use self::unread::*;
 use super::parse::{self, Key, RoomRef, Since};
 use super::search::{Place, When};
 
@@ -90,6 +92,14 @@ pub(crate) enum Command {
     Settings(Settings),
     /// List how far others have read in a room
     Receipts(OneRoom),
+    /// Mark a room as read, on all your devices
+    Read(Read),
+    /// Let a room be unread again from an entry on
+    Unread(Unread),
+    /// What of a room is worth a signal; show it or change it
+    Notify(Notify),
+    /// List messages that call you
+    Mentions(Mentions),
     /// Say something
     Send(Send),
     /// Change the text of a message of yours

@@ -18,7 +18,7 @@ use quipu_client::protocol::inbox::PresenceState;
 use quipu_client::protocol::limits::TYPING_TTL_MS;
 use quipu_client::protocol::request::{MemberInfo, MembershipState, RoomInfo, Visibility};
 use quipu_client::protocol::{Cursor, Entry, Seq, UserId};
-use quipu_client::{Client, ConnState, Draft, Event, Numbered, OpenFrom, Presence};
+use quipu_client::{Client, ConnState, Draft, Event, Numbered, OpenFrom, Presence, RoomSummary};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -87,7 +87,7 @@ impl<'a> Chat<'a> {
         rooms::inbox(&client).await;
         let summaries = client.rooms(true).await?;
         let summary = summaries.iter().find(|summary| summary.info.room == info.room);
-        let marker = summary.and_then(|summary| summary.marker);
+        let marker = summary.and_then(RoomSummary::read_to);
         let unread = summary.and_then(|summary| summary.unread).unwrap_or(0);
 
         let room = Room::of(&info);

@@ -45,6 +45,7 @@ mod search;
 mod send;
 mod tail;
 mod typed;
+mod unread;
 mod upload;
 
 use std::io::{self, IsTerminal as _};
@@ -118,6 +119,10 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Back => presence::back(context, out).await,
         Command::Settings(args) => presence::settings(context, out, args).await,
         Command::Receipts(args) => presence::receipts(context, out, args).await,
+        Command::Read(args) => unread::read(context, out, args).await,
+        Command::Unread(args) => unread::unread(context, out, args).await,
+        Command::Notify(args) => unread::notify(context, out, args).await,
+        Command::Mentions(args) => unread::mentions(context, out, args).await,
         Command::Send(args) => send::run(context, out, args).await,
         Command::Edit(args) => relating::edit(context, out, args).await,
         Command::Redact(args) => relating::redact(context, out, args).await,

@@ -163,6 +163,9 @@ pub(crate) fn room(info: &RoomInfo, unread: Option<u64>, marker: Option<Seq>) ->
 /// `room`, from a list.
 pub(crate) fn summary(summary: &RoomSummary) -> Record {
     room(&summary.info, summary.unread, summary.marker)
+        .maybe("mentions", summary.mentions)
+        .maybe("unread_from", summary.unread_from.map(|seq| seq.0))
+        .maybe("notify", summary.unread.map(|_| summary.notify.word()))
 }
 
 /// `member`: somebody in a room.

@@ -48,7 +48,10 @@ fn row(summary: &RoomSummary) -> Vec<String> {
     let info = &summary.info;
     let unread = match summary.unread {
         Some(0) => String::new(),
-        Some(unread) => format!("{unread} unread"),
+        Some(unread) => match summary.mentions.unwrap_or(0) {
+            0 => format!("{unread} unread"),
+            mentions => format!("{unread} unread, {}", render::count(mentions, "mention")),
+        },
         None if info.membership == MembershipState::JOINED => "?".into(),
         None => String::new(),
     };

@@ -48,7 +48,7 @@ impl Client {
         let heads = self.core().heads();
         let summary = |info: RoomInfo| {
             let head = heads.get(&info.room);
-            RoomSummary { unread: head.map(|head| head.unread), marker: head.map(|head| head.marker), info }
+            RoomSummary::new(info, head)
         };
         Ok(rooms.into_iter().map(summary).collect())
     }

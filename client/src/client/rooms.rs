@@ -155,7 +155,7 @@ impl Client {
         }))
     }
 
-    /// "I have read up to here." Markers only move forward.
+    /// "I have read up to here." Markers only move forward; what was marked as unread again is read up to here.
     ///
     /// # Errors
     /// A refusal, or why there is no connection.

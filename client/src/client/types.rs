@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quipu_protocol::entry::{Entry, Ext, FileRef, Kind};
-use quipu_protocol::request::{PinInfo, RoomInfo, ServerRole, Tally};
+use quipu_protocol::inbox::Head;
+use quipu_protocol::request::{Mention, Notify, PinInfo, RoomInfo, SearchPlace, ServerRole, Tally};
 use quipu_protocol::{Cursor, Emoji, Incarnation, List, MessageId, RoomId, Seq, UserId};
 
 /// What a person wants to say.
@@ -179,8 +180,42 @@ pub struct RoomSummary {
     pub info: RoomInfo,
     /// Entries that count and were not read, exact; none when the inbox has not told yet.
     pub unread: Option<u64>,
-    /// Up to where this account has read, on whichever device.
+    /// The furthest this account has read, on whichever device.
     pub marker: Option<Seq>,
+    /// Unread entries that call this account, exact; none when the inbox has not told yet.
+    pub mentions: Option<u64>,
+    /// Where what is unread begins again, when that is before the marker.
+    pub unread_from: Option<Seq>,
+    /// What of the room this account wants to be told of.
+    pub notify: Notify,
+}
+
+impl RoomSummary {
+    pub(super) fn new(info: RoomInfo, head: Option<&Head>) -> Self {
+        Self {
+            info,
+            unread: head.map(|head| head.unread),
+            marker: head.map(|head| head.marker),
+            mentions: head.map(|head| head.ext.mentions.unwrap_or(0)),
+            unread_from: head.and_then(|head| head.ext.unread_from),
+            notify: head.and_then(|head| head.ext.notify).unwrap_or(Notify::ALL),
+        }
+    }
+
+    /// The newest entry before what is unread.
+    pub fn read_to(&self) -> Option<Seq> {
+        let from = self.unread_from.map(|from| Seq(from.0.saturating_sub(1)));
+        from.or(self.marker)
+    }
+}
+
+/// Messages that call this account, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calls {
+    /// Each, and how it calls.
+    pub calls: Vec<(Mention, Entry)>,
+    /// Where to go on, if there are more.
+    pub next: Option<SearchPlace>,
 }
 
 /// What an invite shall allow.

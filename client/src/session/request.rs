@@ -8,7 +8,8 @@ use quipu_protocol::control::Limits;
 use quipu_protocol::entry::Entry;
 use quipu_protocol::limits::PAGE_ENTRIES_MAX;
 use quipu_protocol::request::{
-    ExportAccount, ExportRecord, Exported, History, ListPins, Page, Pins, Tallies,
+    ExportAccount, ExportRecord, Exported, History, ListMentions, ListPins, Mention, Mentions, Page, Pins,
+    SearchPlace, Tallies,
 };
 use quipu_protocol::{BidiType, Frame, Message, Refusal};
 
@@ -91,6 +92,26 @@ impl Link {
             Ok((page, records))
         };
         in_time(wait, "an export", asking).await
+    }
+
+    /// Asks who calls, and gives each row with its entry, and where to go on.
+    ///
+    /// # Errors
+    /// As [`Link::ask`].
+    pub(crate) async fn mentions(
+        &self,
+        question: &ListMentions,
+        wait: Duration,
+    ) -> Result<(Vec<(Mention, Entry)>, Option<SearchPlace>), Ending> {
+        let asking = async {
+            let (answer, mut reader) = self.put::<ListMentions, Mentions>(question).await?;
+            let mut entries = Vec::new();
+            entries_of(&mut reader, answer.rows.len() as u64, &mut entries, &mut Vec::new()).await?;
+            let entries = entries.into_iter().map(|(entry, _)| entry);
+            let rows = answer.rows.into_vec().into_iter().zip(entries);
+            Ok((rows.collect(), answer.next))
+        };
+        in_time(wait, "a question about mentions", asking).await
     }
 
     async fn put<Q: Message, A: Message>(&self, question: &Q) -> Result<(A, FrameReader), Ending> {

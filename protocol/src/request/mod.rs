@@ -14,6 +14,7 @@
 //! | ListSanctions | Sanctions                   |   | ListReports    | Reports       |
 //! | Report, Resolve, Purge | Done               |   | ListAudit      | Audit         |
 //! | Deactivate, Reactivate, SetServerRole | Done |  | Search         | Found         |
+//! | MarkUnread, SetNotify | Done                |   | ListMentions   | Mentions, then Entry frames |
 //! | ListReceipts  | ReceiptList                 |   | SetPresence    | PresenceSet   |
 //! | ShowSettings, ChangeSettings | SettingsAnswer |  |                |               |
 //! | ListReactions | Reactions                   |   | SetTopic, RenameRoom | RoomAnswer |
@@ -64,6 +65,7 @@ mod roles;
 mod rooms;
 mod search;
 mod settings;
+mod unread;
 
 pub use accounts::{Deactivate, Purge, Reactivate, SetServerRole};
 pub use bots::{BotAnswer, BotInfo, Bots, ChangeBot, CreateBot, InviteBot, ListBots, RevokeBot};
@@ -93,6 +95,7 @@ pub use roles::{MembershipState, RoomRole, Sanction, ServerRole, Visibility};
 pub use rooms::{CreateRoom, Direct, Join, Leave, ListRooms, RoomAnswer, RoomInfo, Rooms};
 pub use search::{Found, Hit, Match, PartialRoom, Search, SearchPlace};
 pub use settings::{ChangeSettings, Settings, SettingsAnswer, ShowSettings};
+pub use unread::{ListMentions, MarkUnread, Mention, Mentions, Notify, SetNotify};
 
 use crate::frame::messages;
 use crate::wire::wire_map;
@@ -140,6 +143,10 @@ messages! {
     0xbc => Pins,
     0xbe => SetTopic,
     0xc0 => RenameRoom,
+    0xc4 => MarkUnread,
+    0xc6 => SetNotify,
+    0xc8 => ListMentions,
+    0xca => Mentions,
     0xd0 => SetRole,
     0xd2 => SetPermissions,
     0xd4 => Impose,

@@ -55,7 +55,7 @@ wire_map! {
 }
 
 wire_map! {
-    /// "I have read up to here". Markers only move forward.
+    /// "I have read up to here". Markers only move forward; what was marked as unread again before it is read.
     pub struct MarkRead {
         required {
             /// Which room.

@@ -8,7 +8,7 @@ use quipu_protocol::inbox::{
     Head, HeadExt, Heads, InboxReady, Membership, PersonPresence, Presence, PresenceState,
 };
 use quipu_protocol::publish::{Ack, Refused};
-use quipu_protocol::request::{Retention, RoomRole, Visibility};
+use quipu_protocol::request::{Notify, Retention, RoomRole, Visibility};
 use quipu_protocol::room::{CaughtUp, End, EndReason, Gap, GapReason, Opened, Snapshot};
 use quipu_protocol::{Blob, Code, Draft, Entry, Ext, Kind, List, Refusal, Seq, Text, cbor};
 
@@ -146,7 +146,11 @@ fn inbox() -> Vec<Sample> {
         head: at(seq),
         marker: Seq(marker),
         unread,
-        ext: HeadExt { mentions },
+        ext: HeadExt { mentions, notify: None, unread_from: None },
+    };
+    let again = Head {
+        ext: HeadExt { mentions: None, notify: Some(Notify::NOTHING), unread_from: Some(Seq(12)) },
+        ..head(LOBBY, 42, 40, 27, None)
     };
     let present = |user, state| PersonPresence { user, state, text: None };
     let typing = |user| Typing { room: LOBBY, user, ttl_ms: 6_000 };
@@ -158,6 +162,7 @@ fn inbox() -> Vec<Sample> {
                 rooms: fits(List::new(vec![head(LOBBY, 42, 40, 2, None), head(TEAM, 300, 7, 256, Some(3))])),
             },
         ),
+        frame("heads-unread-again", Heads { rooms: fits(List::new(vec![again])) }),
         frame("membership", Membership { info: team() }),
         frame(
             "presence",

@@ -13,6 +13,7 @@ pub mod presence;
 pub mod relating;
 pub mod request;
 pub mod signed;
+pub mod unread;
 
 use std::fmt::Debug;
 
@@ -84,8 +85,11 @@ where
 pub fn samples() -> Vec<Sample> {
     let (control, log, request) = (control::samples(), log::samples(), request::samples());
     let (moderation, relating, file) = (moderation::samples(), relating::samples(), file::samples());
-    let (presence, bots) = (presence::samples(), bots::samples());
-    [control, log, request, moderation, relating, file, presence, bots].into_iter().flatten().collect()
+    let (presence, bots, unread) = (presence::samples(), bots::samples(), unread::samples());
+    [control, log, request, moderation, relating, file, presence, bots, unread]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 pub const AT_MS: u64 = 1_790_000_000_000;

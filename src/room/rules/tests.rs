@@ -1,6 +1,7 @@
 //! Rules against cases written down one by one.
 
 use quipu_protocol::entry::Change;
+use quipu_protocol::request::Notify;
 use quipu_protocol::{Cursor, RoomId, Seq, UserId};
 
 use super::*;
@@ -29,7 +30,7 @@ fn room(visibility: Visibility) -> RoomRow {
 }
 
 fn member(state: MemberState) -> MemberRow {
-    MemberRow { state, marker: Seq::ZERO }
+    MemberRow { state, marker: Seq::ZERO, reached: Seq::ZERO, notify: Notify::ALL }
 }
 
 fn at(room: RoomRow, state: Option<MemberState>) -> Footing {

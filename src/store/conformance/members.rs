@@ -12,7 +12,10 @@ pub(super) async fn joining_leaves_nothing_unread(world: World) {
     assert_eq!(world.unread(LOBBY, BOB).await, None, "an invitation is not a head");
     let joined = place(world.append(becomes(BOB, Some(JOINED))).await).at.seq;
     let member = world.storage.read(|reads| reads.member(LOBBY, BOB)).await.unwrap();
-    assert_eq!(member, Some(MemberRow { state: JOINED, marker: joined }));
+    assert_eq!(
+        member,
+        Some(MemberRow { state: JOINED, marker: joined, reached: joined, notify: Notify::ALL })
+    );
     assert_eq!(world.unread(LOBBY, BOB).await, Some(0));
     assert_eq!(world.storage.read(|reads| reads.room(LOBBY)).await.unwrap().unwrap().members, 1);
 

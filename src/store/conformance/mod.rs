@@ -14,14 +14,14 @@ mod unread;
 
 use std::sync::{Arc, Mutex};
 
-use quipu_protocol::request::{MembershipState, RoomRole, ServerRole, Visibility};
+use quipu_protocol::request::{MembershipState, Notify, RoomRole, ServerRole, Visibility};
 use quipu_protocol::{
     Blob, Cursor, DeviceId, Entry, Ext, Incarnation, Kind, MessageId, Nickname, RoomId, Seq, UserId,
 };
 use tempfile::TempDir;
 
 use super::memory::MemoryStore;
-use super::sqlite::SqliteStore;
+use super::sqlite::{self, SqliteStore};
 use super::{
     Appended, Blocking, Effect, MemberState, NewEntry, Observer, Placed, RoomRow, Settings, Storage, Store,
     StoredEntry, UserRow, WriteError,
@@ -119,6 +119,22 @@ impl World {
     pub(super) async fn restarted(self) -> Self {
         self.storage.close().await;
         Self::with(self.data, self.blocking)
+    }
+
+    /// A copy of what is there now, while it goes on; a store in memory has none.
+    pub(super) fn backup(&self) -> Option<TempDir> {
+        let Data::Folder(folder) = &self.data else { return None };
+        let copy = tempfile::tempdir().unwrap();
+        sqlite::snapshot(folder.path(), &copy.path().join("copy.db")).unwrap();
+        Some(copy)
+    }
+
+    /// Another store, made from a copy, in the place of this one.
+    pub(super) async fn restored(self, copy: &TempDir) -> Self {
+        self.storage.close().await;
+        let folder = tempfile::tempdir().unwrap();
+        sqlite::revive(&copy.path().join("copy.db"), folder.path(), 99).unwrap();
+        Self::with(Data::Folder(folder), self.blocking)
     }
 
     pub(super) async fn create(&self, room: RoomId) {

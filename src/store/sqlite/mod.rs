@@ -18,6 +18,7 @@ mod files;
 mod folder;
 mod going;
 mod home;
+mod marking;
 mod moderation;
 mod outdated;
 mod reads;

@@ -10,13 +10,12 @@ use super::rows::{
     ROOM_COLUMNS, STANDING_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position,
     room_row, standing, stored_entry, user_row,
 };
-use super::search;
-use super::settings;
+use super::{marking, search, settings};
 use crate::store::common::{Standing, decoded};
 use crate::store::search::Wanted;
 use crate::store::{
-    AccountSettings, BotRow, DeviceRow, HeadRow, HookRow, InviteRow, MemberRow, Reads, RoomRow, StoreError,
-    StoredEntry, UserRow,
+    AccountSettings, BotRow, CallRow, DeviceRow, HeadRow, HookRow, InviteRow, MemberRow, Reads, RoomRow,
+    StoreError, StoredEntry, UserRow,
 };
 
 // What the writer counts before it decides.
@@ -144,7 +143,11 @@ impl<A: Access> Reads for View<A> {
                     columns!(standing),
                     ", rooms.countable,
                      (SELECT count(*) FROM uncounted WHERE uncounted.room = members.room
-                        AND uncounted.seq > members.marker AND uncounted.author <> members.user)
+                        AND uncounted.seq > members.marker AND uncounted.author <> members.user),
+                     (SELECT count(*) FROM mentions WHERE mentions.user = members.user
+                        AND mentions.room = members.room AND mentions.seq > members.marker),
+                     (SELECT count(*) FROM calls WHERE calls.room = members.room
+                        AND calls.seq > members.marker AND calls.author <> members.user)
                      FROM members JOIN rooms ON rooms.room = members.room
                      WHERE members.user = ?1 AND members.membership = 2 ",
                     $rest
@@ -293,6 +296,16 @@ impl<A: Access> Reads for View<A> {
         })
     }
 
+    fn calls(
+        &self,
+        room: RoomId,
+        user: UserId,
+        (after, before): (Seq, (u64, Seq)),
+        limit: usize,
+    ) -> Result<Vec<CallRow>, StoreError> {
+        marking::calls(self.0.conn(), (room, user), after, before, limit)
+    }
+
     fn account_settings(&self, user: UserId) -> Result<AccountSettings, StoreError> {
         settings::account_settings(self.0.conn(), user)
     }
@@ -425,8 +438,9 @@ fn head_row(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
     Ok(HeadRow {
         room: room.room,
         head: room.head,
-        marker: member.row.marker,
+        member: member.row,
         unread: member.unread(countable).saturating_sub(erased),
+        mentions: number(row, COUNTS + 2)? + number(row, COUNTS + 3)?,
     })
 }
 

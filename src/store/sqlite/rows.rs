@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use quipu_protocol::request::{
-    Act, MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility,
+    Act, MembershipState, Notify, Permissions, RoomRole, Sanction, ServerRole, Visibility,
 };
 use quipu_protocol::{Cursor, DeviceId, Incarnation, InviteId, RoomId, Seq, Text, UserId};
 use ring::digest::{Context, SHA256};
@@ -27,7 +27,7 @@ macro_rules! columns {
     };
     (standing) => {
         "members.membership, members.role, members.marker, members.marker_nth, members.own_after,
-         members.permissions"
+         members.permissions, members.reached, members.notify"
     };
     (user) => {
         "users.user, users.nickname, users.role, users.epoch, users.created_ms, users.deactivated_ms"
@@ -59,7 +59,7 @@ pub(super) const ROOM_COLUMNS: usize = 15;
 /// Columns of a sanction, so that others may follow them.
 pub(super) const SANCTION_COLUMNS: usize = 7;
 /// Columns of a standing, so that others may follow them.
-pub(super) const STANDING_COLUMNS: usize = 6;
+pub(super) const STANDING_COLUMNS: usize = 8;
 /// Columns of an account, so that others may follow them.
 pub(super) const USER_COLUMNS: usize = 6;
 
@@ -103,7 +103,12 @@ pub(super) fn standing(row: &Row<'_>, at: usize) -> Result<Standing> {
         permissions: row.get::<_, Option<i64>>(at + 5)?.map(|bits| Permissions(bits.cast_unsigned())),
     };
     Ok(Standing {
-        row: MemberRow { state, marker: Seq(number(row, at + 2)?) },
+        row: MemberRow {
+            state,
+            marker: Seq(number(row, at + 2)?),
+            reached: Seq(number(row, at + 6)?),
+            notify: Notify(number(row, at + 7)?),
+        },
         marker_nth: number(row, at + 3)?,
         own_after: number(row, at + 4)?,
     })

@@ -1,11 +1,12 @@
 //! Changes as SQL, each job in a savepoint of its own.
 
 use quipu_protocol::entry::Erasure;
+use quipu_protocol::request::Notify;
 use quipu_protocol::{Cursor, Entry, HookId, Incarnation, RoomId, RoomName, Seq, Topic, UserId};
 use rusqlite::{Connection, Params, params};
 
 use super::fault::store_error;
-use super::reads::{Access, View, count, member, one};
+use super::reads::{Access, View, member, one};
 use super::rows::{checksum, kept, number};
 use super::search::Reworded;
 use crate::store::common::{Standing, content_hash, entry};
@@ -149,6 +150,16 @@ impl Writes for View<Batch<'_>> {
         self.0.noting(outcome)
     }
 
+    fn mark_unread(&mut self, room: RoomId, user: UserId, from: Seq) -> Result<(), StoreError> {
+        let outcome = self.0.mark_unread(room, user, from);
+        self.0.noting(outcome)
+    }
+
+    fn set_notify(&mut self, room: RoomId, user: UserId, level: Notify) -> Result<(), StoreError> {
+        let outcome = self.0.set_notify(room, user, level);
+        self.0.noting(outcome)
+    }
+
     fn put_user(&mut self, user: &UserRow) -> Result<(), StoreError> {
         let outcome = self.0.put_user(user);
         self.0.noting(outcome)
@@ -202,8 +213,8 @@ impl Writes for View<Batch<'_>> {
 /// What an append needs to know of a log.
 pub(super) struct Log {
     incarnation: Incarnation,
-    head: Seq,
-    countable: u64,
+    pub(super) head: Seq,
+    pub(super) countable: u64,
     at_ms: u64,
     /// How long a message stays that does not say so itself.
     ttl_ms: Option<u64>,
@@ -361,50 +372,6 @@ impl Batch<'_> {
                 params![room.as_bytes(), more],
             ),
         }
-    }
-
-    fn put_standing(&self, room: RoomId, user: UserId, standing: &Standing) -> Result<(), StoreError> {
-        self.execute(
-            "INSERT OR REPLACE INTO members (room, user, membership, role, marker, marker_nth, own_after,
-                permissions)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![
-                room.as_bytes(),
-                user.as_bytes(),
-                kept(standing.row.state.membership.0),
-                kept(standing.row.state.role.0),
-                kept(standing.row.marker.0),
-                kept(standing.marker_nth),
-                kept(standing.own_after),
-                standing.row.state.permissions.map(|permissions| kept(permissions.0)),
-            ],
-        )
-    }
-
-    pub(super) fn mark_read(&self, room: RoomId, user: UserId, seq: Seq) -> Result<Seq, StoreError> {
-        let log = self.log(room)?;
-        let standing = member(self.conn, room, user)?.filter(Standing::is_joined);
-        let mut standing = standing.ok_or_else(|| StoreError::Failed("not a member".into()))?;
-        let marker = seq.min(log.head);
-        if marker <= standing.row.marker {
-            return Ok(standing.row.marker);
-        }
-        standing.row.marker = marker;
-        if marker == log.head {
-            (standing.marker_nth, standing.own_after) = (log.countable, 0);
-        } else {
-            let at = params![room.as_bytes(), kept(marker.0)];
-            standing.marker_nth =
-                count(self.conn, "SELECT nth FROM entries WHERE room = ?1 AND seq = ?2", at)?;
-            standing.own_after = count(
-                self.conn,
-                "SELECT count(*) FROM entries INDEXED BY entries_authored
-                 WHERE room = ?1 AND author = ?2 AND seq > ?3",
-                params![room.as_bytes(), user.as_bytes(), kept(marker.0)],
-            )?;
-        }
-        self.put_standing(room, user, &standing)?;
-        Ok(marker)
     }
 
     pub(super) fn put_user(&self, user: &UserRow) -> Result<(), StoreError> {

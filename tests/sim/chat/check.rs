@@ -226,7 +226,7 @@ impl Check {
                 continue;
             };
             let others = |entry: &&Entry| entry.kind.is_countable() && entry.user != Some(person.user);
-            let behind = log.0.iter().map(|(.., entry)| entry).filter(|entry| entry.seq > row.marker);
+            let behind = log.0.iter().map(|(.., entry)| entry).filter(|entry| entry.seq > row.member.marker);
             let recount = behind.filter(others).count() as u64;
             if row.unread != recount || row.head.seq != log.head() {
                 self.faults.push(format!(
@@ -234,7 +234,7 @@ impl Check {
                     person.name,
                     row.unread,
                     Short(&row.room),
-                    row.marker.0
+                    row.member.marker.0
                 ));
             }
         }

@@ -169,7 +169,7 @@ impl Town {
         };
         for row in self.host.disk.heads(person.user) {
             let told = told.iter().find(|told| told.info.room == row.room)?;
-            if (told.unread, told.marker) != (Some(row.unread), Some(row.marker)) {
+            if (told.unread, told.marker) != (Some(row.unread), Some(row.member.reached)) {
                 return Some(format!("{:?} {:?}, on the disk {row:?}", told.unread, told.marker));
             }
         }

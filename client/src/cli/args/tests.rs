@@ -53,6 +53,12 @@ fn commands_are_understood() {
         "quipu back",
         "quipu settings --receipts on --last-seen off",
         "quipu receipts #lobby",
+        "quipu read lobby",
+        "quipu read lobby 42",
+        "quipu unread @maria 42 --json",
+        "quipu notify lobby",
+        "quipu notify lobby nothing",
+        "quipu mentions --unread --limit 5",
         "quipu invite new --uses 3 --expires 48h --room lobby --role guest --qr",
         "quipu invite new --device",
         "quipu devices",
@@ -128,6 +134,9 @@ fn mistakes_end_with_the_usage_code() {
         "quipu delete-account bob",
         "quipu settings --receipts maybe",
         "quipu receipts",
+        "quipu unread lobby",
+        "quipu notify lobby loud",
+        "quipu mentions --limit 0",
     ] {
         assert_eq!(parse(bad).map(|_| ()).map_err(|error| error.exit_code()), Err(2), "{bad}");
     }

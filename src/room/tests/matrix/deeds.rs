@@ -19,6 +19,8 @@ pub(super) enum Deed {
     Download,
     Search,
     MarkRead,
+    MarkUnread,
+    Notify,
     Join,
     Leave,
     Send,
@@ -64,6 +66,8 @@ pub(super) const ALONE: &[Deed] = &[
     Deed::Download,
     Deed::Search,
     Deed::MarkRead,
+    Deed::MarkUnread,
+    Deed::Notify,
     Deed::Join,
     Deed::Leave,
     Deed::Send,
@@ -131,6 +135,7 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("RevokeBot", "finds the asker's own, for those who run the server all"),
     ("CreateHook", "takes what ListHooks takes, and a bot: tests/it webhooks"),
     ("RevokeHook", "takes what ListHooks takes in the room of the webhook: tests/it webhooks"),
+    ("ListMentions", "gives what calls the asker in rooms they read now: see unread"),
 ];
 
 impl Deed {
@@ -145,6 +150,8 @@ impl Deed {
             Self::Download => "Download",
             Self::Search => "Search",
             Self::MarkRead => "MarkRead",
+            Self::MarkUnread => "MarkUnread",
+            Self::Notify => "SetNotify",
             Self::Join => "Join",
             Self::Leave => "Leave",
             Self::Send | Self::Edit | Self::Redact | Self::React | Self::Pin => "Draft",
@@ -205,6 +212,8 @@ impl Deed {
                 code(rooms.search(who, Search { rooms: Some(List::first(vec![room])), ..words }).await)
             }
             Self::MarkRead => code(rooms.mark_read(who, MarkRead { room, seq: Seq(1) }).await),
+            Self::MarkUnread => code(rooms.mark_unread(who, MarkUnread { room, from: Seq(1) }).await),
+            Self::Notify => code(rooms.set_notify(who, SetNotify { room, level: Notify::MENTIONS }).await),
             Self::Join => code(rooms.join(who, room).await),
             Self::Leave => code(rooms.leave(who, room).await),
             Self::Send => stage.send(Kind::TEXT, "aloud").await,

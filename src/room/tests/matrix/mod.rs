@@ -55,6 +55,7 @@ const ANSWERS: &[&str] = &[
     "Content",
     "Exported",
     "ExportRecord",
+    "Mentions",
 ];
 
 /// What the asker is in the room.

@@ -27,7 +27,9 @@ pub(super) fn outcome(cell: Cell) -> Option<Code> {
         | Deed::Search
         | Deed::Reactions
         | Deed::Pins
-        | Deed::MarkRead => cell.no_reader(),
+        | Deed::MarkRead
+        | Deed::MarkUnread
+        | Deed::Notify => cell.no_reader(),
         Deed::Join => cell.join(),
         Deed::Leave => cell.hidden().or(only(cell.state == State::Direct, Code::CONFLICT)),
         Deed::Send => {

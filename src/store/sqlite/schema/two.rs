@@ -8,6 +8,7 @@ mod presence;
 mod relating;
 mod retention;
 mod search;
+mod unread;
 
 pub(super) const PARTS: &[&str] = &[
     bots::TABLES,
@@ -18,4 +19,5 @@ pub(super) const PARTS: &[&str] = &[
     relating::TABLES,
     retention::TABLES,
     search::TABLES,
+    unread::TABLES,
 ];

@@ -9,7 +9,7 @@ pub(super) const TABLES: &str = "
         seen_ms INTEGER -- coarse; only while last_seen is on
     ) STRICT, WITHOUT ROWID;
 
-    -- How far joined members have read, of those who tell it. Beside the marker, which may go back.
+    -- How far joined members have read, of those who tell it. Beside the marker, which knows nothing of who may know.
     CREATE TABLE receipts (
         room BLOB NOT NULL,
         user BLOB NOT NULL,
