@@ -6,6 +6,8 @@
 //! Invariant: `docs/CLI.md` lists every type.
 
 use quipu_client::protocol::inbox::PresenceState;
+mod types;
+
 use quipu_client::protocol::request::{
     AuditRecord, BotInfo, DeviceInfo, HookInfo, InviteInfo, MemberInfo, Permissions, Receipt, ReportInfo,
     RoomInfo, SanctionInfo, Settings,
@@ -18,6 +20,7 @@ use serde_json::Value;
 
 use super::clock::rfc3339;
 use super::room::Room;
+use types::TYPES;
 
 /// One object: its fields in the order they were given.
 #[derive(Debug, Clone, PartialEq)]
@@ -360,67 +363,6 @@ pub(crate) fn done(what: &'static str, id: String) -> Record {
 }
 
 const VERSION: u64 = 1;
-
-/// Every type there is.
-const TYPES: &[&str] = &[
-    "message",
-    "member-change",
-    "created",
-    "role-change",
-    "sanction-change",
-    "settings-change",
-    "erasure",
-    "edit",
-    "redaction",
-    "reaction",
-    "unreaction",
-    "pin",
-    "unpin",
-    "topic-change",
-    "name-change",
-    "reacted",
-    "pinned",
-    "unsupported",
-    "gap",
-    "caught-up",
-    "ended",
-    "sent",
-    "queued",
-    "found",
-    "searched",
-    "room",
-    "member",
-    "presence",
-    "settings",
-    "receipt",
-    "account",
-    "device",
-    "invite-link",
-    "invite",
-    "bot-link",
-    "bot",
-    "hook-url",
-    "hook",
-    "imported",
-    "room-export",
-    "check",
-    "sanction",
-    "report",
-    "act",
-    "done",
-    "file",
-    "uploaded",
-    "downloaded",
-    "retention",
-    "retention-change",
-    "export-account",
-    "export-settings",
-    "export-device",
-    "export-membership",
-    "export-invite",
-    "export-entry",
-    "export-file",
-];
 
 #[cfg(test)]
 mod tests {
