@@ -45,7 +45,8 @@ impl Batch<'_> {
         self.execute(sql, params![room.as_bytes(), user.as_bytes(), kept(level.0)])
     }
 
-    /// Writes a standing, new or changed. What is kept beside it in the row stays.
+    /// Writes a standing, new or changed. What is kept beside it in the row stays, but for the wish of whoever becomes
+    /// something else.
     pub(super) fn put_standing(
         &self,
         room: RoomId,
@@ -56,7 +57,8 @@ impl Batch<'_> {
             "INSERT INTO members (room, user, membership, role, marker, marker_nth, own_after, permissions, reached)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (room, user) DO UPDATE SET membership = ?3, role = ?4, marker = ?5, marker_nth = ?6,
-                own_after = ?7, permissions = ?8, reached = ?9",
+                own_after = ?7, permissions = ?8, reached = ?9,
+                notify = CASE WHEN membership = ?3 THEN notify ELSE 0 END",
             params![
                 room.as_bytes(),
                 user.as_bytes(),
