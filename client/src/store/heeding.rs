@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use quipu_protocol::entry::{Edited, Entry, Erasure, Ext, Kind, NameChange};
 use quipu_protocol::note::Erased;
-use quipu_protocol::{Blob, RoomId, Seq, UserId, cbor};
+use quipu_protocol::{RoomId, Seq, UserId, cbor};
 
 use super::{damaged, names, to_sql};
 use crate::error::Error;
@@ -66,12 +66,10 @@ impl Place<'_> {
     fn redact(self, target: Seq, note: &Entry) -> Result<(), Error> {
         let why = |of: &Entry| if of.user == note.user { Erasure::RETRACTED } else { Erasure::REMOVED };
         if let Some(kept) = self.entry(target)? {
-            let why = why(&kept);
-            self.empty(kept, why)?;
+            self.empty(&kept, why(&kept))?;
         }
         for edit in self.about(target, target)?.into_iter().filter(|entry| entry.kind == Kind::EDIT) {
-            let why = why(&edit);
-            self.empty(edit, why)?;
+            self.empty(&edit, why(&edit))?;
         }
         Ok(())
     }
@@ -80,25 +78,15 @@ impl Place<'_> {
         let sql = "SELECT payload FROM entry WHERE room = ?1 AND incarnation = ?2 AND seq < ?3";
         for entry in self.found(sql, params![self.room.as_bytes(), self.incarnation, to_sql(before.0)?])? {
             if entry.user == Some(user) && entry.kind.is_publishable() {
-                self.empty(entry, Erasure::AUTHOR_REMOVED)?;
+                self.empty(&entry, Erasure::AUTHOR_REMOVED)?;
             }
         }
         Ok(())
     }
 
-    /// The entry as the server has it from now on: its place and what it is about, and nothing it said.
-    fn empty(self, entry: Entry, why: Erasure) -> Result<(), Error> {
-        if entry.is_erased() {
-            return Ok(());
-        }
-        let ext = Ext {
-            reply_to: entry.ext.reply_to,
-            thread_root: entry.ext.thread_root,
-            target: entry.ext.target,
-            erased: Some(why),
-            ..Ext::default()
-        };
-        self.put(&Entry { body: Blob::default(), ext, ..entry })
+    /// Keeps the entry as the server has it from now on: its place and what it is about, and nothing it said.
+    fn empty(self, entry: &Entry, why: Erasure) -> Result<(), Error> {
+        if entry.is_erased() { Ok(()) } else { self.put(&entry.erased(why)) }
     }
 
     fn put(self, entry: &Entry) -> Result<(), Error> {
