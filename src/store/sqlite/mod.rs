@@ -13,6 +13,7 @@
 mod bots;
 mod contents;
 mod copy;
+mod directory;
 mod fault;
 mod files;
 mod folder;
@@ -21,6 +22,7 @@ mod home;
 mod marking;
 mod moderation;
 mod outdated;
+mod query;
 mod reads;
 mod relating;
 mod rows;

@@ -2,10 +2,10 @@
 
 use quipu_protocol::request::MembershipState;
 use quipu_protocol::{DeviceId, Entry, HookId, InviteId, Kind, RoomId, RoomName, Seq, UserId};
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::bots;
-use super::fault::store_error;
+pub(super) use super::query::{behind, count, framed, many, one, page, rows_max};
 use super::rows::{
     ROOM_COLUMNS, STANDING_COLUMNS, USER_COLUMNS, columns, device_row, invite_row, kept, number, position,
     room_row, standing, stored_entry, user_row,
@@ -369,67 +369,6 @@ pub(super) fn member(conn: &Connection, room: RoomId, user: UserId) -> Result<Op
     one(conn, sql, params![room.as_bytes(), user.as_bytes()], |row| standing(row, 0))
 }
 
-/// The row a statement finds, if any.
-pub(super) fn one<T>(
-    conn: &Connection,
-    sql: &str,
-    params: impl Params,
-    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Option<T>, StoreError> {
-    let mut statement = conn.prepare_cached(sql).map_err(store_error)?;
-    statement.query_row(params, read).optional().map_err(store_error)
-}
-
-/// The number a statement counts.
-pub(super) fn count(conn: &Connection, sql: &str, params: impl Params) -> Result<u64, StoreError> {
-    Ok(one(conn, sql, params, |row| number(row, 0))?.unwrap_or(0))
-}
-
-/// The rows a statement finds.
-pub(super) fn many<T>(
-    conn: &Connection,
-    sql: &str,
-    params: impl Params,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Vec<T>, StoreError> {
-    let mut statement = conn.prepare_cached(sql).map_err(store_error)?;
-    let rows = statement.query_map(params, read).map_err(store_error)?;
-    rows.collect::<rusqlite::Result<_>>().map_err(store_error)
-}
-
-pub(super) fn page(
-    conn: &Connection,
-    sql: &str,
-    room: RoomId,
-    from: Seq,
-    limit: usize,
-    bytes_max: usize,
-) -> Result<Vec<StoredEntry>, StoreError> {
-    framed(conn, sql, room, params![room.as_bytes(), position(from), rows_max(limit)], bytes_max)
-}
-
-/// Entries a statement finds, no more than `bytes_max` bytes of them but at least one.
-pub(super) fn framed(
-    conn: &Connection,
-    sql: &str,
-    room: RoomId,
-    params: impl Params,
-    bytes_max: usize,
-) -> Result<Vec<StoredEntry>, StoreError> {
-    let mut statement = conn.prepare_cached(sql).map_err(store_error)?;
-    let rows = statement.query_map(params, |row| stored_entry(row, room)).map_err(store_error)?;
-    let (mut entries, mut bytes) = (Vec::new(), 0);
-    for entry in rows {
-        let entry = entry.map_err(store_error)?;
-        bytes += entry.frame.len();
-        if bytes > bytes_max && !entries.is_empty() {
-            break;
-        }
-        entries.push(entry);
-    }
-    Ok(entries)
-}
-
 fn head_row(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
     let room = room_row(row)?;
     let member = standing(row, ROOM_COLUMNS)?;
@@ -442,13 +381,4 @@ fn head_row(row: &Row<'_>) -> rusqlite::Result<HeadRow> {
         unread: member.unread(countable).saturating_sub(erased),
         mentions: number(row, COUNTS + 2)? + number(row, COUNTS + 3)?,
     })
-}
-
-/// The key a page begins behind: no bytes sort before every id.
-pub(super) fn behind(after: Option<&[u8; 16]>) -> &[u8] {
-    after.map_or(&[], <[u8; 16]>::as_slice)
-}
-
-pub(super) fn rows_max(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
