@@ -136,13 +136,7 @@ impl Auth {
         let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage.write(move |store| {
             let bot = owned(&*store, &who, ask.user)?;
-            store.put_bot(&BotRow { revoked_ms: bot.revoked_ms.or(Some(now_ms)), ..bot })?;
-            store.remove_hooks_of(ask.user)?;
-            let devices = store.devices(ask.user)?;
-            for device in devices.iter().filter(|device| device.revoked_ms.is_none()) {
-                store.put_device(&DeviceRow { revoked_ms: Some(now_ms), ..device.clone() })?;
-            }
-            Ok(ids(&devices))
+            shut_out(store, bot, now_ms)
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -158,6 +152,22 @@ impl Auth {
         let (row, secret) = self.invite_row(1, BOT_INVITE_LIFE.as_millis() as u64, ServerRole::BOT);
         (InviteRow { created_by: Some(who.user()), for_user: Some(bot), ..row }, secret)
     }
+}
+
+/// Ends a bot, its webhooks and its devices. Gives the devices.
+pub(super) fn shut_out(
+    store: &mut dyn Writes,
+    bot: BotRow,
+    now_ms: u64,
+) -> Result<Vec<DeviceId>, WriteError> {
+    let user = bot.user;
+    store.put_bot(&BotRow { revoked_ms: bot.revoked_ms.or(Some(now_ms)), ..bot })?;
+    store.remove_hooks_of(user)?;
+    let devices = store.devices(user)?;
+    for device in devices.iter().filter(|device| device.revoked_ms.is_none()) {
+        store.put_device(&DeviceRow { revoked_ms: Some(now_ms), ..device.clone() })?;
+    }
+    Ok(ids(&devices))
 }
 
 /// The bot, if the asker looks after it and it was not revoked.

@@ -9,6 +9,7 @@ use quipu_protocol::request::{Act, DeleteAccount, ServerRole};
 use quipu_protocol::{Code, DeviceId, Nickname, Refusal};
 
 use super::accounts::{acting, devices, record};
+use super::bots::shut_out;
 use super::{Auth, Authenticated};
 use crate::store::{DELETED_PREFIX, PurgeRow, PurgeStage, Reads, UserRow, WriteError};
 
@@ -44,7 +45,11 @@ impl Auth {
                 let no = "the last owner of the server cannot go: make somebody else an owner first";
                 return Err(Refusal::because(Code::CONFLICT, no).into());
             }
-            let devices = devices(&*store, row.user)?;
+            let mut devices = devices(&*store, row.user)?;
+            // Nobody answers for their bots any more.
+            for bot in store.bots(Some(row.user), None, usize::MAX)? {
+                devices.extend(shut_out(store, bot, now_ms)?);
+            }
             if ask.erase == Some(true) {
                 let (by, stage) = ((who.user(), who.device()), PurgeStage::Everywhere(None));
                 store.put_purge(&PurgeRow { purge: 0, user: row.user, stage, by, reason: None })?;

@@ -3,9 +3,9 @@
 use quipu_protocol::entry::Origin;
 use quipu_protocol::limits::{BOT_TOKEN_LIFE_MS, TOKEN_LIFE_MS};
 use quipu_protocol::request::{
-    BotAnswer, Bots, ChangeBot, CreateBot, CreateInvite, CreateRoom, Done, InviteBot, Join, ListBots,
-    ListMembers, ListRooms, LookUp, Members, Permissions, RevokeBot, RoomAnswer, Rooms, ServerRole, Users,
-    Visibility,
+    BotAnswer, Bots, ChangeBot, CreateBot, CreateInvite, CreateRoom, DeleteAccount, Done, InviteBot, Join,
+    ListBots, ListMembers, ListRooms, LookUp, Members, Permissions, RevokeBot, RoomAnswer, Rooms, ServerRole,
+    Users, Visibility,
 };
 use quipu_protocol::{CloseCode, Code, Entry, Ext, List, Refusal, RoomId, Text, UserId};
 
@@ -159,6 +159,22 @@ async fn a_revoked_bot_is_out_for_ever() {
     assert!(bots.bots[0].revoked_ms.is_some() && bots.bots[0].devices == 0);
     let more: Result<BotAnswer, Refusal> = owner.peer.ask(&InviteBot { user: bot.me.user }).await;
     assert_eq!(more.unwrap_err().code, Code::GONE);
+}
+
+/// Goal: nobody answers for the bots of an account that is gone, so they are out with it.
+#[tokio::test]
+async fn bots_end_with_the_account_of_their_owner() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let maria = server.join(&owner, "maria").await;
+    let bot = bot(&server, &maria, Permissions::ANYTHING, None).await;
+    let gone = DeleteAccount { user: maria.me.user, confirm: "maria".parse().unwrap(), erase: None };
+    let _: Done = owner.peer.ask(&gone).await.unwrap();
+    assert_eq!(bot.peer.closed().await, CloseCode::Revoked);
+    let peer = server.dial().await;
+    let mut control = peer.greet().await;
+    let out = peer.refresh(&mut control, &bot.token, &bot.device).await;
+    assert_eq!(out.unwrap_err().code, Code::GONE);
 }
 
 #[tokio::test]

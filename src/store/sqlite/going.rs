@@ -300,12 +300,8 @@ impl Batch<'_> {
         self.execute("DELETE FROM devices WHERE user = ?1", [user])?;
         self.execute("DELETE FROM invites WHERE created_by = ?1", [user])?;
         self.execute("DELETE FROM account_settings WHERE user = ?1", [user])?;
-        self.execute("DELETE FROM bots WHERE user = ?1", [user])?;
         self.execute("DELETE FROM hooks WHERE bot = ?1", [user])?;
         self.execute("DELETE FROM bots WHERE user = ?1", [user])?;
-        // Nobody answers for their bots any more.
-        let sql = "UPDATE bots SET revoked_ms = coalesce(revoked_ms, ?2) WHERE owner = ?1";
-        self.execute(sql, params![user, kept(row.deactivated_ms.unwrap_or_default())])?;
         self.let_files_go(row.user)?;
         self.execute(
             "INSERT OR REPLACE INTO resting_names (hash, until_ms) VALUES (?1, ?2)",

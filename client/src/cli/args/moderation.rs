@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use quipu_client::protocol::Nickname;
 use quipu_client::protocol::request::{Permissions, Reason, RoomRole, ServerRole};
 
@@ -98,7 +98,8 @@ pub(crate) enum RoomCommand {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "settings", required = true, multiple = true, args = ["read_only", "invite_only", "slow"])]
+// Not `group` of the struct itself: the room would be one of it.
+#[command(group(ArgGroup::new("settings").required(true).multiple(true).args(["read_only", "invite_only", "slow"])))]
 pub(crate) struct RoomSet {
     /// `name`, `#name` or an id
     pub(crate) room: RoomRef,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use quipu_client::protocol::Nickname;
 
 use crate::cli::parse::{self, RoomRef};
@@ -21,7 +21,8 @@ pub(crate) enum RetentionCommand {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "keeps", required = true, multiple = true, args = ["age", "count", "bytes", "life"])]
+// Not `group` of the struct itself: the room would be one of it.
+#[command(group(ArgGroup::new("keeps").required(true).multiple(true).args(["age", "count", "bytes", "life"])))]
 pub(crate) struct RetentionSet {
     /// `name`, `#name`, `@nickname` or an id
     pub(crate) room: RoomRef,

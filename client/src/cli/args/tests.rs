@@ -128,6 +128,7 @@ fn mistakes_end_with_the_usage_code() {
         "quipu purge-user bob",
         "quipu purge-user bob --everywhere --room ops",
         "quipu retention set ops",
+        "quipu room set ops",
         "quipu send ops hi --expires soon",
         "quipu send ops hi --expires 1h --id key",
         "quipu delete-room ops",
