@@ -67,7 +67,7 @@ pub trait GoingWrites {
     /// Forgets message ids, and nicknames that rested, from before these times, at most `rows_max` of each; gives how
     /// many.
     fn forget(&mut self, messages_ms: u64, names_ms: u64, rows_max: usize) -> Result<usize, StoreError>;
-    /// Deletes a room: from now on it is not there. What is left of it goes by [`Writes::sweep`].
+    /// Deletes a room: from now on it is not there. What is left of it goes by [`GoingWrites::sweep`].
     fn delete_room(&mut self, room: RoomId) -> Result<(), StoreError>;
     /// Removes what is left of deleted rooms, at most `rows_max` rows. True when there is more to do.
     fn sweep(&mut self, rows_max: usize) -> Result<bool, StoreError>;
