@@ -138,13 +138,14 @@ async fn what_cannot_be_said_is_refused_with_its_reason() {
     let none = Ext::default;
     let reserved = [
         Ext { if_epoch: Some(1), ..none() },
-        Ext { expires_ms: Some(1), ..none() },
         Ext { epoch: Some(1), ..none() },
         Ext { previous_hash: Some(Blob::new(vec![0; 32]).unwrap()), ..none() },
     ];
     for ext in reserved {
         assert_eq!(publish(&owner, &with(ext)).await, Err(Code::UNSUPPORTED));
     }
+    let past = with(Ext { expires_ms: Some(1), ..none() });
+    assert_eq!(publish(&owner, &past).await, Err(Code::EXPIRED));
     for kind in [Kind::CREATED, Kind::MEMBER, Kind::GROUP_FIRST, Kind(7), Kind(u64::MAX)] {
         let draft = Draft { kind, ..draft(room, "text") };
         assert_eq!(publish(&owner, &draft).await, Err(Code::UNSUPPORTED), "{kind:?}");
