@@ -38,7 +38,7 @@ pub(super) struct Walk<'a> {
     now_ms: u64,
     /// Only what is older than this place.
     below: Option<Key>,
-    /// Entries one stretch has at most. Every room moves at least once in one search, so that going on gets somewhere.
+    /// Entries one stretch has at most, so that every room moves in one search.
     stretch: u64,
     left: Bounds,
 }
@@ -94,7 +94,10 @@ impl<'a> Walk<'a> {
         }
         let mut hits = Vec::new();
         while let Some(mut front) = fronts.pop() {
-            if self.left.entries == 0 || self.left.reads == 0 || hits.len() == limit {
+            // What was found already is given even when nothing more is looked through: else the next search would
+            // look through the same again, and stop at the same place.
+            let is_over = front.message.is_none() && self.left.entries == 0;
+            if is_over || self.left.reads == 0 || hits.len() == limit {
                 return Ok((hits, Some(self.stop(front.key))));
             }
             match front.message.take() {
