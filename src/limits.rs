@@ -134,8 +134,11 @@ pub const PURGE_ERASED_MAX: usize = 64;
 pub const PURGE_ROOMS_MAX: usize = 64;
 /// Bytes of a file that are read or written at once, and what a transfer holds in memory.
 pub const FILE_CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of files a second of one connection, in both directions together: faster ones would be felt in what people say,
+/// see docs/PERFORMANCE.md.
+pub const FILE_BYTES_PER_SECOND: u64 = 16 * 1024 * 1024;
 /// Bytes of an upload that may wait for the disk: what a commit of chat might have to wait for behind them.
-pub const FILE_SYNC_BYTES: u64 = 1024 * 1024;
+pub const FILE_SYNC_BYTES: u64 = 256 * 1024;
 /// Uploads of one connection at once; a further one is refused.
 pub const UPLOADS_MAX: usize = 2;
 /// Downloads of one connection at once; a further one is refused.

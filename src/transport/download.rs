@@ -51,11 +51,13 @@ async fn give(session: &Session, reader: &mut FrameReader, writer: &mut FrameWri
             let right = rooms.file(&session.who, &ask).await;
             right.map_err(|_| Cut::Reset(ResetCode::Revoked))?;
         }
+        let bytes = piece.len();
         let mut pieces = [piece];
         tokio::select! {
             biased;
             () = session.shared.stopping.cancelled() => return Err(Cut::Reset(ResetCode::Shutdown)),
             sent = writer.send_frames(&mut pieces) => sent?,
         }
+        session.file_pace.after(bytes).await;
     }
 }

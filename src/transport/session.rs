@@ -56,6 +56,8 @@ pub(super) struct Session {
     pub(super) flowing: Semaphore,
     /// Searches under way: one.
     pub(super) searches: Semaphore,
+    /// How fast files travel, in both directions together.
+    pub(super) file_pace: transfer::Pace,
     faults: Mutex<TokenBucket>,
 }
 
@@ -117,6 +119,7 @@ impl Session {
             uploads: Semaphore::new(UPLOADS_MAX),
             downloads: Semaphore::new(DOWNLOADS_MAX),
             flowing: Semaphore::new(DOWNLOADS_FLOWING_MAX),
+            file_pace: transfer::Pace::new(),
             searches: Semaphore::new(1),
             faults: Mutex::new(TokenBucket::per_minute(STREAM_FAULTS_PER_MINUTE)),
             shared,

@@ -1,17 +1,20 @@
 //! What UPLOAD and DOWNLOAD have in common: one question, an answer or a refusal, and the lowest priority.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use quipu_protocol::{Code, Message, Refusal, ResetCode};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::session::Session;
 use crate::files::FileError;
-use crate::limits::REQUEST_TIMEOUT;
+use crate::limits::{FILE_BYTES_PER_SECOND, REQUEST_TIMEOUT};
 
 /// Below everything people say.
 pub(super) const PRIORITY: i32 = -50;
+/// Time of which the pace makes up what it missed: a piece or two.
+const CATCH_UP: Duration = Duration::from_millis(4);
 /// When to try again after too many at once, in milliseconds.
 const BUSY_RETRY_MS: u64 = 1_000;
 
@@ -46,6 +49,28 @@ impl From<StreamError> for Cut {
 impl From<quipu_protocol::DecodeError> for Cut {
     fn from(error: quipu_protocol::DecodeError) -> Self {
         Self::Broken(error.into())
+    }
+}
+
+/// How fast the files of one connection travel, all together. They leave gaps for what people say, on the path, on the disk and
+/// on the processor: priorities alone order only what waits in one send buffer.
+pub(super) struct Pace(Mutex<Instant>);
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    /// Waits until after so many bytes it is the next ones' turn. Cancelled, they count all the same.
+    pub(super) async fn after(&self, bytes: usize) {
+        let ready_at = {
+            let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let took = Duration::from_nanos(bytes as u64 * 1_000_000_000 / FILE_BYTES_PER_SECOND);
+            // Timers are late by up to a millisecond: a little of what was missed is made up for.
+            *free = (*free).max(Instant::now() - CATCH_UP) + took;
+            *free
+        };
+        sleep_until(ready_at).await;
     }
 }
 

@@ -72,7 +72,10 @@ async fn keep(
         if pieces.is_empty() {
             return Ok(incoming.finish(row.file.hash).await?);
         }
+        let bytes = pieces.iter().map(Bytes::len).sum();
         incoming = incoming.write(pieces).await?;
+        // Not reading is how an author is asked to slow down.
+        session.file_pace.after(bytes).await;
     }
 }
 
