@@ -1,7 +1,5 @@
 //! What only a store on a disk must survive: other files, damage, a full disk, kills.
 
-mod going;
-
 use std::fs;
 use std::path::Path;
 use std::sync::mpsc;
