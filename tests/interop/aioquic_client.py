@@ -313,17 +313,23 @@ class Room:
         return entries
 
 
+def settings(link, **others):
+    """How to connect to the server of `link`."""
+    tls.Context = type("PinnedContext", (PinnedContext,), {"pin": link.pin})
+    usual = {
+        "alpn_protocols": ["quipu/1"],
+        "max_datagram_frame_size": 1200,
+        "server_name": link.host,
+        "supported_versions": [QuicProtocolVersion.VERSION_1],
+        "verify_mode": ssl.CERT_NONE,  # No public authority is asked; `PinnedContext` checks the pin, and aioquic the signature.
+    }
+    return QuicConfiguration(**usual | others)
+
+
 @contextlib.asynccontextmanager
 async def dial(link):
     """A connection to the server of `link`, after Hello."""
-    tls.Context = type("PinnedContext", (PinnedContext,), {"pin": link.pin})
-    configuration = QuicConfiguration(
-        alpn_protocols=["quipu/1"],
-        max_datagram_frame_size=1200,
-        supported_versions=[QuicProtocolVersion.VERSION_1],
-        verify_mode=ssl.CERT_NONE,  # No public authority is asked; `PinnedContext` checks the pin, and aioquic the signature.
-    )
-    async with connect(link.host, link.port, configuration=configuration, create_protocol=Session) as session:
+    async with connect(link.host, link.port, configuration=settings(link), create_protocol=Session) as session:
         await session.hello(link)
         yield session
 

@@ -4,6 +4,7 @@
 //!   foreign       quinn's published example programs, against each other and against us
 //!   by_the_book   plain/: quinn, rustls, ring and a generic CBOR, no crate of ours
 //!   python        aioquic and cbor2: an independent QUIC, TLS and CBOR
+//!   hostile       aioquic without its manners, and packets without a connection
 //! ```
 //!
 //! Our server is the real binary, each test's own. The first tests of `foreign` and `python` leave ourselves out of it:
@@ -12,6 +13,7 @@
 
 mod by_the_book;
 mod foreign;
+mod hostile;
 mod ours;
 mod peers;
 mod plain;

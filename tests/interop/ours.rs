@@ -12,7 +12,7 @@ use crate::process::{self, Running};
 /// A running server that nobody has joined yet.
 pub(crate) struct Server {
     folder: TempDir,
-    _running: Running,
+    running: Running,
     /// The owner's invite, as it was printed.
     pub(crate) link: String,
     /// Where it listens.
@@ -22,9 +22,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits for its invite.
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
         // Where the name leads first: quinn's client goes there and nowhere else.
-        let mut address = ("localhost", 0).to_socket_addrs().unwrap().next().unwrap();
+        Self::at(("localhost", 0).to_socket_addrs().unwrap().next().unwrap())
+    }
+
+    /// The same on this address, whose port is 0.
+    pub(crate) fn at(mut address: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_quipu-server"));
         command
             .current_dir(folder.path())
@@ -42,25 +46,37 @@ impl Server {
             Some(link.trim_end_matches('\'').to_owned())
         });
         let Some(link) = link else {
-            let log = fs::read_to_string(folder.path().join("log"));
-            panic!("the server printed no invite: {}", log.unwrap_or_default());
+            panic!("the server printed no invite: {}", log_of(&folder));
         };
         let (host, _) = link["quipu://".len()..].split_once('/').unwrap();
         address.set_port(host.rsplit(':').next().unwrap().parse().unwrap());
-        Self { folder, _running: running, link, address }
+        Self { folder, running, link, address }
     }
 
     /// The certificate of its authority, in DER.
     pub(crate) fn ca(&self) -> PathBuf {
         self.folder.path().join("certs/ca.der")
     }
+
+    /// Its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.running.0.id()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        log_of(&self.folder)
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.folder.path().join("log"));
-            eprintln!("the server's log:\n{}", log.unwrap_or_default());
+            eprintln!("the server's log:\n{}", self.log());
         }
     }
+}
+
+fn log_of(folder: &TempDir) -> String {
+    fs::read_to_string(folder.path().join("log")).unwrap_or_default()
 }
