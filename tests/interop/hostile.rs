@@ -167,7 +167,10 @@ fn attack(script: &str, case: &str) -> Value {
     let server = Server::at((Ipv4Addr::LOCALHOST, 0).into());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(script);
     let (address, process) = (server.address.ip().to_string(), server.process().to_string());
-    let said = run(Command::new(python).arg(script).args([case, &server.link, &address, &process]));
+    let mut command = Command::new(python);
+    // -B: it imports what lies beside it, and leaves nothing there.
+    command.arg("-B").arg(script).args([case, &server.link, &address, &process]);
+    let said = run(&mut command);
     let stderr = String::from_utf8_lossy(&said.stderr);
     assert!(said.status.success(), "{stderr}");
     let mut report: Value = serde_json::from_slice(&said.stdout).unwrap();
