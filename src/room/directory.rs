@@ -150,9 +150,21 @@ impl Rooms {
         let question = move |store: &dyn Reads| match store.room(room)? {
             Some(row) => info(store, user, now_ms, row, store.member(room, user)?),
             // Deleted, and its members are told so.
-            None => Ok(no_more(room)),
+            None => Ok(RoomInfo { deleted: Some(true), ..nothing_of(room) }),
         };
         self.storage().read(question).await
+    }
+
+    /// The same for somebody who has not asked: of a room that they are in no longer they are told nothing but that.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn membership(&self, user: UserId, room: RoomId) -> Result<RoomInfo, StoreError> {
+        let info = self.info(user, room).await?;
+        Ok(match info.membership {
+            MembershipState::NONE => RoomInfo { deleted: info.deleted, ..nothing_of(room) },
+            _ => info,
+        })
     }
 
     /// Rooms an account is invited to, which are bounded like those it has joined.
@@ -170,8 +182,8 @@ impl Rooms {
     }
 }
 
-/// A room that was deleted, as whoever was in it sees it.
-fn no_more(room: RoomId) -> RoomInfo {
+/// A room as whoever was in it sees it from then on.
+fn nothing_of(room: RoomId) -> RoomInfo {
     RoomInfo {
         room,
         visibility: Visibility::PRIVATE,
@@ -187,7 +199,7 @@ fn no_more(room: RoomId) -> RoomInfo {
         settings: None,
         muted: None,
         retention: None,
-        deleted: Some(true),
+        deleted: None,
     }
 }
 

@@ -134,7 +134,7 @@ async fn compose(session: &Session, news: News) -> Result<Vec<Bytes>, StoreError
         frames.extend(invitations.map(|info| Membership { info }.to_frame()));
     }
     for room in news.memberships.into_iter().filter(|room| known(room)) {
-        let info = rooms.info(user, room).await?;
+        let info = rooms.membership(user, room).await?;
         let joined = info.membership == MembershipState::JOINED;
         frames.push(Membership { info }.to_frame());
         if joined {

@@ -38,19 +38,21 @@ async fn pump(session: &Session, opened: OpenedRoom, mut writer: FrameWriter) ->
     let mut stopped = pin!(writer.stopped());
     let mut stopping = pin!(session.shared.stopping.cancelled());
     loop {
-        let next = tokio::select! {
-            biased;
-            () = &mut ended => return Ok(()),
-            // The reader wants no more: that is how a subscription ends.
-            () = &mut stopped => return Ok(()),
-            () = &mut stopping => Ok(Next::End(EndReason::SHUTDOWN)),
-            next = subscription.next() => next,
-            typing = typists.next() => {
-                if typing.user != Some(session.who.user()) {
-                    // Dropped rather than delayed: a late one would be wrong.
-                    let _ = session.connection.send_datagram(typing.to_frame());
-                }
-                continue;
+        // Kept until it is ready, whoever types meanwhile: a read of the store that is given up is done all the same.
+        let mut next = pin!(subscription.next());
+        let next = loop {
+            let typing = tokio::select! {
+                biased;
+                () = &mut ended => return Ok(()),
+                // The reader wants no more: that is how a subscription ends.
+                () = &mut stopped => return Ok(()),
+                () = &mut stopping => break Ok(Next::End(EndReason::SHUTDOWN)),
+                next = &mut next => break next,
+                typing = typists.next() => typing,
+            };
+            if typing.user != Some(session.who.user()) {
+                // Dropped rather than delayed: a late one would be wrong.
+                let _ = session.connection.send_datagram(typing.to_frame());
             }
         };
         match next {

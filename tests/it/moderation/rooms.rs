@@ -1,20 +1,42 @@
 //! In a room: who may do what, who is denied what, and what everybody else reads about it.
 
 use quipu_protocol::entry::{Change, MemberChange};
+use quipu_protocol::inbox::Membership;
 use quipu_protocol::note::{RoleChange, SanctionChange};
 use quipu_protocol::request::{
-    CreateInvite, InviteAnswer, InviteMember, Leave, Lift, ListMembers, ListSanctions, Members, Permissions,
-    RemoveMember, RoomSettings, Sanctions, SetPermissions, SetRoom, Transfer,
+    CreateInvite, InviteAnswer, InviteMember, Leave, Lift, ListMembers, ListSanctions, Members,
+    MembershipState, Permissions, RemoveMember, RoomSettings, Sanctions, SetPermissions, SetRoom, Transfer,
 };
 use quipu_protocol::room::{End, EndReason};
-use quipu_protocol::{Kind, cbor};
+use quipu_protocol::{Cursor, Kind, cbor};
 
 use super::*;
-use crate::harness::invite;
+use crate::harness::{Watch, invite};
 
 async fn set(by: &Member, room: RoomId, settings: RoomSettings) -> Result<RoomInfo, Refusal> {
     let ask = SetRoom { room, settings, reason: None };
     by.peer.ask::<RoomAnswer>(&ask).await.map(|answer| answer.info)
+}
+
+/// What the INBOX says may be read much later, so it says nothing of a room to whoever is out of it.
+#[tokio::test]
+async fn whoever_was_sent_out_is_told_that_and_no_more() {
+    let world = World::new().await;
+    let room = made(&world.ada, "secret", Visibility::PRIVATE).await;
+    let ask = InviteMember { room, user: world.bob.me.user };
+    let _: Done = world.ada.peer.ask(&ask).await.unwrap();
+    enter(&world.bob, room).await.unwrap();
+    let mut watch = Watch::of(&world.bob).await;
+    let ask = RemoveMember { room, user: world.bob.me.user, reason: None };
+    let _: Done = world.ada.peer.ask(&ask).await.unwrap();
+    let info = loop {
+        let (Membership { info }, _) = watch.next_is::<Membership>().await;
+        if info.room == room && info.membership == MembershipState::NONE {
+            break info;
+        }
+    };
+    assert_eq!((info.name, info.topic, info.members, info.head), (None, None, 0, Cursor::default()));
+    assert!(info.settings.is_none() && info.retention.is_none() && info.deleted.is_none());
 }
 
 #[tokio::test]
