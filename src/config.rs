@@ -131,7 +131,8 @@ pub struct Retention {
 /// Bounds an operator may move. Those of the wire are the protocol's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Messages per second one connection may publish for long. Default 10, 1 to 1000000. A faster author is read more slowly.
+    /// Messages per second one account may publish for long, on all its connections. Default 10, 1 to 1000000. A faster author
+    /// is read more slowly.
     pub publish_per_second: u32,
     /// Messages it may publish at once after a silence. Default 50, 1 to 1000000.
     pub publish_burst: u32,
@@ -141,10 +142,10 @@ pub struct Limits {
     /// Connections one device may have. Default 2: one in use, one about to replace it. 1 to 16.
     pub connections_per_device: u32,
     /// Connections that have not yet said who they are, in all. Default 1000, 1 to 100000. Above half of it, and
-    /// in any case above half of the handshakes we make at once, newcomers must first prove their address.
+    /// in any case above 128, newcomers must first prove their address.
     pub unauthenticated_max: u32,
     /// The same from one IPv4 address or IPv6 /64. Default 16, 1 to 10000 and not above `unauthenticated_max`. Many people
-    /// may share one address.
+    /// may share one address. An IPv4 /24 and an IPv6 /56 have a sixteenth of all places, a /48 an eighth, if that is more.
     pub unauthenticated_per_prefix_max: u32,
 }
 
@@ -281,7 +282,7 @@ mod tests {
         ] {
             assert!(guide.contains(&format!("| `[files] {key}` | {default} |")), "{key} is {default}");
         }
-        let proven_from = crate::limits::HANDSHAKES_MAX / 2;
+        let proven_from = crate::limits::UNPROVEN_MAX;
         assert!(guide.contains(&format!("above {proven_from}, they must prove their address")));
     }
 

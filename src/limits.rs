@@ -60,10 +60,22 @@ pub const TYPING_INTERVAL: Duration = Duration::from_secs(2);
 /// Typing notices a reader may miss when it is busy, in notices.
 pub const TYPING_QUEUE: usize = 8;
 
+/// Connections of one account, on all its devices: each may make the server keep two megabytes.
+pub const CONNECTIONS_PER_USER_MAX: usize = 32;
+/// How often is looked for connections that make work which leads to nothing.
+pub const EXCESS_INTERVAL: Duration = Duration::from_secs(5);
+/// Frames of QUIC without any content (PING, RESET_STREAM, PATH_CHALLENGE, MAX_DATA and the like, and datagrams) that one
+/// connection may send in that time before it is closed: a few times what the fastest download has cause for.
+pub const EXCESS_FRAMES_MAX: u64 = 20_000;
 /// Time a TLS handshake may take.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Handshakes at once: each costs a third of a millisecond of CPU.
-pub const HANDSHAKES_MAX: usize = 256;
+/// Strangers at once from which on newcomers must prove their address, however many more there may be: what forged addresses
+/// can fill is a small part of all places.
+pub const UNPROVEN_MAX: usize = 128;
+/// Tokens one connection may ask for in a minute, by Redeem or Refresh. A client needs one a day.
+pub const TOKENS_PER_MINUTE: u32 = 6;
+/// Least time between two lines of the log about those who were not let in: strangers fill no disk.
+pub const REFUSAL_LINES_EVERY: Duration = Duration::from_secs(1);
 /// Refused attempts to authenticate on one connection before it is closed.
 pub const AUTH_FAILURES_MAX: u32 = 3;
 /// Time to wait for credit to open a stream to a client.
@@ -110,6 +122,11 @@ pub const BOTS_PER_USER_MAX: u64 = 16;
 pub const BOT_INVITE_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Rooms whose rate of writing is remembered.
 pub const ROOM_RATES_MAX: usize = 10_000;
+/// Accounts whose rate of writing is remembered.
+pub const AUTHOR_RATES_MAX: usize = 10_000;
+/// Longest wait for a turn to write that is waited for. Where a room would let somebody wait longer, they are told to come
+/// later: by then they could as well have tried again. An answer comes long before a client gives up on it.
+pub const OWED_MAX: Duration = Duration::from_secs(10);
 /// Webhooks whose rate is remembered.
 pub const HOOK_RATES_MAX: usize = 10_000;
 /// Webhooks into one room.
@@ -170,6 +187,9 @@ pub const SWEEP_ROOMS_MAX: usize = 16;
 pub const SWEEP_PAGES_MAX: u64 = 512;
 /// How often the sweeper looks at all rooms: what is beyond retention stays at most that much longer.
 pub const SWEEP_ROUND: Duration = Duration::from_secs(60);
+
+/// Bytes of the log that wait for whoever reads stderr: some thousand lines. What finds no room is counted and told.
+pub const LOG_BYTES_MAX: usize = 256 * 1024;
 
 /// What a stopping server grants clients to finish reading.
 pub const GRACE: Duration = Duration::from_secs(3);

@@ -4,6 +4,8 @@
 
 /// Largest payload of a frame, in bytes: a page of a list, a full message with room to spare.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Largest payload of a frame from a client on CONTROL, in bytes: a token and a proof with room to spare. Strangers send these.
+pub const CONTROL_BYTES_MAX: usize = 4 * 1024;
 /// Largest body of an entry, in bytes: several screens of text.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 /// All of an entry that is not its body, in bytes: ids, numbers and a full [`crate::Ext`].
@@ -119,7 +121,10 @@ pub const TYPING_TTL_MS: u64 = 6_000;
 pub const IDLE_TIMEOUT_MS: u64 = 60_000;
 
 const _: () = assert!(BODY_BYTES_MAX + ENTRY_OVERHEAD_BYTES_MAX <= FRAME_BYTES_MAX);
-const _: () = assert!(TOKEN_BYTES_MAX + PROOF_BYTES_MAX <= FRAME_BYTES_MAX);
+// The largest are Auth, and a Hello with all features.
+const _: () = assert!(TOKEN_BYTES_MAX + PROOF_BYTES_MAX + 64 <= CONTROL_BYTES_MAX);
+const _: () = assert!(FEATURES_MAX * 9 + AGENT_BYTES_MAX + 64 <= CONTROL_BYTES_MAX);
+const _: () = assert!(CONTROL_BYTES_MAX <= FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_ENTRIES_MAX <= ARRAY_ITEMS_MAX && ROWS_MAX <= ARRAY_ITEMS_MAX);
 const _: () = assert!(PRESENCE_MAX <= ARRAY_ITEMS_MAX && HEADS_MAX <= ARRAY_ITEMS_MAX);
 // A row of presence is a text, an id, and a few numbers.

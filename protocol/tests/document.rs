@@ -195,6 +195,7 @@ macro_rules! values {
 fn limits_are_those_of_the_code() {
     let code: BTreeMap<&str, u64> = values![
         FRAME_BYTES_MAX,
+        CONTROL_BYTES_MAX,
         BODY_BYTES_MAX,
         ENTRY_OVERHEAD_BYTES_MAX,
         DATAGRAM_BYTES_MAX,

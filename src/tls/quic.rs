@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   per connection:  receive_window + send_window + datagrams + crypto  ≤ 1.6 MiB, where quinn's defaults allow 125 MB
-//!   not authenticated:  the same, with 64 KiB of receive_window and a quarter of the streams, until `welcome`
+//!   not authenticated:  the same, with 8 KiB of receive_window and a quarter of the streams, until `welcome`
 //!   before one:      max_incoming × incoming_buffer_size, together at most 16 MiB
 //! ```
 //!
@@ -17,6 +17,7 @@ use quinn::{
     TransportConfig, VarInt,
 };
 use quinn_proto::RandomConnectionIdGenerator;
+use quipu_protocol::limits::CONTROL_BYTES_MAX;
 
 use super::identity::{Identity, IdentityError};
 use super::secrets::Secrets;
@@ -163,8 +164,8 @@ const RECEIVE_WINDOW_BYTES: u32 = 1024 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// Streams of a stranger: CONTROL, or some pages of health.
 const STRANGER_BIDI_STREAMS_MAX: u32 = 8;
-/// Bytes a stranger may have under way to us: a thousand of them must not cost a gigabyte. One largest frame.
-const STRANGER_WINDOW_BYTES: u32 = 64 * 1024;
+/// Bytes a stranger may have under way to us: two of CONTROL's largest frames. With it one costs less than 64 KiB in all.
+const STRANGER_WINDOW_BYTES: u32 = 8 * 1024;
 /// Bytes a client that does not acknowledge can make us keep. quinn: 10 MB.
 const SEND_WINDOW_BYTES: u64 = 512 * 1024;
 /// Typing notices not yet taken, in bytes: a few hundred. The newest matter.
@@ -184,6 +185,7 @@ const CONNECTION_ID_BYTES: usize = 8;
 
 const _: () = assert!(STREAM_WINDOW_BYTES < RECEIVE_WINDOW_BYTES);
 const _: () = assert!(STRANGER_WINDOW_BYTES < RECEIVE_WINDOW_BYTES);
+const _: () = assert!(CONTROL_BYTES_MAX <= STRANGER_WINDOW_BYTES as usize / 2);
 const _: () = assert!(STRANGER_BIDI_STREAMS_MAX < BIDI_STREAMS_MAX);
 const _: () = assert!(INCOMING_BYTES_MAX < INCOMING_TOTAL_BYTES_MAX);
 

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, debug, info_span};
 
 use super::gate::Pass;
-use super::sessions::close;
+use super::sessions::{PanicGuard, close};
 use super::{Shared, control, health, session};
 use crate::limits::HANDSHAKE_TIMEOUT;
 use crate::tls::{ALPN_HEALTH, ALPN_QUIPU};
@@ -22,9 +22,10 @@ pub(super) async fn serve(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
 }
 
 async fn run(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
-    let Some(connection) = handshake(incoming, &shared).await else {
+    let Some(connection) = handshake(incoming).await else {
         return;
     };
+    let _guard = PanicGuard::new(&connection);
     match protocol(&connection).as_deref() {
         Some(ALPN_QUIPU) => chat(connection, shared, pass).await,
         // Nobody says who they are here, so the place among strangers is kept to the end.
@@ -37,8 +38,9 @@ async fn run(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
     }
 }
 
-async fn handshake(incoming: Incoming, shared: &Shared) -> Option<Connection> {
-    let _permit = shared.gate.handshakes.acquire().await.ok()?;
+/// What it costs in CPU is over when this begins to wait for the network. So nobody waits for another's handshake: how many
+/// there are at once is the gate's to say.
+async fn handshake(incoming: Incoming) -> Option<Connection> {
     let connecting = incoming.accept().inspect_err(|error| debug!(%error, "handshake refused")).ok()?;
     match timeout(HANDSHAKE_TIMEOUT, connecting).await {
         Ok(Ok(connection)) => Some(connection),

@@ -8,7 +8,8 @@ use quipu_protocol::control::{
     Auth, Authenticated as AuthenticatedFrame, Goaway, Hello, Limits, Redeem, Refresh,
 };
 use quipu_protocol::limits::{
-    BODY_BYTES_MAX, CLOCK_SKEW_MS, FRAME_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX, ROOMS_OPEN_MAX,
+    BODY_BYTES_MAX, CLOCK_SKEW_MS, CONTROL_BYTES_MAX, FRAME_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX,
+    ROOMS_OPEN_MAX,
 };
 use quipu_protocol::request::Permissions;
 use quipu_protocol::token::{EXPORTER_BYTES, EXPORTER_LABEL};
@@ -18,8 +19,9 @@ use tracing::{debug, warn};
 
 use super::Shared;
 use super::frames::{FrameReader, FrameWriter, StreamError};
-use crate::auth::Authenticated;
-use crate::limits::{AUTH_FAILURES_MAX, GRACE};
+use crate::auth::{AuthError, Authenticated};
+use crate::limits::{AUTH_FAILURES_MAX, GRACE, TOKENS_PER_MINUTE};
+use crate::rate::TokenBucket;
 use crate::tls;
 
 /// Streams in the order they are sent: what keeps a session alive before what fills it.
@@ -39,6 +41,8 @@ pub(super) struct Greeted {
 pub(super) struct Control {
     reader: FrameReader,
     writer: FrameWriter,
+    /// How often a token may be asked for.
+    tokens: TokenBucket,
 }
 
 /// A connection that will not be served.
@@ -81,11 +85,13 @@ impl From<StreamError> for Refused {
 /// Takes the client's first stream and answers it until somebody is authenticated.
 pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Result<Greeted, Refused> {
     let (send, recv) = connection.accept_bi().await.map_err(|error| Refused::new(error, CloseCode::None))?;
-    let (mut reader, mut writer) = (FrameReader::new(recv), FrameWriter::new(send));
+    let mut reader = FrameReader::of_frames_up_to(CONTROL_BYTES_MAX, recv);
+    let mut writer = FrameWriter::new(send);
     writer.priority(PRIORITY);
     if reader.stream_type().await? != Some(BidiType::Control.number()) {
         return Err(Refused::new("the first stream is not control", CloseCode::Protocol));
     }
+    let mut tokens = TokenBucket::per_minute(TOKENS_PER_MINUTE);
     let mut failures = 0;
     let mut hello = false;
     while let Some(frame) = reader.next().await? {
@@ -100,18 +106,19 @@ pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Resu
                 return Err(Refused::new("something came before hello", CloseCode::Protocol));
             }
             frame if frame.is::<Auth>() => authenticate(frame, connection, shared, &mut writer).await,
-            frame if frame.is::<Redeem>() => {
-                redeem(frame, connection, shared, &mut writer).await.map(|()| None)
-            }
-            frame if frame.is::<Refresh>() => {
-                refresh(frame, connection, shared, &mut writer).await.map(|_| None)
-            }
+            frame if frame.is::<Redeem>() || frame.is::<Refresh>() => match take(&mut tokens) {
+                Ok(()) if frame.is::<Redeem>() => {
+                    redeem(frame, connection, shared, &mut writer).await.map(|()| None)
+                }
+                Ok(()) => refresh(frame, connection, shared, &mut writer).await.map(|_| None),
+                Err(too_many) => Err(too_many),
+            },
             frame if frame.ty.is_critical() => return Err(StreamError::from(frame.unexpected()).into()),
             _ => continue,
         };
         match answered {
             Ok(Some((who, expires_ms))) => {
-                return Ok(Greeted { who, control: Control { reader, writer }, expires_ms });
+                return Ok(Greeted { who, control: Control { reader, writer, tokens }, expires_ms });
             }
             Ok(None) => {}
             Err(No::Broken(error)) => return Err(error.into()),
@@ -121,7 +128,7 @@ pub(super) async fn greet(connection: &Connection, shared: &Arc<Shared>) -> Resu
                 failures += 1;
                 if code.is_some() || failures >= AUTH_FAILURES_MAX {
                     writer.finish();
-                    let code = code.unwrap_or(CloseCode::AuthFailed);
+                    let code = code.unwrap_or_else(|| close_code(&refusal));
                     return Err(Refused { error: refusal.to_string(), code, writer: Some(writer) });
                 }
             }
@@ -142,6 +149,20 @@ impl<E: Into<StreamError>> From<E> for No {
     }
 }
 
+/// Asking for one more token: each is a question to the store and two signatures, or a job of the one writer.
+fn take(tokens: &mut TokenBucket) -> Result<(), No> {
+    if tokens.try_take(Instant::now()) {
+        return Ok(());
+    }
+    let refusal = Refusal::because(Code::RATE, "too many tokens").retry_after(60_000);
+    Err(No::Refused(refusal, None))
+}
+
+/// How a connection is closed on which this was refused once too often.
+fn close_code(refusal: &Refusal) -> CloseCode {
+    if refusal.code == Code::RATE { CloseCode::ExcessiveLoad } else { CloseCode::AuthFailed }
+}
+
 async fn authenticate(
     frame: &Frame,
     connection: &Connection,
@@ -157,7 +178,7 @@ async fn authenticate(
             Ok(Some((who, expires_ms)))
         }
         Err(error) => {
-            warn!(%error, "authentication refused");
+            note_refused(shared, &error);
             Err(No::Refused(error.refusal(), error.close_code()))
         }
     }
@@ -201,9 +222,16 @@ async fn refresh(
             Ok((token.device, token.expires_ms))
         }
         Err(error) => {
-            warn!(%error, "refresh refused");
+            note_refused(shared, &error);
             Err(No::Refused(error.refusal(), error.close_code()))
         }
+    }
+}
+
+/// A line of the log for whoever runs the server, but not one for each connection of a stranger.
+fn note_refused(shared: &Shared, error: &AuthError) {
+    if let Some(left_out) = shared.refusals.pass(Instant::now()) {
+        warn!(%error, left_out, "authentication refused");
     }
 }
 
@@ -214,7 +242,7 @@ pub(super) enum Attended {
     /// The server stops, and has said so.
     Stopping,
     /// Too many fresh tokens were refused.
-    Refused,
+    Refused(CloseCode),
     /// The token ended and no fresh one was asked for.
     Expired,
 }
@@ -227,7 +255,7 @@ pub(super) async fn attend(
     connection: &Connection,
     shared: &Shared,
 ) -> Result<Attended, StreamError> {
-    let Control { mut reader, mut writer } = control;
+    let Control { mut reader, mut writer, mut tokens } = control;
     let mut failures = 0;
     loop {
         let left_ms = (expires_ms + CLOCK_SKEW_MS).saturating_sub(shared.seams.clock.now_ms());
@@ -245,7 +273,11 @@ pub(super) async fn attend(
             return Ok(Attended::Over);
         };
         if frame.is::<Refresh>() {
-            match refresh(&frame, connection, shared, &mut writer).await {
+            let granted = match take(&mut tokens) {
+                Ok(()) => refresh(&frame, connection, shared, &mut writer).await,
+                Err(too_many) => Err(too_many),
+            };
+            match granted {
                 // Another device of the same client does not prolong this one's session.
                 Ok((of, until_ms)) if of == device => expires_ms = until_ms,
                 Ok(_) => {}
@@ -256,7 +288,7 @@ pub(super) async fn attend(
                     if failures >= AUTH_FAILURES_MAX {
                         writer.finish();
                         delivered(&writer, connection).await;
-                        return Ok(Attended::Refused);
+                        return Ok(Attended::Refused(close_code(&refusal)));
                     }
                 }
             }

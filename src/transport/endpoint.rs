@@ -10,13 +10,14 @@ use tracing::{debug, info, warn};
 
 use super::frames::code;
 use super::gate::Verdict;
-use super::{Shared, connection};
+use super::{Shared, connection, excess};
 use crate::limits::{FAREWELL, GRACE};
 
 /// Serves connections until `shared.stopping`, then sees them out: everyone is told, what is in flight finishes,
 /// and after [`GRACE`] the rest is closed.
 pub async fn serve(endpoint: Endpoint, shared: Arc<Shared>) {
     let connections = TaskTracker::new();
+    let watching = tokio::spawn(excess::watch(Arc::clone(&shared)));
     loop {
         let incoming = tokio::select! {
             biased;
@@ -29,6 +30,7 @@ pub async fn serve(endpoint: Endpoint, shared: Arc<Shared>) {
     // From here on a newcomer is not even answered; a client that dials finds nobody and tries again later.
     endpoint.set_server_config(None);
     connections.close();
+    watching.abort();
     info!(open = connections.len(), "stopping");
     if timeout(GRACE, connections.wait()).await.is_err() {
         warn!(open = connections.len(), "grace is over, closing anyway");

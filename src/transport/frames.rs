@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream, SendStream, VarInt, WriteError};
+use quipu_protocol::limits::FRAME_BYTES_MAX;
 use quipu_protocol::{DecodeError, Frame, FrameDecoder, Message, ResetCode, varint};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits::{FILE_CHUNK_BYTES, STREAM_STALL_MAX};
 
@@ -52,11 +53,20 @@ pub(super) fn code(number: u32) -> VarInt {
 pub(super) struct FrameReader {
     stream: RecvStream,
     decoder: FrameDecoder,
+    /// Since when the rest of a frame is waited for.
+    begun: Option<Instant>,
+    patience: Duration,
 }
 
 impl FrameReader {
     pub(super) fn new(stream: RecvStream) -> Self {
-        Self { stream, decoder: FrameDecoder::default() }
+        Self::of_frames_up_to(FRAME_BYTES_MAX, stream)
+    }
+
+    /// One that takes no larger payloads.
+    pub(super) fn of_frames_up_to(payload_bytes_max: usize, stream: RecvStream) -> Self {
+        let decoder = FrameDecoder::new(payload_bytes_max);
+        Self { stream, decoder, begun: None, patience: STREAM_STALL_MAX }
     }
 
     /// The varint that tells what kind of stream this is; `None` when the stream ended before it.
@@ -71,14 +81,21 @@ impl FrameReader {
         }
     }
 
-    /// The next frame whose type is known to `expected` or critical; ignorable ones are skipped. `None` at the
-    /// end of the stream.
+    /// The next frame. `None` at the end of the stream. However long it takes to begin, what has begun is kept in memory
+    /// and must come to its end.
     pub(super) async fn next(&mut self) -> Result<Option<Frame>, StreamError> {
         loop {
             if let Some(frame) = self.decoder.next_frame()? {
+                self.begun = None;
                 return Ok(Some(frame));
             }
-            if !self.more().await? {
+            let more = if self.decoder.finish().is_ok() {
+                self.more().await?
+            } else {
+                let until = *self.begun.get_or_insert_with(Instant::now) + self.patience;
+                timeout_at(until, self.more()).await.unwrap_or(Err(StreamError::Stalled))?
+            };
+            if !more {
                 self.decoder.finish()?;
                 return Ok(None);
             }
@@ -248,5 +265,19 @@ mod tests {
         assert!(matches!(writer.send_frames(frames).await, Err(StreamError::Stalled)));
         let slow = Some(code(ResetCode::Slow.number()));
         assert_eq!(answer.received_reset().await.unwrap(), slow);
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_has_begun_comes_to_its_end() {
+        let (_server, _client, ours, theirs) = connection().await;
+        let (mut question, _answer) = theirs.open_bi().await.unwrap();
+        question.write_all(&[0x20, 0x02, 0x00]).await.unwrap();
+        let (_send, recv) = ours.accept_bi().await.unwrap();
+        let mut reader = FrameReader { patience: Duration::from_millis(50), ..FrameReader::new(recv) };
+        assert!(matches!(reader.next().await, Err(StreamError::Stalled)));
+        // Between frames there is time.
+        question.write_all(&[0x00, 0x20]).await.unwrap();
+        reader.begun = None;
+        assert!(reader.next().await.unwrap().is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! Who may begin a handshake: caps before authentication, by network prefix and in all.
+//! Who may begin a handshake: caps before authentication, for each network somebody may have whole and in all.
 //!
 //! ```text
 //!   few waiting ─▶ accept      many, address unproven ─▶ Retry      too many ─▶ ignore
@@ -10,23 +10,24 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::config::Limits;
-use crate::limits::{HANDSHAKES_MAX, REDEEM_FAILURES_PER_MINUTE};
+use crate::limits::{REDEEM_FAILURES_PER_MINUTE, UNPROVEN_MAX};
 use crate::rate::TokenBucket;
 
-/// Prefixes with failed redemptions that are remembered.
+/// Hosts with failed redemptions that are remembered.
 const PREFIXES_MAX: usize = 4_096;
+/// A customer's network, an IPv4 /24 or an IPv6 /56, has this part of all places.
+const CUSTOMER_PART: usize = 16;
+/// An organisation's, an IPv6 /48, this one.
+const ORGANISATION_PART: usize = 8;
 
 /// Counts who is not authenticated yet.
 pub(super) struct Gate {
     counts: Arc<Mutex<Counts>>,
     total_max: usize,
     prefix_max: usize,
-    /// Handshakes at once: each costs CPU before anybody is known.
-    pub(super) handshakes: Arc<Semaphore>,
     failures: Mutex<HashMap<Prefix, TokenBucket>>,
 }
 
@@ -36,8 +37,8 @@ struct Counts {
     prefixes: HashMap<Prefix, usize>,
 }
 
-/// An IPv4 address, or the /64 an IPv6 host is given whole.
-type Prefix = [u8; 8];
+/// A network: how many bytes of its addresses are the same, and which. IPv4 and IPv6 differ in how many we look at.
+type Prefix = (usize, [u8; 8]);
 
 /// What to do with an attempt to connect.
 pub(super) enum Verdict {
@@ -51,7 +52,7 @@ pub(super) enum Verdict {
 /// A place among the unauthenticated; dropping it gives the place back.
 pub(super) struct Pass {
     counts: Arc<Mutex<Counts>>,
-    prefix: Prefix,
+    networks: Vec<Prefix>,
 }
 
 impl Gate {
@@ -60,33 +61,45 @@ impl Gate {
             counts: Arc::default(),
             total_max: limits.unauthenticated_max as usize,
             prefix_max: limits.unauthenticated_per_prefix_max as usize,
-            handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
             failures: Mutex::default(),
         }
     }
 
     pub(super) fn judge(&self, from: SocketAddr, address_proven: bool) -> Verdict {
-        let prefix = prefix(from.ip());
+        let networks = networks(from.ip());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_prefix = counts.prefixes.get(&prefix).copied().unwrap_or(0);
-        // An address that anybody could have forged counts for nobody, and must not hold the handshakes of others.
-        let crowded =
-            counts.total >= (self.total_max / 2).min(HANDSHAKES_MAX / 2) || of_prefix >= self.prefix_max / 2;
+        let is_above = |part: usize| {
+            let above = |(prefix, max): (&Prefix, usize)| {
+                counts.prefixes.get(prefix).is_some_and(|count| *count >= max / part)
+            };
+            networks.iter().zip(self.caps()).any(above)
+        };
+        // An address that anybody could have forged counts for nobody, and must not take the places of others.
+        let crowded = counts.total >= (self.total_max / 2).min(UNPROVEN_MAX) || is_above(2);
         if crowded && !address_proven {
             return Verdict::Retry;
         }
-        if counts.total >= self.total_max || of_prefix >= self.prefix_max {
+        if counts.total >= self.total_max || is_above(1) {
             return Verdict::Ignore;
         }
         counts.total += 1;
-        *counts.prefixes.entry(prefix).or_default() += 1;
-        Verdict::Accept(Pass { counts: Arc::clone(&self.counts), prefix })
+        for prefix in &networks {
+            *counts.prefixes.entry(*prefix).or_default() += 1;
+        }
+        Verdict::Accept(Pass { counts: Arc::clone(&self.counts), networks })
+    }
+
+    /// How many strangers may come from a host, from a customer's network, from an organisation's. The larger have room for
+    /// some crowded hosts, or their own would be shut out with one.
+    fn caps(&self) -> [usize; 3] {
+        let part = |part: usize, hosts: usize| (self.total_max / part).max(hosts * self.prefix_max);
+        [self.prefix_max, part(CUSTOMER_PART, 2), part(ORGANISATION_PART, 4)]
     }
 
     /// Whether somebody from this address may guess at one more invite.
     pub(super) fn may_redeem(&self, from: SocketAddr, now: Instant) -> bool {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.get(&prefix(from.ip())).is_none_or(|bucket| bucket.clone().try_take(now))
+        failures.get(&host(from.ip())).is_none_or(|bucket| bucket.clone().try_take(now))
     }
 
     /// Notes that somebody from this address guessed wrong.
@@ -95,7 +108,7 @@ impl Gate {
         if failures.len() >= PREFIXES_MAX {
             failures.clear();
         }
-        let bucket = failures.entry(prefix(from.ip()));
+        let bucket = failures.entry(host(from.ip()));
         bucket.or_insert_with(|| TokenBucket::per_minute(REDEEM_FAILURES_PER_MINUTE)).try_take(now);
     }
 }
@@ -104,23 +117,38 @@ impl Drop for Pass {
     fn drop(&mut self) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.total -= 1;
-        let left = counts.prefixes.get_mut(&self.prefix).map_or(0, |count| {
-            *count -= 1;
-            *count
-        });
-        if left == 0 {
-            counts.prefixes.remove(&self.prefix);
+        for prefix in &self.networks {
+            let left = counts.prefixes.get_mut(prefix).map_or(0, |count| {
+                *count -= 1;
+                *count
+            });
+            if left == 0 {
+                counts.prefixes.remove(prefix);
+            }
         }
     }
 }
 
-fn prefix(ip: IpAddr) -> Prefix {
-    let mut prefix = [0; 8];
+/// An IPv4 address, or the /64 an IPv6 host is given whole.
+fn host(ip: IpAddr) -> Prefix {
     match ip.to_canonical() {
-        IpAddr::V4(ip) => prefix[..4].copy_from_slice(&ip.octets()),
-        IpAddr::V6(ip) => prefix.copy_from_slice(&ip.octets()[..8]),
+        IpAddr::V4(ip) => cut(&ip.octets(), 4),
+        IpAddr::V6(ip) => cut(&ip.octets(), 8),
     }
-    prefix
+}
+
+/// The networks of [`Gate::caps`] in which an address is.
+fn networks(ip: IpAddr) -> Vec<Prefix> {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => vec![cut(&ip.octets(), 4), cut(&ip.octets(), 3)],
+        IpAddr::V6(ip) => [8, 7, 6].map(|bytes| cut(&ip.octets(), bytes)).into(),
+    }
+}
+
+fn cut(address: &[u8], bytes: usize) -> Prefix {
+    let mut prefix = [0; 8];
+    prefix[..bytes].copy_from_slice(&address[..bytes]);
+    (bytes, prefix)
 }
 
 #[cfg(test)]
@@ -160,6 +188,31 @@ mod tests {
         let _passes: Vec<_> = ["2001:db8::1", "2001:db8::2"].map(|ip| gate.judge(from(ip), false)).into();
         assert!(matches!(gate.judge(from("2001:db8::3"), false), Verdict::Retry));
         assert!(matches!(gate.judge(from("2001:db8:0:1::1"), false), Verdict::Accept(_)));
+    }
+
+    /// One host with a /56, or a whole /24, is many hosts: together they have a part of all places.
+    #[test]
+    fn nobody_with_a_large_network_takes_all_places() {
+        let limits =
+            Limits { unauthenticated_max: 320, unauthenticated_per_prefix_max: 4, ..Limits::default() };
+        let fill = |addresses: &mut dyn Iterator<Item = String>| {
+            let gate = Gate::new(&limits);
+            let mut passes = Vec::new();
+            for address in addresses {
+                match gate.judge(from(&address), true) {
+                    Verdict::Accept(pass) => passes.push(pass),
+                    _ => break,
+                }
+            }
+            let all = passes.len();
+            drop(passes);
+            assert!(gate.counts.lock().unwrap().prefixes.is_empty(), "all places are given back");
+            all
+        };
+        assert_eq!(fill(&mut (0..256).map(|n| format!("10.0.0.{n}"))), 20);
+        assert_eq!(fill(&mut (0..256).map(|n| format!("2001:db8:0:{n:x}::1"))), 20);
+        assert_eq!(fill(&mut (0..256).map(|n| format!("2001:db8:0:{n:x}00::1"))), 40);
+        assert_eq!(fill(&mut (0..400).map(|n| format!("10.{}.{}.1", n / 200, n % 200))), 320);
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 //! ```text
 //!   endpoint ─▶ connection ─▶ control ─▶ session ─┬─▶ publish · request · upload · download · datagrams   (the client's)
 //!      │             └─▶ health (hq-29)            └─▶ room_stream · inbox_stream       (the server's)
-//!      └─ gate: Retry, caps, handshakes at once
+//!      └─ gate: Retry, caps     excess: whoever makes work that leads to nothing
 //! ```
 //!
 //! Every task belongs to a connection's set and ends with it. Every quinn type stays in this folder.
@@ -15,6 +15,7 @@ mod control;
 mod datagrams;
 mod download;
 mod endpoint;
+mod excess;
 mod frames;
 mod gate;
 mod health;
@@ -36,14 +37,14 @@ pub use endpoint::serve;
 
 use std::sync::{Arc, OnceLock};
 
-use quipu_protocol::RoomId;
+use quipu_protocol::{RoomId, UserId};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
 use crate::config::Limits;
 use crate::files::Depot;
-use crate::limits::ROOM_RATES_MAX;
-use crate::rate::{Rates, TokenBucket};
+use crate::limits::{AUTHOR_RATES_MAX, REFUSAL_LINES_EVERY, ROOM_RATES_MAX};
+use crate::rate::{OneOfMany, Rates, TokenBucket};
 use crate::room::Rooms;
 use crate::seams::Seams;
 
@@ -67,6 +68,10 @@ pub struct Shared {
     pub hooks_at: OnceLock<String>,
     /// How fast all members of a room together may write to it, whichever way they come.
     pub room_rates: Arc<Rates<RoomId>>,
+    /// How fast each account may write, on all its connections together.
+    author_rates: Rates<UserId>,
+    /// Lines of the log about those who were not let in.
+    refusals: OneOfMany,
     sessions: sessions::Sessions,
     gate: gate::Gate,
 }
@@ -86,6 +91,8 @@ impl Shared {
         let sessions = sessions::Sessions::new(limits.connections_per_device as usize);
         let per_second = limits.room_publish_per_second;
         let room_rates = Arc::new(Rates::new(TokenBucket::new(per_second, per_second), ROOM_RATES_MAX));
+        let author = TokenBucket::new(limits.publish_per_second, limits.publish_burst);
+        let author_rates = Rates::new(author, AUTHOR_RATES_MAX);
         let hooks_at = OnceLock::new();
         Arc::new(Self {
             auth,
@@ -97,6 +104,8 @@ impl Shared {
             stopping,
             hooks_at,
             room_rates,
+            author_rates,
+            refusals: OneOfMany::new(REFUSAL_LINES_EVERY),
             sessions,
             gate,
         })

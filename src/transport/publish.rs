@@ -61,6 +61,7 @@ async fn read(
     waiting: mpsc::Sender<Waiting>,
 ) -> Result<(), StreamError> {
     let lane = Lane::default();
+    let mut late = None;
     loop {
         // The place for the answer comes first: without one we do not read.
         let Ok(place) = waiting.reserve().await else {
@@ -82,13 +83,23 @@ async fn read(
         }
         let draft: Draft = frame.decode()?;
         // Not reading is how we ask a fast author to slow down.
-        pace::draft_turn(session, draft.room).await;
+        let turn = match &late {
+            None => pace::draft_turn(session, draft.room).await,
+            // Nothing overtakes what was told to come later, here as in the lane.
+            Some(refusal) => {
+                pace::own_turn(session).await;
+                Err(Refusal::clone(refusal))
+            }
+        };
         // What a closed connection had sent before is still to be read, a revoked device's too.
         if session.is_over() {
             return Ok(());
         }
         let message = draft.message;
-        let outcome = session.shared.rooms.publish(&session.who, draft, &lane).await;
+        let outcome = match turn {
+            Ok(()) => session.shared.rooms.publish(&session.who, draft, &lane).await,
+            Err(refusal) => Err(late.insert(refusal).clone()),
+        };
         place.send(Waiting { message, outcome });
     }
 }

@@ -122,13 +122,14 @@ async fn change(session: &Session, frame: &Frame, writer: &mut FrameWriter) -> R
         Direct::TYPE => say(writer, room(rooms.direct(who, frame.decode()?).await)).await,
         Join::TYPE => {
             let ask: Join = frame.decode()?;
-            let joined = rooms.join(who, ask.room).await;
-            say(writer, room(made(session, ask.room, joined))).await
+            let (was_in, joined) = (session.inbox.follows(ask.room), rooms.join(who, ask.room).await);
+            // Who is in already makes no entry.
+            say(writer, room(if was_in { joined } else { made(session, ask.room, joined) })).await
         }
         Leave::TYPE => {
             let ask: Leave = frame.decode()?;
-            let left = rooms.leave(who, ask.room).await;
-            say(writer, room(made(session, ask.room, left))).await
+            let (was_in, left) = (session.inbox.follows(ask.room), rooms.leave(who, ask.room).await);
+            say(writer, room(if was_in { made(session, ask.room, left) } else { left })).await
         }
         SetTopic::TYPE => {
             let ask: SetTopic = frame.decode()?;

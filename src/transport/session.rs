@@ -16,11 +16,11 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, error, info};
+use tracing::{Instrument, debug, info};
 
 use super::control::{self, Attended, Greeted};
 use super::frames::{FrameReader, FrameWriter, StreamError};
-use super::sessions::close;
+use super::sessions::{PanicGuard, close};
 use super::{Shared, datagrams, download, inbox_stream, publish, request, transfer, upload};
 use crate::auth::Authenticated;
 use crate::limits::{
@@ -38,8 +38,6 @@ pub(super) struct Session {
     pub(super) inbox: Arc<Inbox>,
     /// Cancelled when the connection is gone.
     pub(super) ended: CancellationToken,
-    /// Messages of this connection.
-    pub(super) publish_rate: Mutex<TokenBucket>,
     /// How often it says how it is there.
     pub(super) presence_rate: Mutex<TokenBucket>,
     tasks: TaskTracker,
@@ -65,9 +63,11 @@ pub(super) struct Session {
 pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Greeted) {
     let Greeted { who, control, expires_ms } = greeted;
     let device = who.device();
-    let number = shared.sessions.add(device, &connection);
-    info!(user = %who.user(), %device, "session");
     let session = Session::new(connection.clone(), Arc::clone(&shared), who);
+    let Some(here) = Here::new(&session) else {
+        return close(&connection, CloseCode::Limit);
+    };
+    info!(user = %session.who.user(), %device, "session");
     // Looked at once more, now that a revocation would find us: it may have come between proof and registration.
     if shared.auth.is_revoked(device).await {
         shared.sessions.revoke(device);
@@ -92,9 +92,7 @@ pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Gr
     session.accept_streams().await;
     let reason = connection.closed().await;
     debug!(%reason, "closed");
-    session.ended.cancel();
-    shared.rooms.live().unregister(&session.inbox);
-    shared.sessions.remove(device, number);
+    drop(here);
     shared.rooms.seen(session.who.user()).await;
     session.tasks.close();
     session.tasks.wait().await;
@@ -102,10 +100,8 @@ pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Gr
 
 impl Session {
     fn new(connection: Connection, shared: Arc<Shared>, who: Authenticated) -> Arc<Self> {
-        let limits = &shared.limits;
         Arc::new(Self {
             inbox: Arc::new(Inbox::new(who.user())),
-            publish_rate: Mutex::new(TokenBucket::new(limits.publish_per_second, limits.publish_burst)),
             presence_rate: Mutex::new(TokenBucket::per_minute(PRESENCE_CHANGES_PER_MINUTE)),
             connection,
             who,
@@ -128,7 +124,7 @@ impl Session {
 
     /// Starts a task of this session.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let guard = PanicGuard(self.connection.clone());
+        let guard = PanicGuard::new(&self.connection);
         self.tasks.spawn(
             async move {
                 let _guard = guard;
@@ -253,7 +249,7 @@ impl Session {
     fn after_control(&self, attended: Result<Attended, StreamError>) {
         match attended {
             Ok(Attended::Expired) => close(&self.connection, CloseCode::AuthFailed),
-            Ok(Attended::Refused) => close(&self.connection, CloseCode::AuthFailed),
+            Ok(Attended::Refused(reason)) => close(&self.connection, reason),
             Ok(Attended::Stopping) => {}
             // Control lives as long as the connection.
             Ok(Attended::Over) => close(&self.connection, CloseCode::Protocol),
@@ -271,14 +267,26 @@ impl Session {
     }
 }
 
-/// Closes the connection of a task that panicked.
-struct PanicGuard(Connection);
+/// A session in the lists of those who are here. It leaves them whatever ends it, a panic too.
+struct Here {
+    session: Arc<Session>,
+    number: u64,
+}
 
-impl Drop for PanicGuard {
+impl Here {
+    /// None when its account is here too often already.
+    fn new(session: &Arc<Session>) -> Option<Self> {
+        let (user, device) = (session.who.user(), session.who.device());
+        let number = session.shared.sessions.add(user, device, &session.connection)?;
+        Some(Self { session: Arc::clone(session), number })
+    }
+}
+
+impl Drop for Here {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            error!("a task failed; its connection is closed");
-            close(&self.0, CloseCode::Internal);
-        }
+        let Session { shared, who, inbox, ended, .. } = &*self.session;
+        ended.cancel();
+        shared.rooms.live().unregister(inbox);
+        shared.sessions.remove(who.device(), self.number);
     }
 }

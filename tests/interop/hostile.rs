@@ -70,7 +70,7 @@ fn a_handshake_that_cannot_be_is_refused_with_the_alert_of_tls() {
 #[test]
 fn floods_of_frames_take_no_memory() {
     let told = attack("hostile.py", "floods");
-    // How the others end is not told yet: they have no budget. With one, they end with EXCESSIVE_LOAD, `quipu 0x7`.
+    // The others end with EXCESSIVE_LOAD, `quipu 0x7`, if they are not over before they are counted.
     assert_eq!(told["gaps"], "quic 0x1", "{told}");
 }
 

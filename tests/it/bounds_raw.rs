@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use quipu_protocol::limits::ROOMS_OPEN_MAX;
+use quipu_protocol::control::Hello;
+use quipu_protocol::limits::{CONTROL_BYTES_MAX, ROOMS_OPEN_MAX};
 use quipu_protocol::request::{
     Anchor, AnchorKind, CreateRoom, History, Join, Leave, Page, RoomAnswer, Visibility,
 };
-use quipu_protocol::{BidiType, Code, ResetCode, RoomId, Seq};
+use quipu_protocol::stream::grease_frame;
+use quipu_protocol::{BidiType, CloseCode, Code, ResetCode, RoomId, Seq, varint};
 use tokio::time::Instant;
 
-use super::harness::{Grants, Member, TestServer, draft, random};
+use super::harness::{Grants, Member, TestServer, draft, our_hello, random};
 
 /// What a stranger may have under way, in bytes and in streams; a member has as many streams as rooms.
-const STRANGER_BYTES: usize = 64 * 1024;
+const STRANGER_BYTES: usize = 8 * 1024;
 const STRANGER_STREAMS: usize = 8;
 
 /// A public room of `owner` alone.
@@ -45,6 +47,28 @@ async fn a_stranger_is_granted_little() {
     for _ in 1..ROOMS_OPEN_MAX {
         streams.push(owner.peer.open_untyped().await);
     }
+}
+
+/// Whoever is not known yet cannot make the server keep more than a few kilobytes of one frame.
+#[tokio::test]
+async fn a_frame_on_control_is_small() {
+    let server = TestServer::start().await;
+    let head = |len: usize| {
+        let mut head = Vec::new();
+        varint::put(&mut head, grease_frame(0));
+        varint::put(&mut head, len as u64);
+        head
+    };
+    let stranger = server.dial().await;
+    let mut control = stranger.greet().await;
+    control.write(&[head(CONTROL_BYTES_MAX), vec![0; CONTROL_BYTES_MAX]].concat()).await;
+    control.send(&our_hello()).await;
+    let _: Hello = control.read.expect().await;
+    control.write(&head(CONTROL_BYTES_MAX + 1)).await;
+    assert_eq!(stranger.closed().await, CloseCode::Protocol);
+    let mut owner = server.owner().await;
+    owner.control.write(&head(CONTROL_BYTES_MAX + 1)).await;
+    assert_eq!(owner.peer.closed().await, CloseCode::Protocol);
 }
 
 #[tokio::test]

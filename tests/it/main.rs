@@ -3,6 +3,7 @@
 //! One binary for all of it: linking is most of what a test build costs. A module each world, named after it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod abuse_raw;
 mod auth_raw;
 mod backup;
 mod binaries;
@@ -14,12 +15,16 @@ mod devices_raw;
 mod entries;
 mod files_raw;
 mod frames;
+mod garbage;
 mod harness;
 mod invites_raw;
 mod limits_raw;
+mod memory;
 mod moderation;
+mod panics;
 mod presence;
 mod receipts;
+mod relay_raw;
 mod replay;
 mod retention;
 mod room_invites_raw;

@@ -56,7 +56,18 @@ impl RawPeer {
             SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
         };
-        let endpoint = Endpoint::client(any).unwrap();
+        Self::dial_from(any, address, authority, pin, grants).await
+    }
+
+    /// The same from an address of one's choice.
+    pub(crate) async fn dial_from(
+        own: SocketAddr,
+        address: SocketAddr,
+        authority: CertificateDer<'static>,
+        pin: [u8; 32],
+        grants: Grants,
+    ) -> Result<Self, ConnectionError> {
+        let endpoint = Endpoint::client(own).unwrap();
         let connecting = endpoint.connect_with(config(authority, grants), address, "localhost").unwrap();
         Ok(Self { connection: connecting.await?, pin, endpoint })
     }
@@ -81,7 +92,7 @@ impl RawPeer {
     pub(crate) async fn open_untyped(&self) -> RawStream {
         let (send, recv) =
             soon("leave to open a stream", self.connection.open_bi()).await.expect("a connection that lives");
-        RawStream { send, read: RawReader::new(recv) }
+        RawStream::of(send, recv)
     }
 
     /// The CONTROL stream, after Hello in both directions.
@@ -183,6 +194,10 @@ pub(crate) struct RawStream {
 }
 
 impl RawStream {
+    pub(crate) fn of(send: SendStream, recv: RecvStream) -> Self {
+        Self { send, read: RawReader::new(recv) }
+    }
+
     /// Writes bytes; that the server wants no more of them is no failure.
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _ = soon("room to write", self.send.write_all(bytes)).await;
