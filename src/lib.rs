@@ -4,13 +4,14 @@
 //!   main ─▶ server ─▶ transport ─▶ room ─▶ store ─▶ quipu-protocol
 //! ```
 //!
-//! No arrow points back; `auth` and `rate` serve transport and server. `backup` stands beside the server.
+//! No arrow points back; `auth` and `rate` serve transport and server. `backup` and `log` stand beside the server.
 
 pub mod auth;
 pub mod backup;
 pub mod config;
 pub mod files;
 pub mod limits;
+pub mod log;
 pub mod rate;
 pub mod room;
 pub mod room_import;

@@ -2,12 +2,14 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use qrcode::render::unicode::Dense1x2;
 use quipu_protocol::InviteLink;
 use quipu_server::backup::{self, BackupError};
 use quipu_server::config::{Config, Flags, Task};
+use quipu_server::log::Log;
 use quipu_server::room_import::{self, ImportError, Imported, Wish};
 use quipu_server::seams::Seams;
 use quipu_server::server::{Server, StartError};
@@ -42,31 +44,48 @@ fn main() -> ExitCode {
     if let Some(task) = task {
         return perform(&config, &task);
     }
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    let log = match Log::start(std::io::stderr()) {
+        Ok(log) => log,
         Err(error) => return fail(&error, exit::FAILURE),
     };
+    let lines = log.clone();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || lines.clone())
+        // It would be told on stderr, with a panic when that cannot be.
+        .log_internal_errors(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    log.take_panics();
+    let ended = run(&config);
+    if let Err(failure) = &ended {
+        log.push(format!("quipu-server: {}\n", failure.said).as_bytes());
+    }
+    log.flush(LAST_WORDS);
+    ended.map_or_else(|failure| ExitCode::from(failure.code), |()| ExitCode::SUCCESS)
+}
+
+/// How long the last lines of the log may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Why a server did not serve.
+struct Failure {
+    said: String,
+    code: u8,
+}
+
+fn run(config: &Config) -> Result<(), Failure> {
+    let system = |error: std::io::Error| Failure { said: all_of(&error), code: exit::FAILURE };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system)?;
     // Before anything is opened: whoever sees us listening may ask us to stop.
     let signals = {
         let _runtime = runtime.enter();
         Signals::catch()
     };
-    let signals = match signals {
-        Ok(signals) => signals,
-        Err(error) => return fail(&error, exit::FAILURE),
-    };
-    let served = runtime.block_on(serve(&config, signals));
+    let served = runtime.block_on(serve(config, signals.map_err(system)?));
     // A start that was broken off may still wait for a lock, and we do not wait for it.
     runtime.shutdown_background();
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, exit_code(&error)),
-    }
+    served.map_err(|error| Failure { said: all_of(&error), code: exit_code(&error) })
 }
 
 /// What is done instead of serving.
@@ -213,8 +232,14 @@ fn exit_code(error: &StartError) -> u8 {
     }
 }
 
-/// Says what is wrong, cause by cause, and gives the code to leave with.
+/// Says what is wrong and gives the code to leave with.
 fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    eprintln!("quipu-server: {}", all_of(error));
+    ExitCode::from(code)
+}
+
+/// What is wrong, cause by cause.
+fn all_of(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -225,6 +250,5 @@ fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
         }
         source = cause.source();
     }
-    eprintln!("quipu-server: {text}");
-    ExitCode::from(code)
+    text
 }

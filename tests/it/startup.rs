@@ -6,6 +6,7 @@
 #![cfg(unix)]
 
 use std::fs;
+use std::io::{Write as _, pipe};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,10 +14,12 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use quipu_protocol::BidiType;
+use quipu_protocol::request::{ListRooms, Rooms};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::harness::{Program, binary, here};
+use super::harness::{Device, Grants, Program, RawPeer, binary, draft, here, soon};
 
 /// Runs to the end, which must be a refusal with this code that says all of `says`.
 #[track_caller]
@@ -217,6 +220,57 @@ fn it_ends_when_it_is_asked_and_keeps_its_identity() {
     // One server to whoever pinned it; the links of earlier starts are void, so each is another.
     assert!(invites.iter().all(|invite| invite.pin == invites[0].pin));
     assert!(invites[0].secret != invites[1].secret && invites[1].secret != invites[2].secret);
+}
+
+/// Somebody comes, says something and goes, a few times; then it is asked to end.
+async fn serves(program: Program, root: &Path) {
+    let invite = program.invite();
+    let (address, device) = (SocketAddr::from(([127, 0, 0, 1], invite.port)), Device::new());
+    let authority = fs::read(root.join("certs/ca.der")).unwrap();
+    let mut token = None;
+    for _ in 0..5 {
+        let dial = RawPeer::dial(address, authority.clone().into(), invite.pin, Grants::default());
+        let peer = soon("a handshake", dial).await.unwrap();
+        let mut control = peer.greet().await;
+        let known = match token.take() {
+            Some(token) => token,
+            None => peer.redeem(&mut control, &invite.secret, &device, "ada").await.unwrap(),
+        };
+        // Refused, which is a line of the log, too.
+        peer.auth(&mut control, &known.token, &Device::new()).await.unwrap_err();
+        peer.auth(&mut control, &known.token, &device).await.unwrap();
+        let mine: Rooms = peer.ask(&ListRooms { mine: true, after: None, name: None }).await.unwrap();
+        let mut author = peer.open(BidiType::Publish.number()).await;
+        author.send(&draft(mine.rooms[0].room, "still here")).await;
+        author.published().await.unwrap();
+        peer.leave().await;
+        token = Some(known);
+    }
+    program.terminate();
+    assert_eq!(program.exit().code, Some(0));
+}
+
+/// Whoever collects the log may end before the server does.
+#[tokio::test]
+async fn a_stderr_that_is_closed_harms_nobody() {
+    let root = tempfile::tempdir().unwrap();
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    serves(Program::logging_to(writer, &mut here(root.path())), root.path()).await;
+}
+
+/// Or hang: the log is cut, and nobody waits.
+#[tokio::test]
+async fn a_stderr_that_nobody_reads_harms_nobody() {
+    let root = tempfile::tempdir().unwrap();
+    let (reader, writer) = pipe().unwrap();
+    let mut full = writer.try_clone().unwrap();
+    // It waits in its last write until the reader is gone.
+    let filling = std::thread::spawn(move || while full.write_all(&[b'.'; 4_096]).is_ok() {});
+    let program = Program::logging_to(writer, here(root.path()).args(["--log", "trace"]));
+    serves(program, root.path()).await;
+    drop(reader);
+    filling.join().unwrap();
 }
 
 /// Goal: whenever the very first start is killed, the next one works, and lets its owner in.

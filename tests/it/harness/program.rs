@@ -29,10 +29,15 @@ pub(crate) struct Exit {
 
 impl Program {
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::logging_to(Stdio::piped(), command)
+    }
+
+    /// The same with a stderr of the test's own, which nobody reads here.
+    pub(crate) fn logging_to(stderr: impl Into<Stdio>, command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.env_remove("CARGO").spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());
-        let stderr = lines(child.stderr.take().unwrap());
+        let stderr = child.stderr.take().map_or_else(|| channel().1, lines);
         Self { child, stdout, stderr }
     }
 
