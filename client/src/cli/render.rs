@@ -93,7 +93,12 @@ pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let print = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        // By hand: `format!` panics for a width above 65,535.
+        let padded = |(cell, width): (&String, &usize)| {
+            let gap = width - cell.chars().count();
+            format!("{cell}{}", " ".repeat(gap))
+        };
+        let cells = row.iter().zip(&widths).map(padded);
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(print).collect()
@@ -156,5 +161,11 @@ mod tests {
         let rows =
             [vec!["a".into(), "bb".into(), "x".into()], vec!["ccc".into(), String::new(), String::new()]];
         assert_eq!(table(&rows), ["a    bb  x", "ccc"]);
+    }
+
+    #[test]
+    fn a_cell_may_be_of_any_width() {
+        let rows = [vec!["x".repeat(70_000), "y".into()], vec!["a".into(), "b".into()]];
+        assert!(table(&rows).iter().all(|line| line.len() == 70_003));
     }
 }
