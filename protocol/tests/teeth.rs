@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod common;
+#[path = "common/judge.rs"]
+mod judge;
 
-use common::cddl::{self, Judge};
+use common::cddl;
 use common::mutant::{Spoil, bytes_for_list, extra_key, mutants, too_long, too_short, wrong_type};
 use common::{Sample, hex, samples};
+use judge::Judge;
 
 /// Asks CDDL and code about every mutant, and `expect` whether the two answers (in this order) are right.
 /// Gives how many mutants there were.

@@ -10,13 +10,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod common;
+#[path = "common/judge.rs"]
+mod judge;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ciborium::Value;
-use common::cddl::{self, Judge};
+use common::cddl;
 use common::signed::{Example, Step, steps};
 use common::{Sample, diagnostic, hex, samples, signed, spec, spec_path, unhex};
+use judge::Judge;
 use quipu_protocol::sign::Signed;
 use quipu_protocol::token::{self, Purpose, Statement};
 use quipu_protocol::{FrameDecoder, InviteLink, cbor, table, varint};

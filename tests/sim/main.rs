@@ -8,6 +8,7 @@
 //! `README.md` beside this file says what is simulated, what is not, and how to replay a failure.
 
 mod chat;
+mod corpus;
 mod echo;
 mod faults;
 mod net;

@@ -1,12 +1,7 @@
-//! The CDDL as a judge of payloads, and as a table of frame types.
+//! The CDDL as a table of frame types.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 
-use cddl::ast::{CDDL, Rule};
-use cddl::cddl_from_str;
-use cddl::validator::Validator;
-use cddl::validator::cbor::{CBORValidator, Error};
-use cddl::validator::cbor_value::decode_cbor;
 use quipu_protocol::FrameType;
 
 pub const TEXT: &str = include_str!("../../spec/quipu.cddl");
@@ -18,6 +13,9 @@ pub struct FrameRule {
     pub message: String,
     pub rule: String,
 }
+
+/// The same as [`frames`]; every sample asks.
+pub static FRAMES: LazyLock<Vec<FrameRule>> = LazyLock::new(frames);
 
 /// All frames the CDDL names, in its order.
 pub fn frames() -> Vec<FrameRule> {
@@ -36,44 +34,4 @@ pub fn frames() -> Vec<FrameRule> {
         });
     }
     frames
-}
-
-/// A parsed specification: the one in the file, or one changed to see whether anybody notices.
-pub struct Judge<'a> {
-    cddl: CDDL<'a>,
-}
-
-impl<'a> Judge<'a> {
-    pub fn new(text: &'a str) -> Self {
-        Self { cddl: cddl_from_str(text, true).unwrap_or_else(|error| panic!("{error}")) }
-    }
-
-    pub fn rules(&self) -> Vec<&str> {
-        self.cddl.rules.iter().map(name).collect()
-    }
-
-    /// Whether `payload` is what `rule` says, and if not, why.
-    pub fn validate(&mut self, rule: &str, payload: &[u8]) -> Result<(), String> {
-        let value = decode_cbor(payload).map_err(|error| error.to_string())?;
-        let at = self.cddl.rules.iter().position(|other| name(other) == rule);
-        let at = at.unwrap_or_else(|| panic!("no rule {rule}"));
-        // The validator begins at the first rule.
-        self.cddl.rules.swap(0, at);
-        // It panics on a byte string where a text constant is demanded (cbor.rs:4907 in 0.10.7): invalid, too.
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let mut validator = CBORValidator::new(&self.cddl, value, None);
-            let result: Result<(), Error<std::io::Error>> = validator.validate();
-            result.map_err(|error| error.to_string())
-        }))
-        .unwrap_or_else(|_| Err("the validator panicked".to_owned()));
-        self.cddl.rules.swap(0, at);
-        result
-    }
-}
-
-fn name<'a>(rule: &'a Rule<'a>) -> &'a str {
-    match rule {
-        Rule::Type { rule, .. } => rule.name.ident,
-        Rule::Group { rule, .. } => rule.name.ident,
-    }
 }

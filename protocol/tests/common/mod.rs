@@ -4,6 +4,7 @@
 pub mod bots;
 pub mod cddl;
 pub mod control;
+pub mod decoders;
 pub mod diagnostic;
 pub mod file;
 pub mod log;
@@ -54,12 +55,9 @@ impl Sample {
 
 /// A sample that is the payload of a frame; its rule is the one the CDDL names for the frame type.
 pub fn frame<T: Message + Debug + PartialEq + 'static>(name: &'static str, value: T) -> Sample {
-    let rule = cddl::frames()
-        .into_iter()
-        .find(|frame| frame.ty == T::TYPE)
-        .unwrap_or_else(|| panic!("{} is not in the CDDL", T::NAME))
-        .rule;
-    Sample { ty: Some(T::TYPE), ..item(name, rule, value) }
+    let rule = cddl::FRAMES.iter().find(|frame| frame.ty == T::TYPE);
+    let rule = rule.unwrap_or_else(|| panic!("{} is not in the CDDL", T::NAME));
+    Sample { ty: Some(T::TYPE), ..item(name, &rule.rule, value) }
 }
 
 /// A sample of what stands inside frames.

@@ -71,7 +71,8 @@ impl Example {
     }
 }
 
-fn pair(seed: &[u8; 32]) -> Ed25519KeyPair {
+/// The key with this seed.
+pub fn pair(seed: &[u8; 32]) -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(seed).unwrap()
 }
 

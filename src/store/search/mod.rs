@@ -8,6 +8,8 @@
 //! The index may give candidates that are none, and never misses one: every candidate is read and judged here. So an
 //! answer always agrees with what the entry says now.
 
+#[cfg(test)]
+mod corpus;
 mod query;
 mod show;
 mod words;

@@ -10,9 +10,10 @@ use quinn::{
     crypto::rustls::QuicClientConfig,
 };
 use quipu_protocol::{
-    BidiType, Blob, DeviceId, Frame, FrameDecoder, InviteLink, List, MINOR, Message, RoomId, UniType,
+    BidiType, Blob, DeviceId, Draft, Frame, FrameDecoder, InviteLink, List, MINOR, Message, RoomId, UniType,
     control::{Auth, Authenticated, Hello, Redeem, Refresh, Token},
     key::{CoseKey, DeviceKey, algorithm},
+    publish::Ack,
     request::{Subscribe, SubscribeRoom, Subscribed},
     token::{self, EXPORTER_BYTES, EXPORTER_LABEL, Purpose, Statement},
     varint,
@@ -31,8 +32,16 @@ use crate::{
 /// An authenticated connection, and CONTROL, which must stay open.
 pub(crate) struct Raw {
     pub(crate) connection: Connection,
+    /// What the server said of whoever this is.
+    pub(crate) who: Authenticated,
     control: (SendStream, Frames),
     _endpoint: Endpoint,
+}
+
+/// Whoever proves something: a device's key, and the pin of the server it proves it to.
+pub(crate) struct Prover {
+    pub(crate) key: Ed25519KeyPair,
+    pub(crate) pin: [u8; 32],
 }
 
 /// Frames of one stream, read when one asks for them and not before.
@@ -50,13 +59,21 @@ impl Raw {
         invite: &InviteLink,
         window: u32,
     ) -> Self {
-        let endpoint = endpoint(world, from);
-        let config = config(world, epoch, invite.pin, window);
-        let connecting = endpoint.connect_with(config, server, "quipu").expect("a valid address");
-        let connection = connecting.await.expect("nothing is in the way");
-        let key = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).expect("32 bytes make a key");
-        let control = greet(&connection, &key, invite).await;
-        Self { connection, control, _endpoint: endpoint }
+        let (endpoint, connection) = dial(world, (from, server), epoch, invite.pin, window).await;
+        let (control, who) = greet(&connection, &Prover::at(from, invite.pin), invite).await;
+        Self { connection, who, control, _endpoint: endpoint }
+    }
+
+    /// Asks one question.
+    pub(crate) async fn ask<T: Message>(&self, question: &impl Message) -> T {
+        let (_send, mut answers) = open(&self.connection, BidiType::Request, question.to_frame()).await;
+        answers.next().await.decode().expect("an answer to the question")
+    }
+
+    /// Publishes one draft.
+    pub(crate) async fn publish(&self, draft: &Draft) -> Ack {
+        let (_send, mut answers) = open(&self.connection, BidiType::Publish, draft.to_frame()).await;
+        answers.next().await.decode().expect("an acknowledgement")
     }
 
     /// Asks for a fresh token of nobody's device; the answer is left unread.
@@ -70,9 +87,7 @@ impl Raw {
     /// Subscribes to a room from its beginning.
     pub(crate) async fn subscribe(&self, room: RoomId) {
         let row = SubscribeRoom { room, after: None, backlog: 0 };
-        let question = Subscribe { rooms: List::first(vec![row]), priority: None };
-        let (_send, mut answers) = open(&self.connection, BidiType::Request, question.to_frame()).await;
-        let answer: Subscribed = answers.next().await.decode().expect("an answer to the question");
+        let answer: Subscribed = self.ask(&Subscribe { rooms: List::first(vec![row]), priority: None }).await;
         assert!(answer.rooms.into_vec()[0].subscription.is_some(), "not granted");
     }
 
@@ -121,35 +136,72 @@ impl Frames {
     }
 }
 
-async fn greet(connection: &Connection, key: &Ed25519KeyPair, invite: &InviteLink) -> (SendStream, Frames) {
-    let hello = Hello { minor: MINOR, features: List::default(), agent: None };
-    let (mut send, mut answers) = open(connection, BidiType::Control, hello.to_frame()).await;
-    let public: [u8; 32] = key.public_key().as_ref().try_into().expect("an Ed25519 key has 32 bytes");
-    let cose = CoseKey::from(&DeviceKey::Ed25519(public));
-    let prove = |purpose, subject: [u8; 32]| {
+impl Prover {
+    /// The device of a machine: every address has one of its own.
+    pub(crate) fn at(from: SocketAddr, pin: [u8; 32]) -> Self {
+        let seed = token::sha256(from.to_string().as_bytes());
+        let key = Ed25519KeyPair::from_seed_unchecked(&seed).expect("32 bytes make a key");
+        Self { key, pin }
+    }
+
+    /// What redeems `invite` on this connection.
+    pub(crate) fn redeem(&self, connection: &Connection, invite: &InviteLink) -> Redeem {
+        let public = self.key.public_key().as_ref().try_into().expect("an Ed25519 key has 32 bytes");
+        let cose = CoseKey::from(&DeviceKey::Ed25519(public));
+        let subject = token::redeem_subject(&invite.secret, &cose);
+        Redeem {
+            secret: Blob::new(invite.secret.to_vec()).expect("a secret has 16 bytes"),
+            proof: Blob::new(self.prove(connection, Purpose::Redeem, subject)).expect("short"),
+            key: cose,
+            nickname: format!("raw{}", public[0]).parse().expect("a nickname"),
+            device_name: "raw".parse().expect("a name"),
+        }
+    }
+
+    /// What authenticates this connection.
+    pub(crate) fn auth(&self, connection: &Connection, granted: &Token) -> Auth {
+        let proof = self.prove(connection, Purpose::Auth, token::auth_subject(&granted.token));
+        Auth { proof: Blob::new(proof).expect("short"), token: granted.token.clone() }
+    }
+
+    fn prove(&self, connection: &Connection, purpose: Purpose, subject: [u8; 32]) -> Vec<u8> {
         let mut exported = [0; EXPORTER_BYTES];
         let exporting = connection.export_keying_material(&mut exported, EXPORTER_LABEL, &subject);
         exporting.expect("32 bytes can be exported");
-        let statement = Statement::new(purpose, subject, invite.pin);
-        statement.prove(algorithm::EDDSA, &exported, |message| key.sign(message).as_ref().to_vec())
-    };
-    let redeem = Redeem {
-        secret: Blob::new(invite.secret.to_vec()).expect("a secret has 16 bytes"),
-        proof: Blob::new(prove(Purpose::Redeem, token::redeem_subject(&invite.secret, &cose)))
-            .expect("short"),
-        key: cose,
-        nickname: "raw".parse().expect("a nickname"),
-        device_name: "raw".parse().expect("a name"),
-    };
+        let statement = Statement::new(purpose, subject, self.pin);
+        statement.prove(algorithm::EDDSA, &exported, |message| self.key.sign(message).as_ref().to_vec())
+    }
+}
+
+/// A connection on which nothing was said yet.
+pub(crate) async fn dial(
+    world: &World,
+    (from, server): (SocketAddr, SocketAddr),
+    epoch: Epoch,
+    pin: [u8; 32],
+    window: u32,
+) -> (Endpoint, Connection) {
+    let endpoint = endpoint(world, from);
+    let config = config(world, epoch, pin, window);
+    let connecting = endpoint.connect_with(config, server, "quipu").expect("a valid address");
+    let connection = connecting.await.expect("nothing is in the way");
+    (endpoint, connection)
+}
+
+async fn greet(
+    connection: &Connection,
+    prover: &Prover,
+    invite: &InviteLink,
+) -> ((SendStream, Frames), Authenticated) {
+    let hello = Hello { minor: MINOR, features: List::default(), agent: None };
+    let (mut send, mut answers) = open(connection, BidiType::Control, hello.to_frame()).await;
+    let redeem = prover.redeem(connection, invite);
     send.write_all(&redeem.to_frame()).await.expect("the stream lives");
     let granted: Token = answers.answer().await;
-    let auth = Auth {
-        proof: Blob::new(prove(Purpose::Auth, token::auth_subject(&granted.token))).expect("short"),
-        token: granted.token,
-    };
+    let auth = prover.auth(connection, &granted);
     send.write_all(&auth.to_frame()).await.expect("the stream lives");
-    let _: Authenticated = answers.answer().await;
-    (send, answers)
+    let who = answers.answer().await;
+    ((send, answers), who)
 }
 
 async fn open(connection: &Connection, ty: BidiType, first: bytes::Bytes) -> (SendStream, Frames) {
