@@ -7,14 +7,15 @@ use quipu_protocol::request::{Act, Deactivate, Reactivate, Reason, ServerRole, S
 use quipu_protocol::{Code, DeviceId, Refusal, UserId};
 
 use super::{Auth, Authenticated};
-use crate::store::{AuditRow, Reads, UserRow, WriteError, Writes};
+use crate::store::{AuditRow, BotRow, Reads, StoreError, UserRow, WriteError, Writes};
 
-/// Roles there are to be given.
-const ROLES: [ServerRole; 5] =
+/// Roles there are to be given, by an invite as well.
+pub(super) const ROLES: [ServerRole; 5] =
     [ServerRole::GUEST, ServerRole::BOT, ServerRole::MEMBER, ServerRole::ADMIN, ServerRole::OWNER];
 
 impl Auth {
-    /// Shuts an account out, durably, and takes its invites back. Gives the devices whose connections must close.
+    /// Shuts an account out, durably, and takes its invites back. Gives the devices whose connections must close: those
+    /// of its bots are among them.
     ///
     /// # Errors
     /// [`Code::FORBIDDEN`] below an admin, and towards a role that is not below the asker's; [`Code::NOT_FOUND`];
@@ -28,7 +29,12 @@ impl Auth {
                 store.revoke_invites(ask.user)?;
                 record(store, &who, (Act::DEACTIVATE, ask.user), now_ms, ask.reason, None)?;
             }
-            devices(&*store, ask.user)
+            let mut out = devices(&*store, ask.user)?;
+            // Their rows stay as they are, so that they are in again when whoever answers for them is.
+            for bot in store.bots(Some(ask.user), None, usize::MAX)? {
+                out.extend(devices(&*store, bot.user)?);
+            }
+            Ok(out)
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -82,9 +88,29 @@ impl Auth {
 }
 
 /// The asker's account as it is now.
-pub(super) fn acting(store: &dyn Reads, who: &Authenticated) -> Result<UserRow, WriteError> {
-    let row = store.user(who.user())?.filter(|row| row.deactivated_ms.is_none());
-    Ok(row.ok_or_else(|| Refusal::from(Code::UNAUTHENTICATED))?)
+pub(crate) fn acting(store: &dyn Reads, who: &Authenticated) -> Result<UserRow, WriteError> {
+    Ok(in_use(store, who.user())?.ok_or_else(|| Refusal::from(Code::UNAUTHENTICATED))?)
+}
+
+/// An account, if it is in use.
+pub(crate) fn in_use(store: &dyn Reads, user: UserId) -> Result<Option<UserRow>, StoreError> {
+    let Some(row) = store.user(user)? else { return Ok(None) };
+    // Only bots are asked about: a bot's role never changes.
+    let bot = if row.role == ServerRole::BOT { store.bot(user)? } else { None };
+    Ok(is_in_use(store, &row, bot.as_ref())?.then_some(row))
+}
+
+/// Whether an account is in use: it was not deactivated, nor was, of a bot, whoever answers for it.
+pub(crate) fn is_in_use(
+    store: &dyn Reads,
+    row: &UserRow,
+    bot: Option<&BotRow>,
+) -> Result<bool, StoreError> {
+    let owner = match bot {
+        Some(bot) => store.user(bot.owner)?,
+        None => None,
+    };
+    Ok(row.deactivated_ms.is_none() && owner.is_none_or(|owner| owner.deactivated_ms.is_none()))
 }
 
 /// An account that the asker may act on: an admin or an owner on those below them.

@@ -10,6 +10,7 @@ use quipu_protocol::request::{
 };
 use quipu_protocol::{Code, DeviceId, List, Refusal, RoomId, UserId};
 
+use super::accounts::{acting, in_use};
 use super::invites::blob;
 use super::leaving::may_be_called;
 use super::{Auth, Authenticated};
@@ -29,9 +30,6 @@ impl Auth {
         ask: CreateBot,
         bring: impl FnOnce(&mut dyn Writes, &UserRow, &[RoomId]) -> Result<(), WriteError> + Send + 'static,
     ) -> Result<BotAnswer, Refusal> {
-        if who.role() < ServerRole::MEMBER {
-            return Err(Refusal::because(Code::FORBIDDEN, "only members of the server make bots"));
-        }
         let now_ms = self.now_ms();
         let user = UserRow {
             user: UserId::from_bytes(self.random()),
@@ -56,7 +54,11 @@ impl Auth {
             secret: blob(secret),
             expires_ms: invite.expires_ms,
         };
+        let who = who.clone();
         let job = self.storage.write(move |store| {
+            if acting(&*store, &who)?.role < ServerRole::MEMBER {
+                return Err(Refusal::because(Code::FORBIDDEN, "only members of the server make bots").into());
+            }
             if store.bots_alive(bot.owner)? >= BOTS_PER_USER_MAX {
                 let text = format!("an account has at most {BOTS_PER_USER_MAX} bots");
                 return Err(Refusal::because(Code::QUOTA, text).into());
@@ -100,8 +102,10 @@ impl Auth {
     /// # Errors
     /// When the store fails.
     pub async fn bots(&self, who: &Authenticated, ask: ListBots) -> Result<Bots, Refusal> {
-        let owner = (who.role() < ServerRole::ADMIN).then_some(who.user());
+        let user = who.user();
         let question = self.storage.read(move |store| {
+            let sees_all = in_use(store, user)?.is_some_and(|row| row.role >= ServerRole::ADMIN);
+            let owner = (!sees_all).then_some(user);
             let mut rows = store.bots(owner, ask.after, ROWS_MAX + 1)?;
             let more = rows.len() > ROWS_MAX;
             rows.truncate(ROWS_MAX);
@@ -141,13 +145,6 @@ impl Auth {
         job.await.map_err(WriteError::refusal)
     }
 
-    /// Whether somebody was authenticated as what they are no longer. A store that cannot answer shuts nobody out.
-    pub async fn is_outdated(&self, who: &Authenticated) -> bool {
-        let (user, before) = (who.user(), who.clone());
-        let now = self.storage.read(move |store| store.bot(user)).await;
-        now.is_ok_and(|bot| who.clone().held_to(bot) != before)
-    }
-
     fn bot_invite(&self, who: &Authenticated, bot: UserId) -> (InviteRow, [u8; 16]) {
         let (row, secret) = self.invite_row(1, BOT_INVITE_LIFE.as_millis() as u64, ServerRole::BOT);
         (InviteRow { created_by: Some(who.user()), for_user: Some(bot), ..row }, secret)
@@ -181,7 +178,8 @@ fn own(store: &dyn Reads, who: &Authenticated, bot: UserId) -> Result<BotRow, Wr
 
 /// The bot, if the asker looks after it.
 fn owned(store: &dyn Reads, who: &Authenticated, bot: UserId) -> Result<BotRow, WriteError> {
-    let is_theirs = |row: &BotRow| row.owner == who.user() || who.role() >= ServerRole::ADMIN;
+    let asker = acting(store, who)?;
+    let is_theirs = |row: &BotRow| row.owner == asker.user || asker.role >= ServerRole::ADMIN;
     Ok(store.bot(bot)?.filter(is_theirs).ok_or_else(|| Refusal::from(Code::NOT_FOUND))?)
 }
 

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use quipu_protocol::request::{DeviceInfo, Devices};
 use quipu_protocol::{Code, DeviceId, List, Refusal, UserId};
 
+use super::accounts::in_use;
 use super::{Auth, Authenticated};
 use crate::store::{DeviceRow, InviteRow, Reads, WriteError, Writes};
 
@@ -52,17 +53,31 @@ impl Auth {
         job.await.map_err(WriteError::refusal)
     }
 
-    /// Whether a device may no longer be served: it was shut out, or its account was. A store that cannot answer does not
-    /// shut anybody out.
-    pub async fn is_revoked(&self, device: DeviceId) -> bool {
+    /// What somebody is by now. A store that cannot answer neither changes anybody nor shuts them out.
+    pub async fn standing(&self, who: &Authenticated) -> Standing {
+        let who = who.clone();
         let question = move |store: &dyn Reads| {
             // One that is not there went with its account.
-            let Some(row) = store.device(device)? else { return Ok(true) };
-            let is_out = store.user(row.user)?.is_some_and(|user| user.deactivated_ms.is_some());
-            Ok(is_out || row.revoked_ms.is_some())
+            let device = store.device(who.device())?.filter(|row| row.revoked_ms.is_none());
+            let (Some(_), Some(user)) = (device, in_use(store, who.user())?) else {
+                return Ok(Standing::Out);
+            };
+            let now = Authenticated::of(user, who.device(), store.bot(who.user())?);
+            Ok(if now == who { Standing::Same } else { Standing::Changed })
         };
-        self.storage.read(question).await.unwrap_or(false)
+        self.storage.read(question).await.unwrap_or(Standing::Same)
     }
+}
+
+/// What somebody is who was authenticated a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The same.
+    Same,
+    /// Somebody with another role, or held to something else.
+    Changed,
+    /// Nobody to be served: the device was shut out, or its account was.
+    Out,
 }
 
 /// Takes back what would still give the account a device.

@@ -19,6 +19,8 @@ mod principal;
 mod redeem;
 mod tokens;
 
+pub(crate) use accounts::{acting, in_use, is_in_use};
+pub use devices::Standing;
 pub use keys::TokenKey;
 pub use principal::Authenticated;
 pub use tokens::AuthError;

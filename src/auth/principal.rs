@@ -24,21 +24,15 @@ impl Authenticated {
         Self { user, device, nickname, role, scope: Permissions::ANYTHING, rooms: None }
     }
 
-    /// An account, held to what its row as a bot says, if it has one.
+    /// An account, held to what its row as a bot says, if it has one. A bot that was revoked may do nothing at all.
     pub(in crate::auth) fn of(user: UserRow, device: DeviceId, bot: Option<BotRow>) -> Self {
-        Self::new(user.user, device, user.nickname, user.role).held_to(bot)
-    }
-
-    /// The same with the scope that a bot has by now: it may have changed since it was authenticated. A bot that was
-    /// revoked may do nothing at all.
-    #[must_use]
-    pub(in crate::auth) fn held_to(self, bot: Option<BotRow>) -> Self {
+        let who = Self::new(user.user, device, user.nickname, user.role);
         match bot {
-            None => self,
+            None => who,
             Some(BotRow { revoked_ms: Some(_), .. }) => {
-                Self { scope: Permissions::NONE, rooms: Some(Arc::default()), ..self }
+                Self { scope: Permissions::NONE, rooms: Some(Arc::default()), ..who }
             }
-            Some(BotRow { scope, rooms, .. }) => Self { scope, rooms: rooms.map(Arc::from), ..self },
+            Some(BotRow { scope, rooms, .. }) => Self { scope, rooms: rooms.map(Arc::from), ..who },
         }
     }
 

@@ -9,6 +9,7 @@ use quipu_protocol::control::{Redeem, Token};
 use quipu_protocol::token::{self, Purpose, sha256};
 use quipu_protocol::{Code, DeviceId, DeviceName, Nickname, Refusal, UserId, cbor};
 
+use super::accounts::in_use;
 use super::leaving::may_be_called;
 use super::{Auth, AuthError, Authenticated, Exporter};
 use crate::limits::DEVICES_PER_USER_MAX;
@@ -131,8 +132,7 @@ fn owner_of_device(store: &mut dyn Writes, user: UserId) -> Result<UserRow, Writ
     if store.bot(user)?.is_some_and(|bot| bot.revoked_ms.is_some()) {
         return Err(Refusal::because(Code::GONE, "the bot was revoked").into());
     }
-    let row = store.user(user)?.filter(|row| row.deactivated_ms.is_none());
-    row.ok_or_else(|| Refusal::from(Code::GONE).into())
+    in_use(&*store, user)?.ok_or_else(|| Refusal::from(Code::GONE).into())
 }
 
 fn new_user(store: &mut dyn Writes, invite: &InviteRow, new: &Newcomer) -> Result<UserRow, WriteError> {

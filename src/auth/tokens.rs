@@ -12,6 +12,7 @@ use quipu_protocol::sign::{SignError, Signed};
 use quipu_protocol::token::{self, Claims, Confirmation, ISSUER, Purpose, Statement};
 use quipu_protocol::{Blob, CloseCode, Code, DeviceId, Refusal, Text, cbor};
 
+use super::accounts::is_in_use;
 use super::{Auth, Authenticated, Exporter};
 use crate::store::{BotRow, DeviceRow, StoreError, UserRow};
 
@@ -80,7 +81,7 @@ impl Auth {
         exporter: Exporter<'_>,
     ) -> Result<(Authenticated, u64), AuthError> {
         let claims = self.claims(&auth.token)?;
-        let (device, user, bot) = self.device_and_user(claims.device).await?;
+        let Party { device, user, bot, is_in_use } = self.party(claims.device).await?;
         let key = &claims.confirmation.key;
         if device.user != claims.user || device.key != cbor::encode(key) {
             return Err(AuthError::UnknownDevice);
@@ -90,7 +91,7 @@ impl Auth {
         }
         let subject = token::auth_subject(&auth.token);
         self.check_proof(Purpose::Auth, subject, key, &auth.proof, exporter)?;
-        still_in(&device, &user)?;
+        still_in(&device, is_in_use)?;
         if claims.scope != scope_of(bot.as_ref()) {
             // A token of the scope before has ended with it: refreshing gives one of this scope.
             return Err(AuthError::Expired);
@@ -104,11 +105,11 @@ impl Auth {
     /// # Errors
     /// See [`AuthError`].
     pub async fn refresh(&self, refresh: &Refresh, exporter: Exporter<'_>) -> Result<Token, AuthError> {
-        let (device, user, bot) = self.device_and_user(refresh.device).await?;
+        let Party { device, user, bot, is_in_use } = self.party(refresh.device).await?;
         let key: CoseKey = cbor::decode(&device.key, "CoseKey").map_err(|_| AuthError::UnknownDevice)?;
         let subject = token::refresh_subject(&refresh.device);
         self.check_proof(Purpose::Refresh, subject, &key, &refresh.proof, exporter)?;
-        still_in(&device, &user)?;
+        still_in(&device, is_in_use)?;
         Ok(self.issue(&device, &user, bot.as_ref(), key))
     }
 
@@ -174,16 +175,17 @@ impl Auth {
         Ok(claims)
     }
 
-    async fn device_and_user(
-        &self,
-        device: DeviceId,
-    ) -> Result<(DeviceRow, UserRow, Option<BotRow>), AuthError> {
+    async fn party(&self, device: DeviceId) -> Result<Party, AuthError> {
         let found = self.storage.read(move |store| {
             let Some(device) = store.device(device)? else {
                 return Ok(None);
             };
-            let bot = store.bot(device.user)?;
-            Ok(store.user(device.user)?.map(|user| (device, user, bot)))
+            let Some(user) = store.user(device.user)? else {
+                return Ok(None);
+            };
+            let bot = store.bot(user.user)?;
+            let is_in_use = is_in_use(store, &user, bot.as_ref())?;
+            Ok(Some(Party { device, user, bot, is_in_use }))
         });
         found.await?.ok_or(AuthError::UnknownDevice)
     }
@@ -206,15 +208,20 @@ impl Auth {
     }
 }
 
+/// A device and whose it is.
+struct Party {
+    device: DeviceRow,
+    user: UserRow,
+    bot: Option<BotRow>,
+    is_in_use: bool,
+}
+
 /// That neither the device nor its account was shut out. Asked when the key has proven itself, not before.
-fn still_in(device: &DeviceRow, user: &UserRow) -> Result<(), AuthError> {
+fn still_in(device: &DeviceRow, is_in_use: bool) -> Result<(), AuthError> {
     if device.revoked_ms.is_some() {
         return Err(AuthError::Revoked);
     }
-    if user.deactivated_ms.is_some() {
-        return Err(AuthError::Deactivated);
-    }
-    Ok(())
+    if is_in_use { Ok(()) } else { Err(AuthError::Deactivated) }
 }
 
 fn scope_of(bot: Option<&BotRow>) -> Permissions {

@@ -12,7 +12,7 @@ use super::chat::Rooms;
 use super::footing::Footing;
 use super::membership::{may_be_in_another, note_member};
 use super::rules;
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, acting};
 use crate::limits::HOOKS_PER_ROOM_MAX;
 use crate::store::{HookRow, Reads, UserRow, WriteError, Writes};
 
@@ -59,7 +59,7 @@ impl Rooms {
             managed(&*store, &who, ask.room, created_ms)?;
             let missing = || Refusal::because(Code::NOT_FOUND, "there is no such bot");
             let bot = store.bot(ask.bot)?.filter(|bot| bot.revoked_ms.is_none()).ok_or_else(missing)?;
-            if bot.owner != who.user() && who.role() < ServerRole::ADMIN {
+            if bot.owner != who.user() && acting(&*store, &who)?.role < ServerRole::ADMIN {
                 return Err(Refusal::because(Code::FORBIDDEN, "the bot is somebody else's").into());
             }
             let at = Footing::of(&*store, ask.room, ask.bot, created_ms)?;

@@ -11,7 +11,7 @@ use quipu_protocol::{Code, Cursor, List, Refusal, RoomId, UserId};
 use super::chat::Rooms;
 use super::footing::Footing;
 use super::rules;
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, in_use};
 use crate::limits::{INVITATIONS_MAX, PRESENCE_MEMBERS_MAX, ROOMS_PER_USER_MAX};
 use crate::store::{AccountSettings, MemberRow, Reads, RoomRow, Settings, StoreError, UserRow, WriteError};
 
@@ -109,13 +109,13 @@ impl Rooms {
             if let Some(nickname) = &ask.nickname {
                 users.extend(store.user_by_nickname(&nickname.folded())?);
             }
-            let info = |row: crate::store::UserRow| UserInfo {
-                user: row.user,
-                nickname: row.nickname,
-                role: row.role,
-                deactivated: row.deactivated_ms.map(|_| true),
+            let info = |row: UserRow| {
+                let is_out = in_use(store, row.user)?.is_none();
+                let UserRow { user, nickname, role, .. } = row;
+                Ok(UserInfo { user, nickname, role, deactivated: is_out.then_some(true) })
             };
-            Ok(Users { users: List::first(users.into_iter().map(info).collect()) })
+            let users: Result<Vec<_>, StoreError> = users.into_iter().map(info).collect();
+            Ok(Users { users: List::first(users?) })
         });
         question.await.map_err(|error| error.refusal())
     }

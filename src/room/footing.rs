@@ -6,6 +6,7 @@ use quipu_protocol::request::{MembershipState, Permissions, Sanction, ServerRole
 use quipu_protocol::{Code, Refusal, RoomId, UserId};
 
 use super::rules;
+use crate::auth::is_in_use;
 use crate::store::{MemberRow, MemberState, Reads, RoomRow, SanctionRow, StoreError, WriteError};
 
 /// How an account stands to a room at one moment.
@@ -17,7 +18,7 @@ pub(super) struct Footing {
     pub(super) member: Option<MemberRow>,
     /// As what they were there when they left, if they did.
     pub(super) before: Option<MemberState>,
-    /// Whether the account is there and not deactivated.
+    /// Whether the account is there and in use.
     pub(super) active: bool,
     /// What the account may do here at most, whatever its role says: a bot is held to its scope.
     pub(super) scope: Permissions,
@@ -55,11 +56,14 @@ impl Footing {
         let is_joined = member.is_some_and(|member| member.state.membership == MembershipState::JOINED);
         let before = if is_joined { None } else { store.parted(room.room, user)? };
         let account = store.user(user)?;
-        let active = account.as_ref().is_some_and(|row| row.deactivated_ms.is_none());
         // Only bots are asked about: a bot's role never changes.
-        let bot = match account {
+        let bot = match &account {
             Some(account) if account.role == ServerRole::BOT => store.bot(user)?,
             _ => None,
+        };
+        let active = match &account {
+            Some(account) => is_in_use(store, account, bot.as_ref())?,
+            None => false,
         };
         let scope = bot.map_or(Permissions::ANYTHING, |bot| bot.scope_in(room.room));
         Ok(Self { room, member, before, active, scope, sanctions, now_ms })

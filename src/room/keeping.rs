@@ -9,7 +9,7 @@ use super::deeds::Deed;
 use super::directory::info_of;
 use super::footing::Footing;
 use super::rules;
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, acting};
 use crate::config;
 use crate::store::{Keep, WriteError};
 
@@ -105,9 +105,7 @@ impl Rooms {
         let job = self.storage().write(move |store| {
             let now_ms = clock.now_ms();
             let at = Footing::of(&*store, ask.room, who.user(), now_ms)?;
-            let asker = store.user(who.user())?.filter(|row| row.deactivated_ms.is_none());
-            let asker = asker.ok_or_else(|| Refusal::from(Code::UNAUTHENTICATED))?;
-            rules::delete(&who, asker.role, &at)?;
+            rules::delete(&who, acting(&*store, &who)?.role, &at)?;
             let name = at.room.name.as_ref().map_or_else(|| ask.room.to_string(), ToString::to_string);
             if ask.confirm.as_str() != name {
                 return Err(

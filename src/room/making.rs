@@ -4,14 +4,14 @@
 
 use quipu_protocol::entry::{Change, Created, MemberChange};
 use quipu_protocol::request::{CreateRoom, Direct, RoomInfo, RoomRole, Visibility};
-use quipu_protocol::{Code, Cursor, Incarnation, Kind, Refusal, RoomId, RoomName, Seq, Topic, UserId, cbor};
+use quipu_protocol::{Code, Cursor, Incarnation, Kind, Refusal, RoomId, RoomName, Seq, Topic, cbor};
 
 use super::chat::Rooms;
 use super::directory::info_of;
 use super::membership::{enter, may_be_in_another, may_make_another, note, note_member};
 use super::rules;
-use crate::auth::Authenticated;
-use crate::store::{Reads, RoomRow, Settings, WriteError, Writes};
+use crate::auth::{Authenticated, acting};
+use crate::store::{RoomRow, Settings, WriteError, Writes};
 
 impl Rooms {
     /// Makes the first room of a server, unless it is there.
@@ -128,7 +128,8 @@ fn blank(room: RoomId, name: Option<RoomName>, visibility: Visibility, created_m
 /// Writes a room, its first entry, and its maker's membership.
 fn make(store: &mut dyn Writes, row: &RoomRow, owner: Option<&Authenticated>) -> Result<(), WriteError> {
     if let Some(owner) = owner {
-        is_in_use(&*store, owner.user())?;
+        // A connection may have outlived its account.
+        acting(&*store, owner)?;
         may_make_another(&*store, owner.user())?;
     }
     store.insert_room(row)?;
@@ -140,12 +141,4 @@ fn make(store: &mut dyn Writes, row: &RoomRow, owner: Option<&Authenticated>) ->
     note(store, row.room, row.created_ms, owner, Kind::CREATED, body, None)?;
     let Some(owner) = owner else { return Ok(()) };
     enter(store, owner, row.room, rules::joined(RoomRole::OWNER), row.created_ms)
-}
-
-/// That a connection has not outlived its account.
-fn is_in_use(store: &dyn Reads, user: UserId) -> Result<(), WriteError> {
-    match store.user(user)?.filter(|row| row.deactivated_ms.is_none()) {
-        Some(_) => Ok(()),
-        None => Err(Refusal::from(Code::UNAUTHENTICATED).into()),
-    }
 }

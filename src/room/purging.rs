@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use super::chat::Rooms;
 use super::roles::both;
 use super::rules;
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, acting};
 use crate::limits::{PAGE_BYTES_MAX, PURGE_ENTRIES_MAX, PURGE_ERASED_MAX, PURGE_ROOMS_MAX};
 use crate::store::{AuditRow, NewEntry, PurgeRow, PurgeStage, Reads, StoreError, WriteError, Writes};
 
@@ -125,8 +125,7 @@ impl Rooms {
 /// Notes what is to be erased, unless that goes on already.
 fn begin(store: &mut dyn Writes, who: &Authenticated, ask: &Purge, now_ms: u64) -> Result<(), WriteError> {
     let missing = || Refusal::from(Code::NOT_FOUND);
-    let asker = store.user(who.user())?.filter(|row| row.deactivated_ms.is_none());
-    let asker = asker.ok_or_else(|| Refusal::from(Code::UNAUTHENTICATED))?;
+    let asker = acting(&*store, who)?;
     let user = store.user(ask.user)?;
     let outranks =
         asker.role >= ServerRole::ADMIN && user.as_ref().is_some_and(|user| user.role < asker.role);

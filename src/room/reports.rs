@@ -13,7 +13,7 @@ use super::chat::Rooms;
 use super::deeds::Deed;
 use super::footing::Footing;
 use super::rules;
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, in_use};
 use crate::limits::REPORTS_MAX;
 use crate::store::{Reads, ReportRow, StoreError, WriteError, Writes};
 
@@ -109,8 +109,7 @@ fn may_be_told(
     room: Option<RoomId>,
     now_ms: u64,
 ) -> Result<Result<(), Refusal>, StoreError> {
-    let row = store.user(who.user())?.filter(|row| row.deactivated_ms.is_none());
-    let role = row.map_or(ServerRole::GUEST, |row| row.role);
+    let role = in_use(store, who.user())?.map_or(ServerRole::GUEST, |row| row.role);
     let Some(room) = room else {
         let no = || Refusal::because(Code::FORBIDDEN, "name a room that you moderate");
         return Ok(if role >= ServerRole::ADMIN { Ok(()) } else { Err(no()) });

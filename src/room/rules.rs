@@ -304,6 +304,7 @@ fn role(member: Option<&MemberRow>) -> RoomRole {
 pub(super) fn delete(who: &Authenticated, role: ServerRole, at: &Footing) -> Result<(), Refusal> {
     if role < ServerRole::ADMIN {
         may_see(who, &at.room, at.member.as_ref())?;
+        within(who.scope().and(at.scope), Permissions::MANAGE_ROOM)?;
         if at.room.visibility == Visibility::DIRECT {
             return Err(Refusal::because(Code::CONFLICT, "a direct room is for ever"));
         }

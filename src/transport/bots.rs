@@ -32,6 +32,9 @@ pub(super) async fn answer(
         CreateBot::TYPE => {
             // It makes entries, and so waits as drafts do.
             pace::own_turn(session).await;
+            if session.is_over() {
+                return Ok(());
+            }
             say(writer, auth.create_bot(who, frame.decode()?, rooms.bring(who)).await).await
         }
         InviteBot::TYPE => say(writer, auth.invite_bot(who, frame.decode()?).await).await,

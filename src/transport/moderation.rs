@@ -11,7 +11,7 @@ use quipu_protocol::{Code, Frame, FrameType, Message, Refusal};
 
 use super::frames::{FrameWriter, StreamError};
 use super::pace;
-use super::request::{done, made, room, say};
+use super::request::{done, farewell, made, room, say};
 use super::session::Session;
 
 /// Questions that are answered here.
@@ -109,11 +109,17 @@ async fn account(session: &Session, frame: &Frame, writer: &mut FrameWriter) -> 
         Reactivate::TYPE => auth.reactivate(who, frame.decode()?).await,
         SetServerRole::TYPE => match auth.set_server_role(who, frame.decode()?).await {
             Ok(devices) => {
-                // The asker's own connection carries the answer first.
-                say(writer, done(Ok(()))).await?;
-                let others = devices.into_iter().filter(|device| *device != who.device());
-                others.for_each(|device| sessions.begin_anew(device));
-                return Ok(());
+                let (own, others): (Vec<_>, Vec<_>) =
+                    devices.into_iter().partition(|device| *device == who.device());
+                others.into_iter().for_each(|device| sessions.begin_anew(device));
+                if own.is_empty() {
+                    Ok(())
+                } else {
+                    // The asker's own connection carries the answer first.
+                    let said = farewell(writer).await;
+                    sessions.begin_anew(who.device());
+                    return said;
+                }
             }
             Err(refusal) => Err(refusal),
         },

@@ -191,15 +191,21 @@ async fn delete_account(
         Err(refusal) => return writer.send(&refusal).await,
     };
     session.shared.rooms.someone_left();
-    let said = writer.send(&Done {}).await;
-    writer.finish();
-    // Closing throws away what is under way, and whoever deleted their account shall learn that it is done.
-    let _ = timeout(FAREWELL, writer.stopped()).await;
+    let said = farewell(writer).await;
     devices.into_iter().for_each(|device| session.shared.sessions.revoke(device));
     said
 }
 
-/// How long the answer to an account's last question may take to arrive.
+/// Says that it is done before the connection is closed because of it. Closing throws away what is under way, and
+/// whoever deleted their account or gave their role away shall learn that it happened.
+pub(super) async fn farewell(writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let said = writer.send(&Done {}).await;
+    writer.finish();
+    let _ = timeout(FAREWELL, writer.stopped()).await;
+    said
+}
+
+/// How long the answer to a connection's last question may take to arrive.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 async fn export(session: &Session, ask: ExportAccount, writer: &mut FrameWriter) -> Result<(), StreamError> {

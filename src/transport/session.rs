@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
 use quipu_protocol::limits::{PUBLISH_STREAMS_MAX, ROOMS_OPEN_MAX};
-use quipu_protocol::request::ServerRole;
 use quipu_protocol::{BidiType, CloseCode, ResetCode, RoomId};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -22,7 +21,7 @@ use super::control::{self, Attended, Greeted};
 use super::frames::{FrameReader, FrameWriter, StreamError};
 use super::sessions::{PanicGuard, close};
 use super::{Shared, datagrams, download, inbox_stream, publish, request, transfer, upload};
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, Standing};
 use crate::limits::{
     DOWNLOADS_FLOWING_MAX, DOWNLOADS_MAX, HISTORIES_MAX, PRESENCE_CHANGES_PER_MINUTE, REQUEST_TIMEOUT,
     REQUESTS_BURST, REQUESTS_MAX, REQUESTS_PER_SECOND, STREAM_FAULTS_PER_MINUTE, UPLOADS_MAX,
@@ -68,11 +67,11 @@ pub(super) async fn run(connection: Connection, shared: Arc<Shared>, greeted: Gr
         return close(&connection, CloseCode::Limit);
     };
     info!(user = %session.who.user(), %device, "session");
-    // Looked at once more, now that a revocation would find us: it may have come between proof and registration.
-    if shared.auth.is_revoked(device).await {
-        shared.sessions.revoke(device);
-    } else if session.who.role() == ServerRole::BOT && shared.auth.is_outdated(&session.who).await {
-        shared.sessions.begin_anew(device);
+    // Looked at once more, now that a change would find us: it may have come between proof and registration.
+    match shared.auth.standing(&session.who).await {
+        Standing::Same => {}
+        Standing::Changed => shared.sessions.begin_anew(device),
+        Standing::Out => shared.sessions.revoke(device),
     }
     shared.rooms.live().register(&session.inbox);
     session.spawn({

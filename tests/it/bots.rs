@@ -4,10 +4,10 @@ use quipu_protocol::entry::Origin;
 use quipu_protocol::limits::{BOT_TOKEN_LIFE_MS, TOKEN_LIFE_MS};
 use quipu_protocol::request::{
     BotAnswer, Bots, ChangeBot, CreateBot, CreateInvite, CreateRoom, DeleteAccount, Done, InviteBot, Join,
-    ListBots, ListMembers, ListRooms, LookUp, Members, Permissions, RevokeBot, RoomAnswer, Rooms, ServerRole,
-    Users, Visibility,
+    ListBots, ListMembers, ListRooms, LookUp, Members, Permissions, RevokeBot, RevokeDevice, RoomAnswer,
+    Rooms, ServerRole, Users, Visibility,
 };
-use quipu_protocol::{CloseCode, Code, Entry, Ext, List, Refusal, RoomId, Text, UserId};
+use quipu_protocol::{BidiType, CloseCode, Code, Entry, Ext, List, Refusal, RoomId, Text, UserId};
 
 use super::harness::{Device, Member, TestServer, draft, invite, random};
 
@@ -236,6 +236,41 @@ async fn bots_have_bounds_and_makers_of_their_own() {
             who.peer.ask(&wish("child", Permissions::ANYTHING, None)).await;
         assert_eq!(refused.unwrap_err().code, Code::FORBIDDEN);
     }
+}
+
+/// Wishes that had arrived and waited for their turn are not granted to somebody who was shut out meanwhile.
+#[tokio::test]
+async fn whoever_is_shut_out_makes_no_more_bots() {
+    let server = TestServer::start_with(|config| {
+        config.limits.publish_per_second = 1;
+        config.limits.publish_burst = 1;
+    })
+    .await;
+    let owner = server.owner().await;
+    let ask = CreateInvite { own_device: Some(true), ..invite(1) };
+    let own: quipu_protocol::request::InviteAnswer = owner.peer.ask(&ask).await.unwrap();
+    let lost = server.redeem(&own.secret[..].try_into().unwrap(), "unused").await;
+    let wish = |name: String| wish(&name, Permissions::ANYTHING, None);
+    let _: BotAnswer = lost.peer.ask(&wish("in-time".to_owned())).await.unwrap();
+    // Each waits for its turn: one, two and three seconds.
+    let mut waiting = Vec::new();
+    for number in 0..3 {
+        let mut request = lost.peer.open(BidiType::Request.number()).await;
+        request.send(&wish(format!("late{number}"))).await;
+        request.finish();
+        waiting.push(request);
+    }
+    lost.is_served().await;
+    let _: Done = owner.peer.ask(&RevokeDevice { device: lost.me.device }).await.unwrap();
+    assert_eq!(lost.peer.closed().await, CloseCode::Revoked);
+    // At the same rate, so the last of these comes after the last of those.
+    for number in 0..4 {
+        let _: BotAnswer = owner.peer.ask(&wish(format!("own{number}"))).await.unwrap();
+    }
+    let bots: Bots = owner.peer.ask(&ListBots { after: None }).await.unwrap();
+    let late = bots.bots.iter().filter(|bot| bot.nickname.as_str().starts_with("late")).count();
+    // On a slow machine a turn may come before the revocation does; not all three.
+    assert!(late < 3, "{late} after the revocation");
 }
 
 #[tokio::test]

@@ -200,6 +200,7 @@ async fn invites_are_within_bounds() {
         invite(u64::MAX),
         CreateInvite { life_ms: 0, ..invite(1) },
         CreateInvite { life_ms: u64::MAX, ..invite(1) },
+        CreateInvite { role: Some(ServerRole(75)), ..invite(1) },
     ] {
         let answer: Result<InviteAnswer, Refusal> = owner.peer.ask(&wrong).await;
         assert_eq!(answer.unwrap_err().code, Code::BAD_REQUEST, "{wrong:?}");

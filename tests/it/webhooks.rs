@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use quipu_protocol::request::{
-    BotAnswer, ChangeBot, CreateBot, CreateHook, CreateRoom, Done, HookAnswer, Hooks, Join, ListHooks,
-    Permissions, RemoveMember, RevokeBot, RevokeHook, RoomAnswer, Visibility,
+    BotAnswer, ChangeBot, CreateBot, CreateHook, CreateRoom, Deactivate, Done, HookAnswer, Hooks, Join,
+    ListHooks, Permissions, Reactivate, RemoveMember, RevokeBot, RevokeHook, RoomAnswer, Visibility,
 };
 use quipu_protocol::{Code, Entry, List, Refusal, RoomId, UserId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -249,6 +249,21 @@ async fn a_bot_that_is_gone_speaks_no_more() {
     assert_eq!(hook.text("one").await.status, 404);
     let hooks: Hooks = owner.peer.ask(&ListHooks { room: hook.room, after: None }).await.unwrap();
     assert!(hooks.hooks.is_empty());
+}
+
+/// Goal: a secret is worth no more than whoever answers for the bot behind it.
+#[tokio::test]
+async fn a_webhook_is_silent_while_the_owner_of_its_bot_is_out() {
+    let server = server().await;
+    let owner = server.owner().await;
+    let ada = server.join(&owner, "ada").await;
+    let hook = hook(&server, &ada).await;
+    assert_eq!(hook.text("one").await.status, 200);
+    let user = ada.me.user;
+    let _: Done = owner.peer.ask(&Deactivate { user, reason: None }).await.unwrap();
+    assert_eq!(hook.text("two").await.status, 403);
+    let _: Done = owner.peer.ask(&Reactivate { user, reason: None }).await.unwrap();
+    assert_eq!(hook.text("three").await.status, 200);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use quipu_protocol::{Code, Refusal, UserId};
 
 use super::{
     allowed_by, effective, for_many, granted, is_owner, joined, may, may_manage, may_read, may_see, role,
+    within,
 };
 use crate::auth::Authenticated;
 use crate::room::footing::Footing;
@@ -80,6 +81,7 @@ pub(in crate::room) fn transfer(
 ) -> Result<(), Refusal> {
     may_see(who, &at.room, at.member.as_ref())?;
     for_many(&at.room)?;
+    within(who.scope().and(at.scope), Permissions::MANAGE_ROLES)?;
     let is_owner = at.active && is_owner(at.member.as_ref());
     let is_orphan = owners == 0 && server_role >= ServerRole::ADMIN && at.active;
     if !is_owner && !is_orphan {

@@ -65,6 +65,21 @@ fn a_scope_holds_a_bot_to_less_than_its_role() {
     assert_eq!(code(vouch(&held(scope))), Some(Code::FORBIDDEN));
 }
 
+/// Goal: what a bot owns is no way around the scope it is held to later.
+#[test]
+fn a_bot_deletes_and_gives_away_what_its_scope_allows() {
+    let bot = who(ServerRole::BOT);
+    let own = || RoomRow { creator: Some(bot.user()), ..room(Visibility::PUBLIC) };
+    let owns = |scope| Footing { scope, ..at(own(), Some(joined(RoomRole::OWNER))) };
+    let (other, member) = (UserId::from_bytes([2; 16]), at(own(), Some(joined(RoomRole::MEMBER))));
+    let gives = |scope| code(transfer(&bot, ServerRole::BOT, &owns(scope), (other, &member), 1));
+    let deletes = |scope| code(delete(&bot, ServerRole::BOT, &owns(scope)));
+    let no = Some(Code::FORBIDDEN);
+    assert_eq!((deletes(Permissions::READ), gives(Permissions::READ)), (no, no));
+    assert_eq!((deletes(Permissions::MANAGE_ROLES), gives(Permissions::MANAGE_ROOM)), (no, no));
+    assert_eq!((deletes(Permissions::MANAGE_ROOM), gives(Permissions::MANAGE_ROLES)), (None, None));
+}
+
 fn code<T>(outcome: Result<T, Refusal>) -> Option<Code> {
     outcome.err().map(|refusal| refusal.code)
 }

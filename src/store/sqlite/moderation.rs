@@ -67,7 +67,10 @@ impl<A: Access> ModerationReads for View<A> {
         let sql =
             "SELECT count(*) FROM members INDEXED BY members_owners JOIN users ON users.user = members.user
             WHERE members.room = ?1 AND members.membership = 2 AND members.role >= 100
-                AND users.deactivated_ms IS NULL";
+                AND users.deactivated_ms IS NULL AND NOT EXISTS
+                    (SELECT 1 FROM bots JOIN users AS owners ON owners.user = bots.owner
+                    WHERE bots.user = users.user
+                        AND (bots.revoked_ms IS NOT NULL OR owners.deactivated_ms IS NOT NULL))";
         count(self.0.conn(), sql, [room.as_bytes()])
     }
 

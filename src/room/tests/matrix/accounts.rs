@@ -196,7 +196,7 @@ fn expected(cell: Cell) -> Option<Code> {
             None if role > cell.asker => Some(Code::FORBIDDEN),
             None => only(cell.asker == ServerRole::OWNER && role != ServerRole::OWNER, Code::CONFLICT),
         }),
-        Deed::Invite(role) => only(!runs_it || role > cell.asker, Code::FORBIDDEN).or(out),
+        Deed::Invite(role) => out.or(only(!runs_it || role > cell.asker, Code::FORBIDDEN)),
         Deed::InviteOwnDevice => out,
         Deed::PurgeEverywhere => {
             let outranks = runs_it && cell.other.is_some_and(|other| other < cell.asker);
