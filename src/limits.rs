@@ -118,6 +118,8 @@ pub const INVITATIONS_MAX: usize = 100;
 pub const DEVICES_PER_USER_MAX: usize = 64;
 /// Bots of one owner that are not revoked.
 pub const BOTS_PER_USER_MAX: u64 = 16;
+/// Bots one owner may ever have made: a revoked one stays an account, and keeps its nickname.
+pub const BOTS_MADE_MAX: u64 = 100;
 /// Life of a bot's invite: somebody is about to use it.
 pub const BOT_INVITE_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Rooms whose rate of writing is remembered.
@@ -178,6 +180,10 @@ const _: () = assert!(DOWNLOADS_FLOWING_MAX <= DOWNLOADS_MAX);
 pub const INVITE_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// Most uses of an invite.
 pub const INVITE_USES_MAX: u64 = 1_000;
+/// Invites of one account, those that ended as long as they are remembered.
+pub const INVITES_MADE_MAX: u64 = 1_000;
+/// How long an invite that ended is remembered: whoever lost the answer to Redeem asks again within that.
+pub const INVITE_REMEMBERED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Rows one job of the sweeper changes: few enough that a message behind it waits a few milliseconds.
 pub const SWEEP_ROWS_MAX: usize = 256;

@@ -26,7 +26,7 @@ impl Auth {
             let user = below_asker(&*store, &who, ask.user)?;
             if user.deactivated_ms.is_none() {
                 store.put_user(&UserRow { deactivated_ms: Some(now_ms), ..user })?;
-                store.revoke_invites(ask.user)?;
+                store.revoke_invites(ask.user, now_ms)?;
                 record(store, &who, (Act::DEACTIVATE, ask.user), now_ms, ask.reason, None)?;
             }
             let mut out = devices(&*store, ask.user)?;
@@ -101,11 +101,7 @@ pub(crate) fn in_use(store: &dyn Reads, user: UserId) -> Result<Option<UserRow>,
 }
 
 /// Whether an account is in use: it was not deactivated, nor was, of a bot, whoever answers for it.
-pub(crate) fn is_in_use(
-    store: &dyn Reads,
-    row: &UserRow,
-    bot: Option<&BotRow>,
-) -> Result<bool, StoreError> {
+pub(crate) fn is_in_use(store: &dyn Reads, row: &UserRow, bot: Option<&BotRow>) -> Result<bool, StoreError> {
     let owner = match bot {
         Some(bot) => store.user(bot.owner)?,
         None => None,

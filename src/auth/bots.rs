@@ -11,10 +11,10 @@ use quipu_protocol::request::{
 use quipu_protocol::{Code, DeviceId, List, Refusal, RoomId, UserId};
 
 use super::accounts::{acting, in_use};
-use super::invites::blob;
+use super::invites::{blob, put_another};
 use super::leaving::may_be_called;
 use super::{Auth, Authenticated};
-use crate::limits::{BOT_INVITE_LIFE, BOTS_PER_USER_MAX};
+use crate::limits::{BOT_INVITE_LIFE, BOTS_MADE_MAX, BOTS_PER_USER_MAX};
 use crate::store::{BotRow, DeviceRow, InviteRow, Reads, StoreError, UserRow, WriteError, Writes};
 
 impl Auth {
@@ -63,13 +63,17 @@ impl Auth {
                 let text = format!("an account has at most {BOTS_PER_USER_MAX} bots");
                 return Err(Refusal::because(Code::QUOTA, text).into());
             }
+            if store.bots_made(bot.owner)? >= BOTS_MADE_MAX {
+                let text = format!("an account makes at most {BOTS_MADE_MAX} bots, and revoked ones count");
+                return Err(Refusal::because(Code::QUOTA, text).into());
+            }
             may_be_called(&*store, &user.nickname, now_ms)?;
             if store.user_by_nickname(&user.nickname.folded())?.is_some() {
                 return Err(Refusal::because(Code::CONFLICT, "the nickname is taken").into());
             }
             store.put_user(&user)?;
             store.put_bot(&bot)?;
-            store.put_invite(&invite)?;
+            put_another(store, &invite)?;
             bring(store, &user, bot.rooms.as_deref().unwrap_or_default())
         });
         job.await.map_err(WriteError::refusal)?;
@@ -91,7 +95,7 @@ impl Auth {
         let who = who.clone();
         let job = self.storage.write(move |store| {
             own(&*store, &who, ask.user)?;
-            Ok(store.put_invite(&invite)?)
+            put_another(store, &invite)
         });
         job.await.map_err(WriteError::refusal)?;
         Ok(answer)
@@ -147,7 +151,8 @@ impl Auth {
 
     fn bot_invite(&self, who: &Authenticated, bot: UserId) -> (InviteRow, [u8; 16]) {
         let (row, secret) = self.invite_row(1, BOT_INVITE_LIFE.as_millis() as u64, ServerRole::BOT);
-        (InviteRow { created_by: Some(who.user()), for_user: Some(bot), ..row }, secret)
+        let (created_by, device) = (Some(who.user()), Some(who.device()));
+        (InviteRow { created_by, device, for_user: Some(bot), ..row }, secret)
     }
 }
 

@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 
 use quipu_protocol::request::{DeviceInfo, Devices};
-use quipu_protocol::{Code, DeviceId, List, Refusal, UserId};
+use quipu_protocol::{Code, DeviceId, List, Refusal};
 
 use super::accounts::in_use;
 use super::{Auth, Authenticated};
-use crate::store::{DeviceRow, InviteRow, Reads, WriteError, Writes};
+use crate::store::{DeviceRow, Reads, WriteError};
 
 impl Auth {
     /// The asker's devices, those in use first, then what was revoked last; `online` tells which of them have a
@@ -36,8 +36,8 @@ impl Auth {
         Ok(Devices { devices: List::first(rows.into_iter().map(info).collect()) })
     }
 
-    /// Shuts a device of the asker's account out, durably, and ends the invites for further devices: the one that is
-    /// shut out may have made them. Doing it again is harmless.
+    /// Shuts a device of the asker's account out, durably, and ends what it has made to let somebody in: its invites, and
+    /// all that are for further devices. Doing it again is harmless.
     ///
     /// # Errors
     /// [`Code::NOT_FOUND`] when the device is not the asker's.
@@ -48,7 +48,7 @@ impl Auth {
             let row = row.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             let revoked_ms = row.revoked_ms.or(Some(now_ms));
             store.put_device(&DeviceRow { revoked_ms, ..row })?;
-            end_device_invites(store, user)
+            Ok(store.revoke_invites_of_device(user, device, now_ms)?)
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -78,14 +78,4 @@ pub enum Standing {
     Changed,
     /// Nobody to be served: the device was shut out, or its account was.
     Out,
-}
-
-/// Takes back what would still give the account a device.
-pub(super) fn end_device_invites(store: &mut dyn Writes, user: UserId) -> Result<(), WriteError> {
-    for row in store.invites(Some(user), None, usize::MAX)? {
-        if row.for_user == Some(user) && row.uses_left > 0 && !row.revoked {
-            store.put_invite(&InviteRow { revoked: true, ..row })?;
-        }
-    }
-    Ok(())
 }

@@ -11,8 +11,8 @@ use quipu_protocol::{Blob, Code, InviteId, List, Refusal, RoomId};
 
 use super::accounts::{ROLES, acting, in_use};
 use super::{Auth, Authenticated};
-use crate::limits::{INVITE_LIFE_MAX, INVITE_USES_MAX};
-use crate::store::{InviteRow, Reads, StoreError, WriteError};
+use crate::limits::{INVITE_LIFE_MAX, INVITE_USES_MAX, INVITES_MADE_MAX};
+use crate::store::{InviteRow, Reads, StoreError, WriteError, Writes};
 
 /// Life of the invite a new server prints.
 const OWNER_INVITE_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -47,6 +47,7 @@ impl Auth {
         let (row, secret) = self.invite_row(uses, ask.life_ms, role);
         let row = InviteRow {
             created_by: Some(who.user()),
+            device: Some(who.device()),
             room: ask.room,
             for_user: own_device.then_some(who.user()),
             ..row
@@ -57,7 +58,7 @@ impl Auth {
             if let Some(room) = stored.room {
                 leads(&*store, &who, room)?;
             }
-            Ok(store.put_invite(&stored)?)
+            put_another(store, &stored)
         });
         job.await.map_err(WriteError::refusal)?;
         Ok(InviteAnswer { invite: row.invite, secret: blob(secret), expires_ms: row.expires_ms })
@@ -108,12 +109,13 @@ impl Auth {
     /// # Errors
     /// [`Code::NOT_FOUND`] when it is not the asker's to take back.
     pub async fn revoke_invite(&self, who: &Authenticated, ask: RevokeInvite) -> Result<(), Refusal> {
-        let who = who.clone();
+        let (who, now_ms) = (who.clone(), self.now_ms());
         let job = self.storage.write(move |store| {
             let (user, admin) = (who.user(), acting(&*store, &who)?.role >= ServerRole::ADMIN);
             let row = store.invite(ask.invite)?.filter(|row| admin || row.created_by == Some(user));
             let row = row.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-            Ok(store.put_invite(&InviteRow { revoked: true, ..row })?)
+            let expires_ms = row.expires_ms.min(now_ms);
+            Ok(store.put_invite(&InviteRow { revoked: true, expires_ms, ..row })?)
         });
         job.await.map_err(WriteError::refusal)
     }
@@ -127,6 +129,7 @@ impl Auth {
             invite: InviteId::from_bytes(self.random()),
             secret_hash: sha256(&secret),
             created_by: None,
+            device: None,
             room: None,
             role,
             for_user: None,
@@ -141,6 +144,17 @@ impl Auth {
 
 pub(super) fn blob(secret: [u8; 16]) -> Blob<16> {
     Blob::new(secret.to_vec()).expect("16 bytes are 16 bytes")
+}
+
+/// Writes an invite of an account that has not made too many.
+pub(super) fn put_another(store: &mut dyn Writes, row: &InviteRow) -> Result<(), WriteError> {
+    let made = row.created_by.map_or(Ok(0), |by| store.invites_made(by))?;
+    if made >= INVITES_MADE_MAX {
+        let text =
+            format!("an account has at most {INVITES_MADE_MAX} invites, and what ended counts for a week");
+        return Err(Refusal::because(Code::QUOTA, text).into());
+    }
+    Ok(store.put_invite(row)?)
 }
 
 fn may_invite(own: ServerRole, role: ServerRole, own_device: bool) -> Result<(), Refusal> {

@@ -20,7 +20,7 @@ impl Auth {
     /// Deletes an account, durably; gives its devices, whose connections are to be closed. Doing it again is harmless.
     ///
     /// # Errors
-    /// [`Code::NOT_FOUND`], [`Code::FORBIDDEN`] for somebody else's below an admin or not above them,
+    /// [`Code::NOT_FOUND`], [`Code::FORBIDDEN`] for somebody else's below an admin or not above them and for a bot's own,
     /// [`Code::BAD_REQUEST`] when the confirmation is another nickname, [`Code::CONFLICT`] for the last owner of the
     /// server.
     pub async fn delete_account(
@@ -33,6 +33,10 @@ impl Auth {
             let asker = acting(&*store, &who)?;
             let row = store.user(ask.user)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
             may_delete(&asker, &row)?;
+            if asker.user == row.user && store.bot(row.user)?.is_some() {
+                // It would count no more among those its owner has made.
+                return Err(Refusal::because(Code::FORBIDDEN, "a bot ends when its owner revokes it").into());
+            }
             if row.is_deleted() {
                 return Ok(Vec::new());
             }

@@ -25,6 +25,9 @@ pub use keys::TokenKey;
 pub use principal::Authenticated;
 pub use tokens::AuthError;
 
+#[cfg(test)]
+mod tests;
+
 use crate::seams::Seams;
 use crate::store::Storage;
 

@@ -85,13 +85,20 @@ fn take_in(
         revoked_ms: None,
     };
     store.put_device(&device)?;
-    store.put_invite(&InviteRow { uses_left: invite.uses_left - 1, ..invite.clone() })?;
+    store.put_invite(&used_once(&invite, new.now_ms))?;
     if invite.for_user.is_none() {
         let who = Authenticated::new(user.user, device.device, user.nickname.clone(), user.role);
         welcome(store, &who, &invite)?;
     }
     let bot = store.bot(user.user)?;
     Ok((device, user, bot))
+}
+
+/// The invite with one use less; with its last one it ends.
+fn used_once(invite: &InviteRow, now_ms: u64) -> InviteRow {
+    let uses_left = invite.uses_left - 1;
+    let expires_ms = if uses_left == 0 { invite.expires_ms.min(now_ms) } else { invite.expires_ms };
+    InviteRow { uses_left, expires_ms, ..invite.clone() }
 }
 
 /// The answer to a retry, unless the key belongs to another invite or was revoked meanwhile.
@@ -205,6 +212,7 @@ mod tests {
                 invite: InviteId::from_bytes([1; 16]),
                 secret_hash: [7; 32],
                 created_by: Some(ADA),
+                device: None,
                 room: None,
                 role,
                 for_user: Some(ADA),

@@ -105,9 +105,15 @@ impl Auth {
     /// # Errors
     /// See [`AuthError`].
     pub async fn refresh(&self, refresh: &Refresh, exporter: Exporter<'_>) -> Result<Token, AuthError> {
-        let Party { device, user, bot, is_in_use } = self.party(refresh.device).await?;
-        let key: CoseKey = cbor::decode(&device.key, "CoseKey").map_err(|_| AuthError::UnknownDevice)?;
         let subject = token::refresh_subject(&refresh.device);
+        let party = self.party(refresh.device).await;
+        if let Err(AuthError::UnknownDevice) = party {
+            // Somebody's key, so that the time to an answer does not tell which devices there are.
+            let nobodys = CoseKey::from(self.key.public());
+            let _ = self.check_proof(Purpose::Refresh, subject, &nobodys, &refresh.proof, exporter);
+        }
+        let Party { device, user, bot, is_in_use } = party?;
+        let key: CoseKey = cbor::decode(&device.key, "CoseKey").map_err(|_| AuthError::UnknownDevice)?;
         self.check_proof(Purpose::Refresh, subject, &key, &refresh.proof, exporter)?;
         still_in(&device, is_in_use)?;
         Ok(self.issue(&device, &user, bot.as_ref(), key))

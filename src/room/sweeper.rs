@@ -22,8 +22,8 @@ use tracing::{debug, error, info};
 
 use super::chat::Rooms;
 use super::leaving;
-use crate::limits::{SWEEP_PAGES_MAX, SWEEP_ROUND, SWEEP_ROWS_MAX};
-use crate::store::WriteError;
+use crate::limits::{INVITE_REMEMBERED, SWEEP_PAGES_MAX, SWEEP_ROUND, SWEEP_ROWS_MAX};
+use crate::store::{Before, WriteError};
 
 /// When to try again after the store failed.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -146,10 +146,12 @@ impl Rooms {
 
     async fn forget(&self) -> Result<(), WriteError> {
         let now_ms = self.now_ms();
-        let remembered_ms = now_ms.saturating_sub(DEDUPE_MS);
-        let forget = move |store: &mut dyn crate::store::Writes| {
-            Ok(store.forget(remembered_ms, now_ms, SWEEP_ROWS_MAX)?)
+        let before = Before {
+            messages_ms: now_ms.saturating_sub(DEDUPE_MS),
+            names_ms: now_ms,
+            invites_ms: now_ms.saturating_sub(INVITE_REMEMBERED.as_millis() as u64),
         };
+        let forget = move |store: &mut dyn crate::store::Writes| Ok(store.forget(before, SWEEP_ROWS_MAX)?);
         while self.storage().write(forget).await? == SWEEP_ROWS_MAX {}
         Ok(())
     }

@@ -55,6 +55,17 @@ pub trait GoingReads {
     ) -> Result<RelatedPage, StoreError>;
 }
 
+/// Times before which things are forgotten, unix milliseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Before {
+    /// Ids of messages.
+    pub messages_ms: u64,
+    /// Nicknames that rested.
+    pub names_ms: u64,
+    /// Invites that ended.
+    pub invites_ms: u64,
+}
+
 /// Changes that take something away.
 pub trait GoingWrites {
     /// Writes what a room itself says it keeps.
@@ -64,9 +75,9 @@ pub trait GoingWrites {
     fn trim(&mut self, room: RoomId, floor: Seq, rows_max: usize) -> Result<bool, StoreError>;
     /// Erases entries that are over at `now_ms`, at most `rows_max`; gives how many.
     fn expire(&mut self, now_ms: u64, rows_max: usize) -> Result<usize, StoreError>;
-    /// Forgets message ids, and nicknames that rested, from before these times, at most `rows_max` of each; gives how
-    /// many.
-    fn forget(&mut self, messages_ms: u64, names_ms: u64, rows_max: usize) -> Result<usize, StoreError>;
+    /// Forgets what was over before these times, at most `rows_max` of each; gives how many of that of which there was
+    /// most.
+    fn forget(&mut self, before: Before, rows_max: usize) -> Result<usize, StoreError>;
     /// Deletes a room: from now on it is not there. What is left of it goes by [`GoingWrites::sweep`].
     fn delete_room(&mut self, room: RoomId) -> Result<(), StoreError>;
     /// Removes what is left of deleted rooms, at most `rows_max` rows. True when there is more to do.

@@ -32,7 +32,7 @@ pub mod sqlite;
 pub(crate) use common::decoded;
 pub use common::{DELETED_PREFIX, deleted_nickname};
 pub use files::{FileHash, FileReads, FileRow, FileSpace, FileWrites, UploadRow};
-pub use going::{GoingReads, GoingWrites};
+pub use going::{Before, GoingReads, GoingWrites};
 pub use lane::Lane;
 pub use moderation::{ModerationReads, ModerationWrites, PurgeRow, PurgeStage};
 pub use relations::{ReactionRow, Relations};
@@ -98,7 +98,7 @@ pub trait Reads: FileReads + ModerationReads + Relations + GoingReads + Send {
     fn owners(&self, room: RoomId) -> Result<u64, StoreError>;
     /// Rooms an account has joined, or is invited to.
     fn memberships(&self, user: UserId, state: MembershipState) -> Result<u64, StoreError>;
-    /// Rooms an account has made, whether or not it is there.
+    /// Rooms an account has made, whether or not it is there, and whether or not they still are.
     fn rooms_made(&self, user: UserId) -> Result<u64, StoreError>;
     /// How joined rooms stand for an account: those named, or with `None` all of them.
     fn heads(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<HeadRow>, StoreError>;
@@ -178,6 +178,8 @@ pub trait Reads: FileReads + ModerationReads + Relations + GoingReads + Send {
         after: Option<InviteId>,
         limit: usize,
     ) -> Result<Vec<InviteRow>, StoreError>;
+    /// How many invites an account has made that are not forgotten.
+    fn invites_made(&self, by: UserId) -> Result<u64, StoreError>;
     /// Accounts of devices that this invite made, at most `limit`.
     fn redeemed_by(&self, invite: InviteId, limit: usize) -> Result<Vec<UserId>, StoreError>;
 
@@ -196,6 +198,8 @@ pub trait Reads: FileReads + ModerationReads + Relations + GoingReads + Send {
     ) -> Result<Vec<BotRow>, StoreError>;
     /// How many bots of this owner are not revoked.
     fn bots_alive(&self, owner: UserId) -> Result<u64, StoreError>;
+    /// How many bots this owner has made, revoked ones among them.
+    fn bots_made(&self, owner: UserId) -> Result<u64, StoreError>;
     /// A webhook.
     fn hook(&self, hook: HookId) -> Result<Option<HookRow>, StoreError>;
     /// The webhook whose secret has this hash.

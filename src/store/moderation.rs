@@ -73,7 +73,14 @@ pub trait ModerationWrites {
     /// Removes a report.
     fn drop_report(&mut self, report: u64) -> Result<(), StoreError>;
     /// Takes back every invite this account made.
-    fn revoke_invites(&mut self, by: UserId) -> Result<(), StoreError>;
+    fn revoke_invites(&mut self, by: UserId, now_ms: u64) -> Result<(), StoreError>;
+    /// Takes back what this account made on this device, and whatever would still give the account another one.
+    fn revoke_invites_of_device(
+        &mut self,
+        by: UserId,
+        device: DeviceId,
+        now_ms: u64,
+    ) -> Result<(), StoreError>;
     /// Writes a purge, new with number 0, or changed.
     fn put_purge(&mut self, purge: &PurgeRow) -> Result<(), StoreError>;
     /// Removes a purge that is done.

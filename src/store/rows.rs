@@ -225,6 +225,8 @@ pub struct InviteRow {
     pub secret_hash: [u8; 32],
     /// Who made it; nobody when the server did.
     pub created_by: Option<UserId>,
+    /// On which device: it ends with that.
+    pub device: Option<DeviceId>,
     /// The room it leads to.
     pub room: Option<RoomId>,
     /// The newcomer's role.
@@ -233,7 +235,7 @@ pub struct InviteRow {
     pub for_user: Option<UserId>,
     /// How often it may still be redeemed.
     pub uses_left: u64,
-    /// When it ends, unix milliseconds.
+    /// When it ends, unix milliseconds; or when it ended, if that was earlier.
     pub expires_ms: u64,
     /// Whether it was taken back.
     pub revoked: bool,

@@ -1,6 +1,8 @@
 //! Devices: one account has many, shuts them out, and no device has many connections.
 
-use quipu_protocol::request::{CreateInvite, Done, InviteAnswer, RevokeDevice};
+use quipu_protocol::request::{
+    BotAnswer, CreateBot, CreateInvite, Done, InviteAnswer, Permissions, RevokeDevice,
+};
 use quipu_protocol::{BidiType, CloseCode, Code, Refusal};
 
 use super::harness::{Device, Ended, Member, RawPeer, RawStream, TestServer, draft, invite};
@@ -70,6 +72,25 @@ async fn a_revoked_device_has_kept_no_way_in() {
     let answer = peer.redeem(&mut control, &secret, &Device::new(), "unused").await;
     assert_eq!(answer.unwrap_err().code, Code::USED);
     server.redeem(&others, "bob").await.is_served().await;
+}
+
+/// What was made on a device that somebody else holds lets nobody in, whomever it was for.
+#[tokio::test]
+async fn a_revoked_device_lets_nobody_in() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let (lost, _) = second_device(&server, &owner).await;
+    let wish = CreateBot { nickname: "weather".parse().unwrap(), scope: Permissions::READ, rooms: None };
+    let bot: BotAnswer = lost.peer.ask(&wish).await.unwrap();
+    let (newcomer, kept) = (lost.invite(1).await, owner.invite(1).await);
+    let _: Done = owner.peer.ask(&RevokeDevice { device: lost.me.device }).await.unwrap();
+    for secret in [newcomer, bot.secret[..].try_into().unwrap()] {
+        let peer = server.dial().await;
+        let mut control = peer.greet().await;
+        let answer = peer.redeem(&mut control, &secret, &Device::new(), "eve").await;
+        assert_eq!(answer.unwrap_err().code, Code::USED);
+    }
+    server.redeem(&kept, "bob").await.is_served().await;
 }
 
 #[tokio::test]

@@ -4,11 +4,12 @@ use futures_util::future::join_all;
 use quipu_protocol::control::Token;
 use quipu_protocol::frame::seal;
 use quipu_protocol::request::{
-    CreateInvite, CreateRoom, Done, InviteAnswer, Join, RevokeInvite, RoomAnswer, ServerRole, Visibility,
+    CreateInvite, CreateRoom, Done, InviteAnswer, Invites, Join, ListInvites, RevokeInvite, RoomAnswer,
+    ServerRole, Visibility,
 };
 use quipu_protocol::{CloseCode, Code, FrameType, InviteId, Refusal, RoomId, cbor};
 
-use super::harness::{Device, Member, TestServer, invite, random};
+use super::harness::{Device, Member, TestServer, invite, random, soon};
 
 /// Redeems on a connection of its own.
 async fn attempt(
@@ -212,6 +213,42 @@ async fn invites_are_within_bounds() {
     let answer: Result<InviteAnswer, Refusal> =
         owner.peer.ask(&CreateInvite { role: Some(impossible), ..invite(1) }).await;
     assert_eq!(answer.unwrap_err().code, Code::FORBIDDEN);
+}
+
+/// Goal: the table of invites does not grow for ever, and whoever lost an answer has a week.
+#[tokio::test]
+async fn invites_are_forgotten_a_while_after_their_end() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+    let mut server = TestServer::start().await;
+    let owner = server.owner().await;
+    let (number, _) = make(&owner, invite(5)).await;
+    let (_, used) = make(&owner, CreateInvite { life_ms: 80 * DAY_MS, ..invite(1) }).await;
+    let device = Device::new();
+    attempt(&server, &used, &device, "ada").await.unwrap();
+    let _: Done = owner.peer.ask(&RevokeInvite { invite: number }).await.unwrap();
+    let Member { token, device: key, .. } = owner;
+    for (days, left) in [(6, 3), (2, 0)] {
+        server.clock.advance(days * DAY_MS);
+        server.stop().await;
+        server.restart().await;
+        let peer = server.dial().await;
+        let mut control = peer.greet().await;
+        let fresh = peer.refresh(&mut control, &token, &key).await.unwrap();
+        peer.auth(&mut control, &fresh.token, &key).await.unwrap();
+        let known = async || {
+            let known: Invites = peer.ask(&ListInvites { after: None }).await.unwrap();
+            known.invites.len()
+        };
+        // The sweeper begins its round when the server starts.
+        soon("what was to be forgotten", async {
+            while known().await != left {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        let again = attempt(&server, &used, &device, "ada").await;
+        assert_eq!(again.err().map(|refusal| refusal.code), (left == 0).then_some(Code::NOT_FOUND));
+    }
 }
 
 /// Twenty wrong guesses a minute from one network, then not even the right one; whoever is inside notices nothing.

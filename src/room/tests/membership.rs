@@ -55,6 +55,7 @@ impl World {
             invite: InviteId::from_bytes([1; 16]),
             secret_hash: [1; 32],
             created_by: Some(by.user()),
+            device: None,
             room: Some(room),
             role: newcomer.role(),
             for_user: None,
@@ -141,6 +142,10 @@ async fn an_account_makes_so_many_rooms_also_when_it_leaves_them() {
     assert_eq!(code(world.create(&world.ada, 5_000, Visibility::PUBLIC).await), Code::QUOTA);
     let direct = Direct { user: world.bob.user() };
     assert_eq!(code(world.rooms.direct(&world.ada, direct).await), Code::QUOTA);
+    // That a room was deleted is remembered, and so it counts.
+    let gone = id(1);
+    world.rooms.storage().write(move |store| Ok(store.delete_room(gone)?)).await.unwrap();
+    assert_eq!(code(world.create(&world.ada, 5_000, Visibility::PUBLIC).await), Code::QUOTA);
     world.create(&world.bob, 5_000, Visibility::PUBLIC).await.unwrap();
 }
 

@@ -3,7 +3,7 @@
 use quipu_protocol::InviteId;
 
 use super::*;
-use crate::store::{DeviceRow, HeadRow, InviteRow, StoreError};
+use crate::store::{Before, DeviceRow, HeadRow, InviteRow, StoreError};
 
 pub(super) async fn rooms_are_found(world: World) {
     let lobby = RoomRow {
@@ -135,6 +135,7 @@ pub(super) async fn invites_are_found_by_hash(world: World) {
         invite: InviteId::from_bytes([number; 16]),
         secret_hash: [number; 32],
         created_by,
+        device: created_by.map(|_| DeviceId::from_bytes([7; 16])),
         room: created_by.map(|_| LOBBY),
         role: ServerRole::GUEST,
         for_user: None,
@@ -164,4 +165,56 @@ pub(super) async fn invites_are_found_by_hash(world: World) {
         Ok([reads.invite_by_hash(&[2; 32])?, reads.invite(InviteId::from_bytes([2; 16]))?])
     };
     assert_eq!(world.storage.read(find).await.unwrap(), [Some(used.clone()), Some(used)]);
+}
+
+pub(super) async fn invites_are_taken_back_together_and_forgotten_when_they_have_ended(world: World) {
+    let [lost, kept] = [1, 2].map(|number| Some(DeviceId::from_bytes([number; 16])));
+    let invite = |number: u8, created_by, device, for_user| InviteRow {
+        invite: InviteId::from_bytes([number; 16]),
+        secret_hash: [number; 32],
+        created_by: Some(created_by),
+        device,
+        room: None,
+        role: ServerRole::GUEST,
+        for_user,
+        uses_left: u64::from(number != 5),
+        expires_ms: 9_000,
+        revoked: false,
+        created_ms: 5,
+    };
+    let rows = [
+        invite(1, ADA, lost, None),
+        invite(2, ADA, kept, Some(ADA)),
+        invite(3, ADA, kept, None),
+        invite(4, BOB, kept, None),
+        invite(5, ADA, lost, None),
+    ];
+    let put = move |writes: &mut dyn crate::store::Writes| {
+        Ok(rows.iter().try_for_each(|row| writes.put_invite(row))?)
+    };
+    world.storage.write(put).await.unwrap();
+    let states = || {
+        world.storage.read(|reads| {
+            let rows = reads.invites(None, None, 9)?;
+            Ok(rows.iter().map(|row| (row.secret_hash[0], row.revoked, row.expires_ms)).collect::<Vec<_>>())
+        })
+    };
+    let device = lost.unwrap();
+    let revoke =
+        move |writes: &mut dyn crate::store::Writes| Ok(writes.revoke_invites_of_device(ADA, device, 2_000)?);
+    world.storage.write(revoke).await.unwrap();
+    let open = [(3, false, 9_000), (4, false, 9_000), (5, false, 9_000)];
+    assert_eq!(states().await.unwrap(), [&[(1, true, 2_000), (2, true, 2_000)][..], &open].concat());
+    let forget = |invites_ms| {
+        let before = Before { invites_ms, ..Before::default() };
+        world.storage.write(move |writes| Ok(writes.forget(before, 1)?))
+    };
+    for forgotten in [1, 1, 0] {
+        assert_eq!(forget(2_001).await.unwrap(), forgotten);
+    }
+    assert_eq!(states().await.unwrap(), open);
+    world.storage.write(|writes| Ok(writes.revoke_invites(ADA, 3_000)?)).await.unwrap();
+    assert_eq!(states().await.unwrap(), [(3, true, 3_000), (4, false, 9_000), (5, true, 3_000)]);
+    let made = world.storage.read(|reads| Ok((reads.invites_made(ADA)?, reads.invites_made(BOB)?)));
+    assert_eq!(made.await.unwrap(), (2, 1));
 }

@@ -62,7 +62,7 @@ conforms! {
         message_ids_are_forgotten_after_their_time, a_deleted_room_is_gone_at_once_and_its_rows_in_steps,
         a_deleted_account_cannot_come_in_and_its_nickname_rests, what_somebody_wrote_comes_in_pages;
     directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
-        invites_are_found_by_hash;
+        invites_are_found_by_hash, invites_are_taken_back_together_and_forgotten_when_they_have_ended;
     moderation: settings_are_kept, one_sanction_of_a_kind_holds, as_what_somebody_left_is_kept,
         owners_in_use_are_counted, records_and_reports_are_found_by_room, purges_are_kept_until_they_are_done,
         rooms_somebody_wrote_in_are_known_also_when_it_is_erased;

@@ -5,7 +5,7 @@ use quipu_protocol::request::Retention;
 use quipu_protocol::{InviteId, Kind};
 
 use super::*;
-use crate::store::{AuthoredPlace, DeviceRow, Keep, deleted_nickname};
+use crate::store::{AuthoredPlace, Before, DeviceRow, Keep, deleted_nickname};
 
 impl World {
     /// One step of a trim. Whether there is more.
@@ -175,7 +175,8 @@ pub(super) async fn message_ids_are_forgotten_after_their_time(world: World) {
     for number in 1..=5 {
         world.append(NewEntry { now_ms: 1_000 * number, ..says(ADA, number, "hello") }).await;
     }
-    let forget = |rows| world.storage.write(move |writes| Ok(writes.forget(4_000, 0, rows)?));
+    let before = Before { messages_ms: 4_000, ..Before::default() };
+    let forget = |rows| world.storage.write(move |writes| Ok(writes.forget(before, rows)?));
     assert_eq!((forget(2).await.unwrap(), forget(2).await.unwrap()), (2, 1));
     assert!(matches!(world.append(says(ADA, 4, "hello")).await, Appended::Duplicate(_)));
     assert!(
@@ -247,7 +248,8 @@ pub(super) async fn a_deleted_account_cannot_come_in_and_its_nickname_rests(worl
     assert_eq!((row.nickname, row.role, row.epoch), (deleted_nickname(ADA), ServerRole::GUEST, 4));
     let rests = |now_ms| world.storage.read(move |reads| reads.is_resting("ada", now_ms));
     assert_eq!((rests(8_999).await.unwrap(), rests(9_000).await.unwrap()), (true, false));
-    assert_eq!(world.storage.write(|writes| Ok(writes.forget(0, 9_001, 9)?)).await.unwrap(), 1);
+    let before = Before { names_ms: 9_001, ..Before::default() };
+    assert_eq!(world.storage.write(move |writes| Ok(writes.forget(before, 9)?)).await.unwrap(), 1);
     assert!(!rests(8_999).await.unwrap());
     assert_eq!(world.storage.read(|reads| reads.next_leaver()).await.unwrap(), Some(ADA));
     // What it was in a room it had left goes in steps as well.

@@ -41,6 +41,10 @@ pub(super) fn bots_alive(conn: &Connection, owner: UserId) -> Result<u64, StoreE
     count(conn, sql, [owner.as_bytes()])
 }
 
+pub(super) fn bots_made(conn: &Connection, owner: UserId) -> Result<u64, StoreError> {
+    count(conn, "SELECT count(*) FROM bots WHERE owner = ?1", [owner.as_bytes()])
+}
+
 pub(super) fn hook(conn: &Connection, hook: HookId) -> Result<Option<HookRow>, StoreError> {
     one(conn, &format!("{HOOK} WHERE hook = ?1"), [hook.as_bytes()], hook_row)
 }

@@ -1,6 +1,6 @@
 //! Rows of the directory as they are written: rooms, accounts, devices, invites.
 
-use quipu_protocol::{RoomId, UserId};
+use quipu_protocol::{DeviceId, RoomId, UserId};
 use rusqlite::params;
 
 use super::rows::kept;
@@ -73,10 +73,10 @@ impl Batch<'_> {
     pub(super) fn put_invite(&self, invite: &InviteRow) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO invites (invite, secret_hash, created_by, room, role, for_user, uses_left, expires_ms,
-                revoked, created_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                revoked, created_ms, device)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (invite) DO UPDATE SET secret_hash = ?2, created_by = ?3, room = ?4, role = ?5,
-                for_user = ?6, uses_left = ?7, expires_ms = ?8, revoked = ?9, created_ms = ?10",
+                for_user = ?6, uses_left = ?7, expires_ms = ?8, revoked = ?9, created_ms = ?10, device = ?11",
             params![
                 invite.invite.as_bytes(),
                 invite.secret_hash,
@@ -88,6 +88,7 @@ impl Batch<'_> {
                 kept(invite.expires_ms),
                 invite.revoked,
                 kept(invite.created_ms),
+                invite.device.as_ref().map(DeviceId::as_bytes),
             ],
         )
     }

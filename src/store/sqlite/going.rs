@@ -23,7 +23,7 @@ use super::reads::{View, count, entry_at, many, one, page, rows_max};
 use super::rows::{kept, number, position};
 use super::writes::Batch;
 use crate::store::common::decoded;
-use crate::store::{Effect, GoingWrites, StoreError, StoredEntry, UserRow};
+use crate::store::{Before, Effect, GoingWrites, StoreError, StoredEntry, UserRow};
 
 /// Bytes of entries one step removes, beyond the first: their words are to be taken out of the index as well.
 const STEP_BYTES_MAX: usize = 256 * 1024;
@@ -73,8 +73,8 @@ impl GoingWrites for View<Batch<'_>> {
         self.0.noting(outcome)
     }
 
-    fn forget(&mut self, messages_ms: u64, names_ms: u64, rows_max: usize) -> Result<usize, StoreError> {
-        let outcome = self.0.forget(messages_ms, names_ms, rows_max);
+    fn forget(&mut self, before: Before, rows_max: usize) -> Result<usize, StoreError> {
+        let outcome = self.0.forget(before, rows_max);
         self.0.noting(outcome)
     }
 
@@ -223,18 +223,23 @@ impl Batch<'_> {
         )
     }
 
-    pub(super) fn forget(&self, messages_ms: u64, names_ms: u64, rows: usize) -> Result<usize, StoreError> {
+    pub(super) fn forget(&self, before: Before, rows: usize) -> Result<usize, StoreError> {
         let messages = self.changed_rows(
             "DELETE FROM messages WHERE (room, user, message) IN
                 (SELECT room, user, message FROM messages WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)",
-            params![kept(messages_ms), rows_max(rows)],
+            params![kept(before.messages_ms), rows_max(rows)],
         )?;
         let names = self.changed_rows(
             "DELETE FROM resting_names WHERE hash IN
                 (SELECT hash FROM resting_names WHERE until_ms < ?1 LIMIT ?2)",
-            params![kept(names_ms), rows_max(rows)],
+            params![kept(before.names_ms), rows_max(rows)],
         )?;
-        Ok(messages.max(names))
+        let invites = self.changed_rows(
+            "DELETE FROM invites WHERE invite IN
+                (SELECT invite FROM invites WHERE expires_ms < ?1 ORDER BY expires_ms LIMIT ?2)",
+            params![kept(before.invites_ms), rows_max(rows)],
+        )?;
+        Ok(messages.max(names).max(invites))
     }
 
     pub(super) fn delete_room(&mut self, room: RoomId) -> Result<(), StoreError> {
@@ -244,7 +249,11 @@ impl Batch<'_> {
             [room.as_bytes()],
             |row| Ok(UserId::from_bytes(row.get(0)?)),
         )?;
-        self.execute("INSERT OR IGNORE INTO gone_rooms (room, swept) VALUES (?1, 0)", [room.as_bytes()])?;
+        self.execute(
+            "INSERT OR IGNORE INTO gone_rooms (room, swept, creator)
+             VALUES (?1, 0, (SELECT creator FROM rooms WHERE room = ?1))",
+            [room.as_bytes()],
+        )?;
         self.execute("DELETE FROM rooms WHERE room = ?1", [room.as_bytes()])?;
         self.effects.push(Effect::Deleted { room, invited });
         Ok(())

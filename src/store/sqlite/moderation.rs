@@ -1,7 +1,7 @@
 //! Sanctions, settings, reports and records as SQL.
 
 use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction};
-use quipu_protocol::{Nickname, RoomId, Seq, UserId};
+use quipu_protocol::{DeviceId, Nickname, RoomId, Seq, UserId};
 use rusqlite::params;
 
 use super::reads::{Access, View, behind, count, many, one, rows_max};
@@ -238,8 +238,24 @@ impl ModerationWrites for View<Batch<'_>> {
         self.0.change("DELETE FROM reports WHERE report = ?1", [kept(report)])
     }
 
-    fn revoke_invites(&mut self, by: UserId) -> Result<(), StoreError> {
-        self.0.change("UPDATE invites SET revoked = 1 WHERE created_by = ?1", [by.as_bytes()])
+    fn revoke_invites(&mut self, by: UserId, now_ms: u64) -> Result<(), StoreError> {
+        self.0.change(
+            "UPDATE invites SET revoked = 1, expires_ms = min(expires_ms, ?2) WHERE created_by = ?1",
+            params![by.as_bytes(), kept(now_ms)],
+        )
+    }
+
+    fn revoke_invites_of_device(
+        &mut self,
+        by: UserId,
+        device: DeviceId,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        self.0.change(
+            "UPDATE invites SET revoked = 1, expires_ms = min(expires_ms, ?3)
+             WHERE created_by = ?1 AND (device = ?2 OR for_user = ?1) AND revoked = 0 AND uses_left > 0",
+            params![by.as_bytes(), device.as_bytes(), kept(now_ms)],
+        )
     }
 
     fn put_purge(&mut self, purge: &PurgeRow) -> Result<(), StoreError> {

@@ -24,6 +24,8 @@ pub(super) const OWNERS: &str =
     "SELECT count(*) FROM members WHERE room = ?1 AND membership = 2 AND role >= 100";
 pub(super) const MEMBERSHIPS: &str = "SELECT count(*) FROM members WHERE user = ?1 AND membership = ?2";
 pub(super) const ROOMS_MADE: &str = "SELECT count(*) FROM rooms WHERE creator = ?1";
+pub(super) const GONE_ROOMS_MADE: &str = "SELECT count(*) FROM gone_rooms WHERE creator = ?1";
+pub(super) const INVITES_MADE: &str = "SELECT count(*) FROM invites WHERE created_by = ?1";
 
 /// Questions, asked over a connection that belongs to a reader or to the writer's batch.
 pub(super) struct View<A>(pub(super) A);
@@ -130,7 +132,8 @@ impl<A: Access> Reads for View<A> {
     }
 
     fn rooms_made(&self, user: UserId) -> Result<u64, StoreError> {
-        count(self.0.conn(), ROOMS_MADE, [user.as_bytes()])
+        let there = count(self.0.conn(), ROOMS_MADE, [user.as_bytes()])?;
+        Ok(there + count(self.0.conn(), GONE_ROOMS_MADE, [user.as_bytes()])?)
     }
 
     fn heads(&self, user: UserId, rooms: Option<&[RoomId]>) -> Result<Vec<HeadRow>, StoreError> {
@@ -289,6 +292,10 @@ impl<A: Access> Reads for View<A> {
         }
     }
 
+    fn invites_made(&self, by: UserId) -> Result<u64, StoreError> {
+        count(self.0.conn(), INVITES_MADE, [by.as_bytes()])
+    }
+
     fn redeemed_by(&self, invite: InviteId, limit: usize) -> Result<Vec<UserId>, StoreError> {
         let sql = "SELECT DISTINCT user FROM devices WHERE invite = ?1 ORDER BY user LIMIT ?2";
         many(self.0.conn(), sql, params![invite.as_bytes(), rows_max(limit)], |row| {
@@ -329,6 +336,10 @@ impl<A: Access> Reads for View<A> {
 
     fn bots_alive(&self, owner: UserId) -> Result<u64, StoreError> {
         bots::bots_alive(self.0.conn(), owner)
+    }
+
+    fn bots_made(&self, owner: UserId) -> Result<u64, StoreError> {
+        bots::bots_made(self.0.conn(), owner)
     }
 
     fn hook(&self, hook: HookId) -> Result<Option<HookRow>, StoreError> {

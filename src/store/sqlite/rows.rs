@@ -49,7 +49,8 @@ macro_rules! columns {
         "purge, user, room, up_to, done, behind, by_user, by_device, reason"
     };
     (invite) => {
-        "invite, secret_hash, created_by, room, role, for_user, uses_left, expires_ms, revoked, created_ms"
+        "invite, secret_hash, created_by, room, role, for_user, uses_left, expires_ms, revoked, created_ms,
+         device"
     };
 }
 pub(super) use columns;
@@ -203,6 +204,7 @@ pub(super) fn invite_row(row: &Row<'_>) -> Result<InviteRow> {
         expires_ms: number(row, 7)?,
         revoked: row.get(8)?,
         created_ms: number(row, 9)?,
+        device: row.get::<_, Option<[u8; 16]>>(10)?.map(DeviceId::from_bytes),
     })
 }
 

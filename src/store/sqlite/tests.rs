@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use quipu_protocol::Seq;
 use rusqlite::Connection;
 
-use super::reads::{MEMBERSHIPS, OWNERS, ROOMS_MADE};
+use super::reads::{GONE_ROOMS_MADE, INVITES_MADE, MEMBERSHIPS, OWNERS, ROOMS_MADE};
 use super::*;
 use crate::limits::AUDIT_RECORDS_MAX;
 use crate::store::conformance::{ADA, BOB, JOINED, LOBBY, World, becomes, block_on, room_row, says};
@@ -83,9 +83,13 @@ fn counts_look_only_at_what_they_count() {
     let folder = tempfile::tempdir().unwrap();
     drop(filled(folder.path(), 3));
     let conn = Connection::open(folder.path().join("quipu.db")).unwrap();
-    for (sql, index) in
-        [(OWNERS, "members_owners"), (MEMBERSHIPS, "members_by_user"), (ROOMS_MADE, "rooms_by_creator")]
-    {
+    for (sql, index) in [
+        (OWNERS, "members_owners"),
+        (MEMBERSHIPS, "members_by_user"),
+        (ROOMS_MADE, "rooms_by_creator"),
+        (GONE_ROOMS_MADE, "gone_rooms_by_creator"),
+        (INVITES_MADE, "invites_by_creator"),
+    ] {
         let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let unbound = vec![rusqlite::types::Null; plan.parameter_count()];
         let steps = plan.query_map(rusqlite::params_from_iter(unbound), |row| row.get::<_, String>(3));

@@ -3,6 +3,7 @@
 mod bots;
 mod contents;
 mod files;
+mod invites;
 mod moderation;
 mod presence;
 mod relating;
@@ -14,6 +15,7 @@ pub(super) const PARTS: &[&str] = &[
     bots::TABLES,
     contents::TABLES,
     files::TABLES,
+    invites::TABLES,
     moderation::TABLES,
     presence::TABLES,
     relating::TABLES,

@@ -32,8 +32,10 @@ pub(super) const TABLES: &str = "
     -- Rooms that were deleted: whoever was in one and comes back later is told.
     CREATE TABLE gone_rooms (
         room BLOB NOT NULL PRIMARY KEY,
-        swept INTEGER NOT NULL -- whether nothing else of it is left
+        swept INTEGER NOT NULL, -- whether nothing else of it is left
+        creator BLOB -- among whose rooms it counts
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX gone_rooms_by_creator ON gone_rooms (creator) WHERE creator IS NOT NULL;
     CREATE INDEX gone_rooms_unswept ON gone_rooms (room) WHERE swept = 0;
 
     -- Accounts that were deleted, as long as they are in rooms, or something of them is left.
