@@ -61,9 +61,9 @@ impl Authenticated {
         self.scope
     }
 
-    /// Whether there are rooms that they are held to.
-    pub fn is_held_to_rooms(&self) -> bool {
-        self.rooms.is_some()
+    /// The rooms that they are held to, if they are.
+    pub fn rooms(&self) -> Option<&[RoomId]> {
+        self.rooms.as_deref()
     }
 
     /// Whether they may know of this room, as far as their own bounds go.

@@ -1,5 +1,7 @@
 //! Rooms and people as lists: what there is, and how it stands.
 
+use std::collections::BTreeSet;
+
 use quipu_protocol::inbox::{Head, HeadExt, PresenceState};
 use quipu_protocol::limits::ROWS_MAX;
 use quipu_protocol::request::{
@@ -25,7 +27,8 @@ impl Rooms {
         let question = self.storage().read(move |store| {
             let mut rows: Vec<(RoomRow, Option<MemberRow>)> = match &ask.name {
                 Some(name) => store.room_by_name(name)?.into_iter().map(|row| (row, None)).collect(),
-                // Before the page is cut: a guest sees no others.
+                // Before the page is cut, here and below: they see no others.
+                None if let Some(rooms) = who.rooms() => held_to(store, who.user(), rooms, &ask)?,
                 None if ask.mine || !rules::sees_public(&who) => {
                     let rows = store.rooms_of(who.user(), ask.after, ROWS_MAX + 1)?;
                     rows.into_iter().map(|(row, member)| (row, Some(member))).collect()
@@ -180,6 +183,24 @@ impl Rooms {
         };
         self.storage().read(question).await
     }
+}
+
+/// Of the rooms somebody is held to, those a page of a list is of: they are few.
+fn held_to(
+    store: &dyn Reads,
+    user: UserId,
+    rooms: &[RoomId],
+    ask: &ListRooms,
+) -> Result<Vec<(RoomRow, Option<MemberRow>)>, StoreError> {
+    let rooms: BTreeSet<RoomId> = rooms.iter().copied().filter(|room| Some(*room) > ask.after).collect();
+    let mut rows = Vec::with_capacity(rooms.len());
+    for room in rooms {
+        let member = store.member(room, user)?;
+        if member.is_some() || !ask.mine {
+            rows.extend(store.room(room)?.map(|row| (row, member)));
+        }
+    }
+    Ok(rows)
 }
 
 /// A room as whoever was in it sees it from then on.

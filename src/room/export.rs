@@ -36,10 +36,18 @@ impl Rooms {
         let place = ask.after.as_deref().map_or(Some(Place::Account), Place::read).ok_or_else(odd)?;
         let (user, now_ms) = (who.user(), self.now_ms());
         let question = self.storage().read(move |store| page(store, user, place, now_ms));
-        let (records, next) = question.await.map_err(|error| error.refusal())?;
+        let (mut records, next) = question.await.map_err(|error| error.refusal())?;
+        // A bot is told nothing of rooms outside of those it is held to, not even what it did there.
+        records.retain(|record| room_of(record).is_none_or(|room| who.may_know(room)));
         let exported = Exported { records: records.len() as u64, next: next.map(Place::written) };
         Ok((exported, records.into_iter().map(|record| record.to_frame()).collect()))
     }
+}
+
+/// The room that a record is about.
+fn room_of(record: &ExportRecord) -> Option<RoomId> {
+    let membership = record.membership.as_ref().map(|membership| membership.room);
+    membership.or(record.message.as_ref().map(|message| message.room))
 }
 
 /// Where a page begins.

@@ -75,7 +75,7 @@ impl Rooms {
         let row = RoomRow { direct: Some(pair), creator: Some(who.user()), head: self.log_start(), ..blank };
         let (who, other) = (who.clone(), ask.user);
         let job = self.storage().write(move |store| {
-            if let Some(room) = store.direct_room(pair.0, pair.1)? {
+            if let Some(room) = store.direct_room(pair.0, pair.1)?.filter(|room| who.may_know(room.room)) {
                 return info_of(&*store, who.user(), room.room, row.created_ms);
             }
             rules::may_make(&who)?;

@@ -194,7 +194,7 @@ fn within(scope: Permissions, what: Permissions) -> Result<(), Refusal> {
 /// Whether the asker may make rooms, direct ones too.
 pub(super) fn may_make(who: &Authenticated) -> Result<(), Refusal> {
     within(who.scope(), Permissions::MANAGE_ROOM)?;
-    if who.is_held_to_rooms() {
+    if who.rooms().is_some() {
         return Err(Refusal::because(Code::FORBIDDEN, "the bot is held to some rooms"));
     }
     if who.role() < ServerRole::BOT {

@@ -1,11 +1,11 @@
 //! Bots: they come in like everybody, may do what their scope allows, and lose it at once when it is taken away.
 
 use quipu_protocol::entry::Origin;
-use quipu_protocol::limits::{BOT_TOKEN_LIFE_MS, TOKEN_LIFE_MS};
+use quipu_protocol::limits::{BOT_TOKEN_LIFE_MS, ROWS_MAX, TOKEN_LIFE_MS};
 use quipu_protocol::request::{
-    BotAnswer, Bots, ChangeBot, CreateBot, CreateInvite, CreateRoom, DeleteAccount, Done, InviteBot, Join,
-    ListBots, ListMembers, ListRooms, LookUp, Members, Permissions, RevokeBot, RevokeDevice, RoomAnswer,
-    Rooms, ServerRole, Users, Visibility,
+    BotAnswer, Bots, ChangeBot, CreateBot, CreateInvite, CreateRoom, DeleteAccount, Direct, Done,
+    ExportAccount, ExportRecord, Exported, InviteBot, Join, ListBots, ListMembers, ListRooms, LookUp,
+    Members, Permissions, RevokeBot, RevokeDevice, RoomAnswer, Rooms, ServerRole, Users, Visibility,
 };
 use quipu_protocol::{BidiType, CloseCode, Code, Entry, Ext, List, Refusal, RoomId, Text, UserId};
 
@@ -116,6 +116,12 @@ async fn again(server: &TestServer, bot: Member) -> Member {
     let token = peer.refresh(&mut control, &token, &device).await.unwrap();
     let me = peer.auth(&mut control, &token.token, &device).await.unwrap();
     Member { peer, control, device, token, me }
+}
+
+/// The same when its scope is what it was: its token is still good.
+async fn back(server: &TestServer, bot: Member) -> Member {
+    assert_eq!(bot.peer.closed().await, CloseCode::None);
+    server.again(bot).await
 }
 
 #[tokio::test]
@@ -236,6 +242,83 @@ async fn bots_have_bounds_and_makers_of_their_own() {
             who.peer.ask(&wish("child", Permissions::ANYTHING, None)).await;
         assert_eq!(refused.unwrap_err().code, Code::FORBIDDEN);
     }
+}
+
+/// Goal: a bot goes by its owner's word, and does not leave the count of those that were made.
+#[tokio::test]
+async fn a_bot_does_not_delete_itself() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let bot = bot(&server, &owner, Permissions::ANYTHING, None).await;
+    let gone = DeleteAccount { user: bot.me.user, confirm: "weather".parse().unwrap(), erase: None };
+    let refused: Result<Done, Refusal> = bot.peer.ask(&gone).await;
+    assert_eq!(refused.unwrap_err().code, Code::FORBIDDEN);
+    let _: Done = owner.peer.ask(&gone).await.unwrap();
+}
+
+/// Goal: a list is not cut before what does not concern the asker was left out.
+#[tokio::test]
+async fn a_bot_finds_the_rooms_it_is_held_to_among_many() {
+    let server = TestServer::start_with(|config| config.limits.publish_burst = 1_000).await;
+    let owner = server.owner().await;
+    let [low, high] = [[0; 16], [0xff; 16]].map(RoomId::from_bytes);
+    for number in 0..=ROWS_MAX {
+        room(&owner, &format!("room{number}")).await;
+    }
+    for (id, name) in [(low, "first"), (high, "last")] {
+        let ask =
+            CreateRoom { room: id, name: name.parse().unwrap(), visibility: Visibility::PUBLIC, topic: None };
+        let _: RoomAnswer = owner.peer.ask(&ask).await.unwrap();
+    }
+    let bot = bot(&server, &owner, Permissions::READ, Some(&[high, low])).await;
+    for (mine, after, expected) in [
+        (false, None, &[low, high][..]),
+        (true, None, &[low, high]),
+        (false, Some(low), &[high]),
+        (false, Some(high), &[]),
+    ] {
+        let page: Rooms = bot.peer.ask(&ListRooms { mine, after, name: None }).await.unwrap();
+        let found: Vec<_> = page.rooms.iter().map(|info| info.room).collect();
+        assert_eq!((&found[..], page.more), (expected, false));
+    }
+}
+
+/// Goal: what a bot did before it was held to some rooms tells it nothing of the others.
+#[tokio::test]
+async fn a_held_bot_is_told_of_no_other_room() {
+    let server = TestServer::start().await;
+    let owner = server.owner().await;
+    let lobby = owner.lobby().await;
+    let bot = bot(&server, &owner, Permissions::ANYTHING, Some(&[lobby])).await;
+    let free = ChangeBot { user: bot.me.user, scope: Permissions::ANYTHING, rooms: None };
+    let _: Done = owner.peer.ask(&free).await.unwrap();
+    let bot = back(&server, bot).await;
+    let direct = Direct { user: owner.me.user };
+    let between: RoomAnswer = bot.peer.ask(&direct).await.unwrap();
+    says(&bot, between.info.room, "psst").await.unwrap();
+    says(&bot, lobby, "hello").await.unwrap();
+    let held = ChangeBot { rooms: Some(List::new(vec![lobby]).unwrap()), ..free };
+    let _: Done = owner.peer.ask(&held).await.unwrap();
+    let bot = back(&server, bot).await;
+    let refused: Result<RoomAnswer, Refusal> = bot.peer.ask(&direct).await;
+    assert_eq!(refused.unwrap_err().code, Code::FORBIDDEN);
+    let (mut rooms, mut ask) = (Vec::new(), ExportAccount { after: None });
+    loop {
+        let mut stream = bot.peer.open(BidiType::Request.number()).await;
+        stream.send(&ask).await;
+        stream.finish();
+        let page: Exported = stream.read.answer().await.unwrap();
+        for _ in 0..page.records {
+            let record: ExportRecord = stream.read.expect().await;
+            rooms.extend(record.membership.map(|membership| membership.room));
+            rooms.extend(record.message.map(|message| message.room));
+        }
+        match page.next {
+            Some(next) => ask = ExportAccount { after: Some(next) },
+            None => break,
+        }
+    }
+    assert_eq!(rooms, [lobby, lobby]);
 }
 
 /// Wishes that had arrived and waited for their turn are not granted to somebody who was shut out meanwhile.
