@@ -12,7 +12,7 @@ use quinn::{ConnectionError, Endpoint, TransportErrorCode};
 use quipu_client::tls::{ClientTls, Pin, Refusal, client_crypto};
 use quipu_server::seams::{Seams, SystemClock, SystemEntropy};
 use quipu_server::tls::{Identity, Secrets, endpoint_config, server_config, server_crypto};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
 
 const NOW_MS: u64 = 1_800_000_000_000;
@@ -286,6 +286,74 @@ async fn a_renewed_leaf_serves_new_handshakes_and_leaves_old_connections_alone()
     identity.renew_if_due(NOW_MS + 80 * DAY_MS).unwrap();
     dial(&server, &[identity.pin()], NOW_MS + 100 * DAY_MS, "localhost").await.unwrap();
     assert!(old.close_reason().is_none());
+}
+
+/// No tickets of its own, so that rustls lets early data be granted.
+#[derive(Debug)]
+struct NoTickets;
+
+impl ProducesTickets for NoTickets {
+    fn enabled(&self) -> bool {
+        false
+    }
+
+    fn lifetime(&self) -> u32 {
+        0
+    }
+
+    fn encrypt(&self, _plain: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn decrypt(&self, _cipher: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// Says something before the handshake is over, if what the client remembers lets it; tells whether the server took it.
+async fn early(dialler: &Endpoint, to: &Endpoint, config: &quinn::ClientConfig) -> Option<bool> {
+    let to = to.local_addr().unwrap();
+    let connecting = dialler.connect_with(config.clone(), to, "localhost").unwrap();
+    let (connection, accepted) = match connecting.into_0rtt() {
+        Ok((connection, accepted)) => (connection, Some(accepted)),
+        Err(connecting) => (tokio::time::timeout(SOON, connecting).await.unwrap().unwrap(), None),
+    };
+    let taken = match accepted {
+        Some(accepted) => {
+            let (mut stream, _) = connection.open_bi().await.unwrap();
+            stream.write_all(b"too early").await.unwrap();
+            Some(tokio::time::timeout(SOON, accepted).await.unwrap())
+        }
+        None => None,
+    };
+    // Acknowledged after the handshake's last flight, in which the tickets are.
+    let (mut stream, _) = connection.open_bi().await.unwrap();
+    stream.write_all(b"x").await.unwrap();
+    stream.finish().unwrap();
+    let _ = tokio::time::timeout(SOON, stream.stopped()).await.unwrap();
+    taken
+}
+
+/// A client that was told by a careless twin of the server that it may speak before the handshake is over.
+#[tokio::test]
+async fn early_data_that_a_client_forces_is_not_taken() {
+    let identity = identity();
+    let strict = server(&identity);
+    let secrets = Secrets::ephemeral(&seams());
+    let mut crypto = (*server_crypto(&identity, &secrets, Hand::at(NOW_MS)).unwrap()).clone();
+    crypto.max_early_data_size = u32::MAX;
+    crypto.ticketer = Arc::new(NoTickets);
+    crypto.session_storage = ServerSessionMemoryCache::new(16);
+    let careless = serve(Arc::new(crypto), &secrets, 0);
+    let mut tls = (*client_crypto(vec![identity.pin()], Hand::at(NOW_MS)).unwrap().config).clone();
+    tls.enable_early_data = true;
+    let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    let dialler = dialler();
+    assert_eq!(early(&dialler, &careless, &config).await, None, "nothing is remembered yet");
+    assert_eq!(early(&dialler, &careless, &config).await, Some(true), "the client can do it");
+    assert_eq!(early(&dialler, &strict, &config).await, Some(false));
+    // And the strict one's own tickets do not allow it.
+    assert_eq!(early(&dialler, &strict, &config).await, None);
 }
 
 /// A server in a runtime of its own, which can be killed: nothing is sent any more, nothing is said.

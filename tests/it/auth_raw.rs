@@ -1,5 +1,7 @@
 //! Who gets in: a token with a proof by its device's key, made for this connection, and nothing that resembles it.
 
+mod claims;
+
 use std::time::Duration;
 
 use coset::iana::{Algorithm, EnumI64 as _};
