@@ -5,12 +5,13 @@
 //! Korean: half of them in one room, the others in nineteen. A member of all twenty asks over a real connection, one
 //! question after the other, and goes on where an answer stopped until a screen is full or nothing is left. Prints the middle, the
 //! slowest hundredth and the slowest of the times from asking to having an answer, the same of whole searches, how many
-//! messages a search found, and how many answers it took.
+//! messages a search found, and how many answers it took. Then 100,000 more are said, and as many of a kind that nobody can search.
 //!
 //! `cargo bench --bench search`, with `-- --short` for 100,000 messages.
 
 mod support;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,6 +36,10 @@ const QUESTIONS: usize = 400;
 const WANTED: u64 = 20;
 /// Messages in one job of the import.
 const JOB_MESSAGES: usize = 256;
+/// Messages said at the end to see what the index costs.
+const MORE: usize = 100_000;
+/// A kind of a later version: kept, and in no index.
+const UNSEARCHED: Kind = Kind(9_999);
 
 const DENSE: &[&str] = &[
     "今天我们讨论一下备份的问题",
@@ -60,7 +65,7 @@ async fn bench(asked: Asked) -> Result<()> {
     let said = conversations()?;
     let folder = tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
     let (member, rooms) = settle(folder.path()).await?;
-    fill(folder.path(), &rooms, &said, messages).await?;
+    fill(folder.path(), &rooms, &said, 0..messages, Kind::TEXT).await?;
     weigh(folder.path(), messages)?;
 
     let server = Measured::quipu(folder.path())?;
@@ -74,7 +79,11 @@ async fn bench(asked: Asked) -> Result<()> {
         ask(&online, what, question).await?;
     }
     drop(online);
-    server.stop().await
+    server.stop().await?;
+    // What nobody can search is said as it would be without an index.
+    let more = |part: usize| messages + part * MORE..messages + (part + 1) * MORE;
+    fill(folder.path(), &rooms, &said, more(0), Kind::TEXT).await?;
+    fill(folder.path(), &rooms, &said, more(1), UNSEARCHED).await
 }
 
 /// Somebody in all the rooms, on a server that has stopped again.
@@ -99,14 +108,20 @@ impl Observer for Nobody {
     fn committed(&self, _: &[Effect]) {}
 }
 
-/// Says everything, straight into the store.
-async fn fill(folder: &Path, rooms: &[RoomId], said: &[Said], messages: usize) -> Result<()> {
+/// Says all these, straight into the store.
+async fn fill(
+    folder: &Path,
+    rooms: &[RoomId],
+    said: &[Said],
+    numbers: Range<usize>,
+    kind: Kind,
+) -> Result<()> {
     let store = SqliteStore::open(&folder.join("data"))?;
     let storage = Storage::start(Box::new(store), Blocking::Pool, Arc::new(Nobody))?;
-    let begin = Instant::now();
-    for first in (0..messages).step_by(JOB_MESSAGES) {
-        let some = (first..messages.min(first + JOB_MESSAGES)).map(|number| entry(rooms, said, number));
-        let some: Vec<NewEntry> = some.collect();
+    let (begin, messages) = (Instant::now(), numbers.len());
+    for first in numbers.clone().step_by(JOB_MESSAGES) {
+        let some = first..numbers.end.min(first + JOB_MESSAGES);
+        let some: Vec<NewEntry> = some.map(|number| entry(rooms, said, number, kind)).collect();
         let job = move |writes: &mut dyn quipu_server::store::Writes| {
             some.into_iter().try_for_each(|new| writes.append(new).map(drop))?;
             Ok(())
@@ -114,12 +129,12 @@ async fn fill(folder: &Path, rooms: &[RoomId], said: &[Said], messages: usize) -
         storage.write(job).await?;
     }
     let each = begin.elapsed().as_secs_f64() * 1e6 / messages as f64;
-    println!("{messages} messages taken, {each:.0} µs each, {JOB_MESSAGES} in a batch");
+    println!("{messages} messages of {kind:?} taken, {each:.0} µs each, {JOB_MESSAGES} in a batch");
     storage.close().await;
     Ok(())
 }
 
-fn entry(rooms: &[RoomId], said: &[Said], number: usize) -> NewEntry {
+fn entry(rooms: &[RoomId], said: &[Said], number: usize, kind: Kind) -> NewEntry {
     let turn = scattered(number);
     let one = &said[turn % said.len()];
     let text = if number % 100 == 7 { DENSE[turn / 7 % DENSE.len()] } else { &one.text };
@@ -129,7 +144,7 @@ fn entry(rooms: &[RoomId], said: &[Said], number: usize) -> NewEntry {
         now_ms: 1_700_000_000_000 + number as u64 * 1_000,
         author: Some((one.author, DeviceId::from_bytes([9; 16]))),
         message: Some(MessageId::from_bytes(((turn as u128) << 64 | number as u128).to_be_bytes())),
-        kind: Kind::TEXT,
+        kind,
         body: Blob::new(text.as_bytes().to_vec()).unwrap_or_default(),
         ext: Ext::default(),
         membership: None,

@@ -13,6 +13,8 @@
 //! a word for the *block* of its room it stands in, a question asks for one block at a time, and it asks for words
 //! alone: a phrase that is no match is cheaper to read than to look for.
 //!
+//! FTS5 goes up through rowids much faster than down, and the newest is wanted first: rowids count positions down.
+//!
 //! Invariant: the index holds exactly the messages from `searched.since` on, each with the words it has now. Taking
 //! words out needs the very words that were put in: they come from the frame that is replaced.
 
@@ -32,7 +34,7 @@ use crate::store::common::decoded;
 use crate::store::search::{Term, Wanted, Word, start_of, version, words};
 use crate::store::{StoreError, StoredEntry};
 
-/// Bits of a rowid that are the position; those above are the room's number.
+/// Bits of a rowid that are the position, counted down; those above are the room's number.
 const SEQ_BITS: u32 = 36;
 const SEQ_MAX: i64 = (1 << SEQ_BITS) - 1;
 /// Bits of a position that are its place in a block: as many messages are walked through for one question at most.
@@ -131,18 +133,19 @@ pub(super) fn matching(
     let Some(expression) = expression(wanted) else { return Ok(Vec::new()) };
     let Some((of, _)) = searched(conn, room)? else { return Ok(Vec::new()) };
     let head = one(conn, "SELECT head FROM rooms WHERE room = ?1", [room.as_bytes()], |row| number(row, 0))?;
-    let edge = |seq: Seq| of << SEQ_BITS | position(seq).min(SEQ_MAX);
-    let (oldest, newest) = (edge(from), edge(to.min(Seq(head.unwrap_or(0)))));
-    let sql = "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC LIMIT ?4";
+    let edge = |seq: Seq| of << SEQ_BITS | (SEQ_MAX - position(seq).min(SEQ_MAX));
+    let (newest, oldest) = (edge(to.min(Seq(head.unwrap_or(0)))), edge(from));
+    let sql =
+        "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid LIMIT ?4";
     let mut found = Vec::new();
-    for block in (oldest >> BLOCK_BITS..=newest >> BLOCK_BITS).rev() {
+    for block in newest >> BLOCK_BITS..=oldest >> BLOCK_BITS {
         let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
         if left == 0 {
             break;
         }
         let within = format!("{} AND {expression}", quoted(&block_word(block)));
-        found.extend(many(conn, sql, params![within, oldest, newest, left], |row| {
-            Ok(Seq((row.get::<_, i64>(0)? & SEQ_MAX).cast_unsigned()))
+        found.extend(many(conn, sql, params![within, newest, oldest, left], |row| {
+            Ok(Seq((SEQ_MAX - (row.get::<_, i64>(0)? & SEQ_MAX)).cast_unsigned()))
         })?);
     }
     Ok(found)
@@ -180,7 +183,7 @@ fn searched(conn: &Connection, room: RoomId) -> Result<Option<(i64, Seq)>, Store
 /// None beyond 68 billion entries in a room or 134 million rooms.
 fn rowid(of: i64, seq: Seq) -> Option<i64> {
     let fits = of <= i64::MAX >> SEQ_BITS && seq.0 <= SEQ_MAX.cast_unsigned();
-    fits.then(|| of << SEQ_BITS | position(seq))
+    fits.then(|| of << SEQ_BITS | (SEQ_MAX - position(seq)))
 }
 
 /// A message as the index has it: the words of its texts, then what else it is found by.
