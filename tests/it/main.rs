@@ -22,6 +22,7 @@ mod limits_raw;
 mod memory;
 mod moderation;
 mod panics;
+mod power;
 mod presence;
 mod receipts;
 mod relay_raw;
