@@ -54,11 +54,18 @@ struct Keeper {
 
 impl Keeper {
     async fn run(&mut self, stop: &CancellationToken) -> ConnState {
+        let mut platform = self.core.platform.subscribe();
         loop {
             self.core.set_state(ConnState::Connecting { attempt: self.backoff.failures() + 1 });
+            let before = platform.borrow_and_update().wake;
             let connected = tokio::select! {
                 biased;
                 () = stop.cancelled() => return ConnState::Idle,
+                // What was sent until now went nowhere, and its next repetition may be seconds away.
+                _ = platform.wait_for(|now| now.wake != before) => {
+                    self.backoff.reset();
+                    continue;
+                }
                 connected = self.connect() => connected,
             };
             let ending = match connected {

@@ -11,6 +11,7 @@ mod chat;
 mod corpus;
 mod echo;
 mod faults;
+mod latency;
 mod net;
 mod network;
 mod plan;

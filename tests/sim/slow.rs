@@ -175,7 +175,8 @@ async fn flood(person: &mut Person, room: RoomId, count: usize) {
         let bodies: Vec<String> = (begin..begin + AT_ONCE).map(|number| format!("{number:0100}")).collect();
         let drafts = bodies.iter().cloned().map(Draft::text).collect();
         let ids = person.client().send_all(room, drafts).await.unwrap();
-        person.said.extend(ids.into_iter().zip(bodies).map(|(id, body)| Said { room, id, body }));
+        let at = person.elapsed();
+        person.said.extend(ids.into_iter().zip(bodies).map(|(id, body)| Said { room, id, body, at }));
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Memory {
     /// By room, in the order told.
     pub(crate) rooms: BTreeMap<RoomId, Vec<Told>>,
     pub(crate) acknowledged: Vec<Acknowledged>,
+    /// When each message was told first, in virtual time.
+    pub(crate) heard_at: BTreeMap<MessageId, Duration>,
     /// What must never be told in a simulation, in words.
     pub(crate) faults: Vec<String>,
     /// Connections there were.
@@ -54,6 +56,9 @@ impl Memory {
         match event {
             Event::Entry { room, cursor, entry } => {
                 let line = format!("reads {} {:?} of {}", Short(room), entry.seq.0, Author(entry));
+                if let Some(message) = entry.message {
+                    self.heard_at.entry(message).or_insert(now);
+                }
                 self.tell(*room, Told::Entry(*cursor, entry.clone()));
                 return Some(line);
             }

@@ -16,7 +16,7 @@ use quipu_protocol::{Cursor, InviteLink, MessageId, RoomId, UserId};
 use tempfile::TempDir;
 use tokio::{
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -56,6 +56,8 @@ pub(crate) struct Said {
     pub(crate) room: RoomId,
     pub(crate) id: MessageId,
     pub(crate) body: String,
+    /// When, in virtual time.
+    pub(crate) at: Duration,
 }
 
 /// Somebody's memory, shared.
@@ -150,7 +152,7 @@ impl Person {
         let id = self.client().send(room, Draft::text(body.clone())).await;
         let id = id.expect("the outbox takes it");
         self.note(format_args!("says {id} in {}", Short(&room)));
-        self.said.push(Said { room, id, body });
+        self.said.push(Said { room, id, body, at: self.elapsed() });
         id
     }
 
@@ -212,6 +214,18 @@ impl Person {
             opened.expect("few rooms are open");
         }
         self.client().start().await.expect("whoever joined can start");
+    }
+
+    /// Virtual time.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.net.elapsed()
+    }
+
+    /// Waits until the program is connected; gives how long it took.
+    pub(crate) async fn online(&self) -> Duration {
+        let began = Instant::now();
+        self.client().wait_online(3 * PATIENCE).await.expect("nobody is kept out for ever");
+        began.elapsed()
     }
 
     async fn open(&mut self) {
