@@ -113,6 +113,11 @@ impl Measured {
         Ok(kib.context("no RssAnon in status")?.parse::<u64>()? * 1024)
     }
 
+    /// Files and sockets it has open.
+    pub(crate) fn open_files(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
+    }
+
     fn proc(&self, name: &str) -> Result<String> {
         let path = format!("/proc/{}/{name}", self.child.id());
         fs::read_to_string(&path)
