@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{report, root};
 
 /// Documents whose tables name tests.
-const DOCUMENTS: &[&str] = &["SECURITY.md", "docs/LIMITS.md"];
+const DOCUMENTS: &[&str] = &["SECURITY.md", "docs/GUARANTEES.md", "docs/LIMITS.md"];
 
 /// Words between backticks that look as only a test's name does.
 fn named(document: &str) -> impl Iterator<Item = &str> {
