@@ -4,12 +4,19 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{chat::town::Town, net::LinkModel, rng::Rng};
+use crate::{
+    chat::town::Town,
+    net::{Bursts, LinkModel},
+    rng::Rng,
+};
 
 /// Which faults a seed has.
 pub(crate) struct Plan {
     pub(crate) model: LinkModel,
     pub(crate) disk_time: Duration,
+    /// Chance that a batch fails, from 0 to 1.
+    pub(crate) disk_faults: f64,
+    pub(crate) clock_jumps: bool,
     pub(crate) rebindings: bool,
     pub(crate) moves: bool,
     pub(crate) blackouts: bool,
@@ -35,9 +42,14 @@ impl Plan {
         if rng.happens(0.5) {
             model.flip = rng.unit() * 0.02;
         }
+        if rng.happens(0.3) {
+            model.bursts = Some(Bursts { start: 0.003, length: millis(100)..millis(3_000) });
+        }
         Self {
             model,
             disk_time: rng.duration(&(millis(0)..millis(60))),
+            disk_faults: if rng.happens(0.4) { rng.unit() * 0.1 } else { 0.0 },
+            clock_jumps: rng.happens(0.3),
             rebindings: rng.happens(0.5),
             moves: rng.happens(0.5),
             blackouts: rng.happens(0.5),
@@ -50,10 +62,12 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LinkModel { loss, duplicate, flip, delay, .. } = &self.model;
+        let LinkModel { loss, duplicate, flip, delay, bursts, .. } = &self.model;
         write!(f, "loss {loss:.2}, duplicates {duplicate:.2}, flips {flip:.3}, delay {delay:?}")?;
-        write!(f, ", disk {:?}", self.disk_time)?;
+        write!(f, ", disk {:?}, fails {:.2}", self.disk_time, self.disk_faults)?;
         let faults = [
+            (bursts.is_some(), "bursts"),
+            (self.clock_jumps, "clock jumps"),
             (self.rebindings, "rebindings"),
             (self.moves, "moves"),
             (self.blackouts, "blackouts"),
@@ -71,6 +85,7 @@ pub(crate) struct Tally {
     packets_lost: u64,
     server_restarts: u32,
     program_restarts: u32,
+    disk_failures: u32,
     reconnections: u32,
     /// Messages whose first acknowledgement did not arrive.
     acknowledged_again: usize,
@@ -82,6 +97,7 @@ impl Tally {
         let mut tally = Self {
             packets_lost: town.net.trace().lost(),
             server_restarts: town.host.lives - 1,
+            disk_failures: town.host.health.failures(),
             ..Self::default()
         };
         for person in &town.people {
@@ -98,6 +114,7 @@ impl Tally {
         self.packets_lost += day.packets_lost;
         self.server_restarts += day.server_restarts;
         self.program_restarts += day.program_restarts;
+        self.disk_failures += day.disk_failures;
         self.reconnections += day.reconnections;
         self.acknowledged_again += day.acknowledged_again;
     }
@@ -108,6 +125,7 @@ impl Tally {
         let enough = self.packets_lost > 5_000
             && self.server_restarts > 50
             && self.program_restarts > 20
+            && self.disk_failures > 50
             && self.reconnections > 100
             && self.acknowledged_again > 20;
         assert!(enough, "too little happened: {self:?}");

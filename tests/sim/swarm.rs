@@ -22,6 +22,7 @@ use crate::{
         check,
         host::Host,
         person::{Person, Witness},
+        seams::Skew,
         town::{Town, home},
     },
     net::{Cut, Network},
@@ -39,7 +40,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(2_500);
 /// How long the server's misfortunes go on.
 const TROUBLE: Duration = Duration::from_secs(90);
 
-// Four tests, so that they run side by side.
+// Several tests, so that they run side by side.
 #[test]
 fn seeds_0_to_59_keep_every_promise() {
     swarm(0..60);
@@ -58,6 +59,31 @@ fn seeds_120_to_179_keep_every_promise() {
 #[test]
 fn seeds_180_to_239_keep_every_promise() {
     swarm(180..240);
+}
+
+#[test]
+fn seeds_240_to_299_keep_every_promise() {
+    swarm(240..300);
+}
+
+#[test]
+fn seeds_300_to_359_keep_every_promise() {
+    swarm(300..360);
+}
+
+#[test]
+fn seeds_360_to_419_keep_every_promise() {
+    swarm(360..420);
+}
+
+#[test]
+fn seeds_420_to_479_keep_every_promise() {
+    swarm(420..480);
+}
+
+#[test]
+fn seeds_480_to_539_keep_every_promise() {
+    swarm(480..540);
 }
 
 #[test]
@@ -96,7 +122,10 @@ async fn day(seed: u64, world: &World) -> Tally {
         surroundings.live(person, rng.fork())
     });
     let lives: Vec<_> = lives.collect();
-    tokio::join!(join_all(lives), misfortunes(host, (&witnesses, *rooms), &plan, rng.fork()));
+    host.health.set_chance(plan.disk_faults);
+    let jumps = jumps(host.skew.clone(), plan.clock_jumps, rng.fork());
+    let misfortunes = misfortunes(host, (&witnesses, *rooms), &plan, rng.fork());
+    tokio::join!(join_all(lives), misfortunes, jumps);
     town.settle().await;
     Tally::of(&town)
 }
@@ -131,6 +160,16 @@ async fn misfortunes(
         check::nothing_was_taken_back(&host.disk, witnesses);
         sleep(rng.duration(&(seconds(0)..seconds(8)))).await;
         host.start().await;
+    }
+}
+
+/// Somebody sets the server's clock, by an hour at most, again and again; it stays as it was left.
+async fn jumps(skew: Skew, are_there: bool, mut rng: Rng) {
+    const HOUR_MS: i64 = 3_600_000;
+    let end = Instant::now() + TROUBLE;
+    while are_there && Instant::now() < end {
+        sleep(rng.duration(&(Duration::from_secs(5)..Duration::from_secs(40)))).await;
+        skew.set_ms((rng.unit() * 2.0 * HOUR_MS as f64) as i64 - HOUR_MS);
     }
 }
 

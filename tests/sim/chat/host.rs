@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     chronicle::Chronicle,
-    disk::{Disk, Power},
-    seams::Epoch,
+    disk::{Disk, Health, Power},
+    seams::{Epoch, Skew},
 };
 use crate::{
     net::{Network, SimRuntime},
@@ -39,6 +39,9 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Host {
     pub(crate) addr: SocketAddr,
     pub(crate) disk: Disk,
+    /// What is wrong with the disk, and with the clock.
+    pub(crate) health: Health,
+    pub(crate) skew: Skew,
     /// How often a server was started here.
     pub(crate) lives: u32,
     net: Network,
@@ -62,12 +65,15 @@ struct Running {
 impl Host {
     /// A machine with an empty disk and nothing running.
     pub(crate) fn new(world: &World, addr: SocketAddr, epoch: Epoch, chronicle: Chronicle) -> Self {
-        let seams = epoch.server(world.rng());
+        let skew = Skew::default();
+        let seams = epoch.server(world.rng(), skew.clone());
         let identity = tls::Identity::ephemeral(seams.clock.now_ms(), Arc::clone(&seams.entropy))
             .expect("ring makes keys and rcgen certificates");
         Self {
             addr,
             disk: Disk::default(),
+            health: Health::good(world.rng()),
+            skew,
             lives: 0,
             net: world.net.clone(),
             chronicle,
@@ -111,7 +117,7 @@ impl Host {
             file_limits: FileLimits::default(),
             files: Depot::closed(),
             endpoint: self.endpoint(),
-            store: self.disk.mount(power.clone()),
+            store: self.disk.mount(power.clone(), self.health.clone()),
             blocking,
             pin: self.identity.pin(),
             token_key: TokenKey::from_seed(&[7; 32]),
@@ -119,8 +125,11 @@ impl Host {
             retention: Default::default(),
             seams: self.seams.clone(),
         };
+        // Whoever starts a server sees when it does not start, and tries again.
+        let ails = self.health.set_chance(0.0);
         let server = Server::assemble(parts).await.expect("the store in memory cannot fail");
         let invite = server.owner_invite().await.expect("the store in memory cannot fail");
+        self.health.set_chance(ails);
         self.running = Some(Running { power, stopping: server.stopping(), task: tokio::spawn(server.run()) });
         self.lives += 1;
         self.chronicle.note("server", "started");

@@ -1,20 +1,36 @@
 //! Clock and randomness of a simulated machine, in the shape server and client ask for.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicI64, Ordering},
+};
 
 use tokio::time::Instant;
 
 use crate::{net::endpoint::WORLD_BEGINS_SECS, rng::Rng};
 
-/// Wall time that begins with the world and passes with tokio's paused clock.
-#[derive(Debug, Clone, Copy)]
+/// Wall time that begins with the world and passes with tokio's paused clock, as one machine sees it.
+#[derive(Debug)]
 struct SimClock {
     started: Instant,
+    skew: Skew,
+}
+
+/// How much one machine's clock is ahead, in milliseconds. Clones are of the same clock.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Skew(Arc<AtomicI64>);
+
+impl Skew {
+    /// Somebody sets the clock.
+    pub(crate) fn set_ms(&self, ms: i64) {
+        self.0.store(ms, Ordering::Relaxed);
+    }
 }
 
 impl SimClock {
-    fn now_ms(self) -> u64 {
-        WORLD_BEGINS_SECS * 1_000 + self.started.elapsed().as_millis() as u64
+    fn now_ms(&self) -> u64 {
+        let truth = WORLD_BEGINS_SECS * 1_000 + self.started.elapsed().as_millis() as u64;
+        truth.saturating_add_signed(self.skew.0.load(Ordering::Relaxed))
     }
 }
 
@@ -33,34 +49,36 @@ impl SimEntropy {
 
 /// Where the world's time begins; every machine of a world shares it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Epoch(SimClock);
+pub(crate) struct Epoch(Instant);
 
 impl Epoch {
     /// Time that begins now.
     pub(crate) fn now() -> Self {
-        Self(SimClock { started: Instant::now() })
+        Self(Instant::now())
     }
 
-    /// What a server takes from outside.
-    pub(crate) fn server(self, rng: Rng) -> quipu_server::seams::Seams {
-        quipu_server::seams::Seams { clock: Arc::new(self.0), entropy: Arc::new(SimEntropy(Mutex::new(rng))) }
+    /// What a server takes from outside, whose clock may be set.
+    pub(crate) fn server(self, rng: Rng, skew: Skew) -> quipu_server::seams::Seams {
+        let clock = Arc::new(SimClock { started: self.0, skew });
+        quipu_server::seams::Seams { clock, entropy: Arc::new(SimEntropy(Mutex::new(rng))) }
     }
 
     /// What a client takes from outside.
     pub(crate) fn client(self, rng: Rng) -> quipu_client::Seams {
-        quipu_client::Seams { clock: Arc::new(self.0), entropy: Arc::new(SimEntropy(Mutex::new(rng))) }
+        let clock = Arc::new(SimClock { started: self.0, skew: Skew::default() });
+        quipu_client::Seams { clock, entropy: Arc::new(SimEntropy(Mutex::new(rng))) }
     }
 }
 
 impl quipu_server::seams::Clock for SimClock {
     fn now_ms(&self) -> u64 {
-        SimClock::now_ms(*self)
+        SimClock::now_ms(self)
     }
 }
 
 impl quipu_client::seams::Clock for SimClock {
     fn now_ms(&self) -> u64 {
-        SimClock::now_ms(*self)
+        SimClock::now_ms(self)
     }
 }
 

@@ -104,6 +104,7 @@ impl Town {
         self.chronicle.note("town", "no more faults");
         self.net.set_model(LinkModel::clean());
         self.net.heal_all();
+        self.host.health.set_chance(0.0);
         if !self.host.is_up() {
             self.host.start().await;
         }
