@@ -47,6 +47,10 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const READ_BYTES_MAX: usize = 32 * 1024;
 /// Streams the server may have open towards us: rooms, the inbox, and some that are just ending.
 pub(crate) const UNI_STREAMS_MAX: u32 = 40;
+/// Least time before a room that refused a message for now is tried again, whatever it says.
+pub(crate) const HOLD_MIN: Duration = Duration::from_millis(100);
+/// And the longest: what made it refuse may be over sooner than it said.
+pub(crate) const HOLD_MAX: Duration = Duration::from_secs(120);
 /// Publishes in flight at most, whatever the server allows.
 pub(crate) const IN_FLIGHT_MAX: usize = 64;
 /// Frames waiting to go out on CONTROL.

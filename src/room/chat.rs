@@ -129,13 +129,50 @@ impl Rooms {
         draft: Draft,
         lane: &Lane,
     ) -> Result<Pending<Ack>, Refusal> {
+        self.enqueue(who, draft, lane, None).await
+    }
+
+    /// The same for a draft that comes too early: it is refused in its turn, unless it was published before.
+    ///
+    /// # Errors
+    /// As for [`Rooms::publish`].
+    pub async fn postpone(
+        &self,
+        who: &Authenticated,
+        draft: Draft,
+        lane: &Lane,
+        later: Refusal,
+    ) -> Result<Pending<Ack>, Refusal> {
+        self.enqueue(who, draft, lane, Some(later)).await
+    }
+
+    async fn enqueue(
+        &self,
+        who: &Authenticated,
+        draft: Draft,
+        lane: &Lane,
+        later: Option<Refusal>,
+    ) -> Result<Pending<Ack>, Refusal> {
         check(&draft)?;
         let (who, clock, live) = (who.clone(), Arc::clone(&self.seams.clock), Arc::clone(&self.live));
         let (room, user) = (draft.room, who.user());
-        let files = Arc::clone(&self.files);
+        let (files, turns) = (Arc::clone(&self.files), lane.clone());
+        let job = move |store: &mut dyn Writes| {
+            // What a room refuses for now is not overtaken by what follows it in the lane.
+            let later = turns.waits(draft.room, draft.message).or(later);
+            let (room, message) = (draft.room, draft.message);
+            let outcome = append(store, &who, draft, clock.now_ms(), &files, later);
+            match &outcome {
+                Ok(_) => turns.answered(room, message, None),
+                Err(WriteError::Refused(refusal)) => turns.answered(room, message, Some(refusal)),
+                // The lane is closed for all of them.
+                Err(_) => {}
+            }
+            outcome
+        };
         let pending = self
             .storage
-            .enqueue_in(lane, move |store| append(store, &who, draft, clock.now_ms(), &files))
+            .enqueue_in(lane, job)
             .await
             .map_err(WriteError::refusal)?;
         Ok(Box::pin(async move {
@@ -229,6 +266,7 @@ fn append(
     draft: Draft,
     now_ms: u64,
     limits: &FileLimits,
+    later: Option<Refusal>,
 ) -> Result<Ack, WriteError> {
     let message = draft.message;
     let if_head = draft.ext.if_head;
@@ -245,7 +283,9 @@ fn append(
         membership: None,
     };
     let stale = if_head.is_some_and(|seq| seq != at.room.head.seq);
-    let allowed = rules::may_speak(who, &at, entry.kind, said_ms).and_then(|()| match &entry.ext.origin {
+    let allowed = rules::may_speak(who, &at, entry.kind, said_ms);
+    let allowed = allowed.and_then(|()| later.map_or(Ok(()), Err));
+    let allowed = allowed.and_then(|()| match &entry.ext.origin {
         // Who puts words into the mouths of others is somebody whom the room trusts.
         Some(_) => rules::may(who, &at, Permissions::MANAGE_ROOM),
         None => Ok(()),

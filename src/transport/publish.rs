@@ -61,7 +61,6 @@ async fn read(
     waiting: mpsc::Sender<Waiting>,
 ) -> Result<(), StreamError> {
     let lane = Lane::default();
-    let mut late = None;
     loop {
         // The place for the answer comes first: without one we do not read.
         let Ok(place) = waiting.reserve().await else {
@@ -83,22 +82,17 @@ async fn read(
         }
         let draft: Draft = frame.decode()?;
         // Not reading is how we ask a fast author to slow down.
-        let turn = match &late {
-            None => pace::draft_turn(session, draft.room).await,
-            // Nothing overtakes what was told to come later, here as in the lane.
-            Some(refusal) => {
-                pace::own_turn(session).await;
-                Err(Refusal::clone(refusal))
-            }
-        };
+        let turn = pace::draft_turn(session, draft.room).await;
         // What a closed connection had sent before is still to be read, a revoked device's too.
         if session.is_over() {
             return Ok(());
         }
         let message = draft.message;
+        let rooms = &session.shared.rooms;
         let outcome = match turn {
-            Ok(()) => session.shared.rooms.publish(&session.who, draft, &lane).await,
-            Err(refusal) => Err(late.insert(refusal).clone()),
+            Ok(()) => rooms.publish(&session.who, draft, &lane).await,
+            // It has its place among the others, so that nothing for that room overtakes it.
+            Err(later) => rooms.postpone(&session.who, draft, &lane, later).await,
         };
         place.send(Waiting { message, outcome });
     }

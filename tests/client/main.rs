@@ -4,7 +4,9 @@
 
 mod conversation;
 mod entries;
+mod files;
 mod joining;
+mod outbox;
 mod reconnecting;
 mod requests;
 mod world;

@@ -14,6 +14,7 @@ pub(crate) mod connect;
 mod control;
 pub(crate) mod frames;
 pub(crate) mod greeting;
+mod holds;
 mod inbox;
 mod path;
 mod presence;

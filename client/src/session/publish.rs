@@ -7,7 +7,8 @@
 //! ```
 //!
 //! When the stream breaks, what is in flight has an unknown outcome: it is still in the outbox, and goes out again
-//! under the same ids.
+//! under the same ids. A room that says "later" waits alone ([`Holds`]): what is meant for others goes on, and when its time
+//! has come a new stream begins with the oldest message.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +21,10 @@ use quipu_protocol::limits::RETRY_MS;
 use quipu_protocol::publish::{Ack, Refused};
 use quipu_protocol::{BidiType, Code, Frame, MessageId, Refusal, RoomId};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 
 use super::frames::{FrameReader, FrameWriter, open, priority};
+use super::holds::{self, Holds, Verdict};
 use super::request::Link;
 use super::track::MAX;
 use crate::backoff::Backoff;
@@ -41,16 +43,18 @@ const UNKNOWN_OUTCOME: &str =
 /// Sends the outbox for as long as the session lasts.
 pub(super) async fn run(core: Arc<Core>, link: Link, in_flight: watch::Sender<usize>) -> Ending {
     let mut backoff = Backoff::default();
+    let holds = Holds::default();
     loop {
-        let pipe = Pipe::new(&core, &link, &in_flight);
-        let ending = match pipe.run(&link).await {
-            Ok(never) => match never {},
-            Err(ending) => ending,
-        };
+        let pipe = Pipe::new(&core, &link, &in_flight, &holds);
+        let ended = pipe.run(&link).await;
         in_flight.send_replace(0);
         if pipe.has_settled() {
             backoff.reset();
         }
+        let Err(ending) = ended else {
+            holds.release();
+            continue;
+        };
         let wait = match &ending {
             // However long the server says: it is only a server.
             Ending::Refused(refusal) => {
@@ -68,32 +72,33 @@ struct Pipe<'a> {
     core: &'a Arc<Core>,
     flying: Mutex<VecDeque<(MessageId, RoomId)>>,
     permits: Semaphore,
+    /// Messages whose answer is not on disk yet.
     in_flight: &'a watch::Sender<usize>,
+    holds: &'a Holds,
     /// Whether any message got its final answer. "Later" is none: it must not make the next try come sooner.
     settled: AtomicBool,
 }
 
-/// A type without values: the pipe never ends well.
-enum Never {}
-
 impl<'a> Pipe<'a> {
-    fn new(core: &'a Arc<Core>, link: &Link, in_flight: &'a watch::Sender<usize>) -> Self {
+    fn new(core: &'a Arc<Core>, link: &Link, in_flight: &'a watch::Sender<usize>, holds: &'a Holds) -> Self {
         let granted = usize::try_from(link.limits.publishes_in_flight).unwrap_or(usize::MAX);
         Self {
             core,
             flying: Mutex::default(),
             permits: Semaphore::new(granted.clamp(1, IN_FLIGHT_MAX)),
             in_flight,
+            holds,
             settled: AtomicBool::new(false),
         }
     }
 
-    async fn run(&self, link: &Link) -> Result<Never, Ending> {
+    /// Sends until something goes wrong, or a room that said "later" is to be tried again.
+    async fn run(&self, link: &Link) -> Result<(), Ending> {
         // No stream before there is something to say.
-        let first = self.queued(0).await?;
+        let Some(first) = self.queued(0).await? else { return Ok(()) };
         let (mut writer, mut reader) =
             open(&link.connection, BidiType::Publish, priority::PUBLISH, &[]).await?;
-        // Both live until one fails, so neither is ever cancelled in between.
+        // Both live until one fails or nothing is left to answer, so neither is ever cancelled in between.
         tokio::select! {
             biased;
             ended = self.read(&mut reader) => ended,
@@ -105,30 +110,37 @@ impl<'a> Pipe<'a> {
         self.settled.load(Ordering::Relaxed)
     }
 
-    /// The next messages behind a place, waiting for them.
-    async fn queued(&self, after: i64) -> Result<Vec<Queued>, Ending> {
+    /// The next messages behind a place that may go out, waiting for them; none when a room is to be tried again.
+    async fn queued(&self, mut after: i64) -> Result<Option<Vec<Queued>>, Ending> {
         let mut changed = self.core.outbox.subscribe();
-        loop {
-            let now_ms = self.core.now_ms();
-            let queued = self
-                .core
-                .store
-                .run(move |db| {
-                    let queued = outbox::next(db, after, BATCH)?;
-                    outbox::launching(db, &queued, now_ms)?;
-                    Ok(queued)
-                })
-                .await?;
+        while !self.holds.are_over() {
+            let (now_ms, held) = (self.core.now_ms(), self.holds.rooms());
+            let taking = self.core.store.run(move |db| {
+                let mut queued = outbox::next(db, after, BATCH)?;
+                let last = queued.last().map(|last| last.place);
+                queued.retain(|queued| !held.contains(&queued.room));
+                outbox::launching(db, &queued, now_ms)?;
+                Ok((queued, last))
+            });
+            let (queued, last) = taking.await?;
             if !queued.is_empty() {
-                return Ok(queued);
+                return Ok(Some(queued));
             }
-            if changed.changed().await.is_err() {
-                return Err(Ending::Stopped);
+            // All of these wait with their rooms: what is behind them does not.
+            if let Some(last) = last {
+                after = last;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                changed = changed.changed() => if changed.is_err() { return Err(Ending::Stopped) },
+                () = sleep_until(self.holds.next()) => {}
             }
         }
+        Ok(None)
     }
 
-    async fn write(&self, writer: &mut FrameWriter, first: Vec<Queued>) -> Result<Never, Ending> {
+    async fn write(&self, writer: &mut FrameWriter, first: Vec<Queued>) -> Result<(), Ending> {
         let mut queued = first;
         loop {
             let mut place = 0;
@@ -145,12 +157,20 @@ impl<'a> Pipe<'a> {
                     writer.send(&mut frames).await?;
                     frames.clear();
                 }
-                self.launch(&message).await;
-                frames.push(seal(Draft::TYPE, &message.payload));
+                if self.launch(&message).await {
+                    frames.push(seal(Draft::TYPE, &message.payload));
+                }
             }
             writer.send(&mut frames).await?;
-            queued = self.queued(place).await?;
+            match self.queued(place).await? {
+                Some(next) => queued = next,
+                None => break,
+            }
         }
+        // What is on its way is answered first. Nobody drops the other end of this.
+        let _ = self.in_flight.subscribe().wait_for(|count| *count == 0).await;
+        writer.finish();
+        Ok(())
     }
 
     /// Whether it went out so long ago that sending it again could make it two. One that never went out may wait.
@@ -159,12 +179,17 @@ impl<'a> Pipe<'a> {
         message.first_sent_ms.is_some_and(|since| age_ms(since) > RETRY_MS)
     }
 
-    async fn launch(&self, message: &Queued) {
-        let permit = self.permits.acquire().await;
-        permit.expect("the semaphore is never closed").forget();
+    /// Gives a message its place among those in flight; `false` when its room has said "later" meanwhile.
+    async fn launch(&self, message: &Queued) -> bool {
+        let permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        if self.holds.hold(message.room) {
+            return false;
+        }
+        permit.forget();
         let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
         flying.push_back((message.message, message.room));
         self.in_flight.send_replace(flying.len());
+        true
     }
 
     /// The message this answer is about: the one that waits longest.
@@ -172,7 +197,6 @@ impl<'a> Pipe<'a> {
         let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
         match flying.pop_front() {
             Some((first, room)) if first == message => {
-                self.in_flight.send_replace(flying.len());
                 self.permits.add_permits(1);
                 Ok(room)
             }
@@ -180,10 +204,10 @@ impl<'a> Pipe<'a> {
         }
     }
 
-    async fn read(&self, reader: &mut FrameReader) -> Result<Never, Ending> {
+    async fn read(&self, reader: &mut FrameReader) -> Result<(), Ending> {
         loop {
             let mut frame = Some(reader.next().await?.ok_or(Ending::Finished("the stream of answers"))?);
-            let (mut acks, mut refusals) = (Vec::new(), Vec::new());
+            let (mut acks, mut refusals, mut failed) = (Vec::new(), Vec::new(), None);
             while let Some(next) = frame {
                 match self.answer(&next)? {
                     // One write to the disk for all of a kind in a row, told in the order they came.
@@ -193,12 +217,11 @@ impl<'a> Pipe<'a> {
                     }
                     Some(Answer::Refused(room, refused)) => {
                         self.acked(std::mem::take(&mut acks)).await?;
-                        if refused.refusal.code.retryable() {
-                            self.refused(refusals).await?;
-                            // What follows it in the pipe must not overtake it for good: begin again with the oldest.
-                            return Err(Ending::Refused(refused.refusal));
+                        match holds::verdict(refused.refusal.code) {
+                            Verdict::Final => refusals.push((room, refused)),
+                            Verdict::RoomLater => self.holds.add(room, &refused.refusal),
+                            Verdict::StreamLater => failed = failed.or(Some(refused.refusal)),
                         }
-                        refusals.push((room, refused));
                     }
                     None => {}
                 }
@@ -206,6 +229,12 @@ impl<'a> Pipe<'a> {
             }
             self.acked(acks).await?;
             self.refused(refusals).await?;
+            if let Some(refusal) = failed {
+                // What follows it in the pipe must not overtake it for good: begin again with the oldest.
+                return Err(Ending::Refused(refusal));
+            }
+            let left = self.flying.lock().unwrap_or_else(PoisonError::into_inner).len();
+            self.in_flight.send_replace(left);
         }
     }
 

@@ -8,7 +8,7 @@ use quipu_protocol::request::{
     MembershipState, Permissions, RemoveMember, RoomSettings, Sanctions, SetPermissions, SetRoom, Transfer,
 };
 use quipu_protocol::room::{End, EndReason};
-use quipu_protocol::{Cursor, Kind, cbor};
+use quipu_protocol::{Cursor, Draft, Kind, cbor};
 
 use super::*;
 use crate::harness::{Watch, invite};
@@ -151,6 +151,28 @@ async fn who_is_muted_reads_and_is_not_heard_until_the_clock_says_so() {
     assert!(say(&world.bob, world.room, "but").await.is_err());
     world.server.clock.advance(5_000);
     say(&world.bob, world.room, "but").await.unwrap();
+}
+
+/// Goal: what follows a message on its stream does not find the room ready a moment later and overtake it.
+#[tokio::test]
+async fn what_slow_mode_refused_is_not_overtaken_on_its_stream() {
+    let world = World::new().await;
+    let slow = RoomSettings { slow_ms: Some(30_000), ..RoomSettings::default() };
+    set(&world.ada, world.room, slow).await.unwrap();
+    let [one, two, three] = ["one", "two", "three"].map(|text| draft(world.room, text));
+    let mut stream = world.bob.author().await;
+    let mut say = async |draft: &Draft| {
+        stream.send(draft).await;
+        stream.published().await.map_err(|refused| (refused.refusal.code, refused.refusal.retry_after_ms))
+    };
+    say(&one).await.unwrap();
+    let later = Err((Code::RATE, Some(30_000)));
+    assert_eq!(say(&two).await.map(drop), later);
+    world.server.clock.advance(30_000);
+    assert_eq!(say(&three).await.map(drop), later, "the room is ready, but it is not its turn");
+    say(&two).await.unwrap();
+    world.server.clock.advance(30_000);
+    say(&three).await.unwrap();
 }
 
 #[tokio::test]
