@@ -31,6 +31,7 @@ pub mod sign;
 pub mod stream;
 pub mod table;
 pub mod token;
+mod unseen;
 pub mod varint;
 mod wire;
 
@@ -41,6 +42,7 @@ pub use id::{Cursor, DeviceId, HookId, Incarnation, InviteId, MessageId, RoomId,
 pub use link::InviteLink;
 pub use name::{AwayText, DeviceName, Emoji, FileName, Nickname, RoomName, Topic};
 pub use stream::{BidiType, UniType};
+pub use unseen::is_unseen;
 pub use wire::{Blob, List, Text};
 
 /// The application protocol both ends name in the TLS handshake (ALPN, RFC 7301).

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::is_unseen;
 use crate::limits::{
     AWAY_TEXT_BYTES_MAX, DEVICE_NAME_BYTES_MAX, EMOJI_BYTES_MAX, FILE_NAME_BYTES_MAX, NICKNAME_BYTES_MAX,
     ROOM_NAME_BYTES_MAX, TOPIC_BYTES_MAX,
@@ -98,18 +99,17 @@ fn identifies(text: &str, allowed: fn(char) -> bool) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(allowed)
 }
 
-/// No control characters, and none that only change how others are shown (bidirectional overrides, zero width).
+/// No control characters, and none that only change how others are shown.
 fn is_plain(text: &str) -> bool {
-    !text.chars().any(|char| {
-        char.is_control() || matches!(char, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    })
+    !text.contains(is_unseen)
 }
 
-/// Some emoji are several that are joined by a zero width joiner.
+/// Some emoji are several that are joined by a zero-width joiner, which joins two and nothing else: else two that look the
+/// same would be different ones.
 fn is_emoji(text: &str) -> bool {
     const JOINER: char = '\u{200d}';
-    let visible = text.replace(JOINER, "");
-    !visible.is_empty() && is_plain(&visible) && !visible.contains(char::is_whitespace)
+    let is_seen = |part: &str| !part.is_empty() && is_plain(part) && !part.contains(char::is_whitespace);
+    text.split(JOINER).all(is_seen)
 }
 
 #[cfg(test)]
@@ -148,8 +148,9 @@ mod tests {
         for good in ["👍", "+1", "👩\u{200d}🚀", "❤\u{fe0f}", "danke", "哈哈", &"x".repeat(32)] {
             assert!(good.parse::<Emoji>().is_ok(), "{good:?}");
         }
-        for bad in ["", " ", "a b", "a\n", "\u{200d}", "\u{202e}x", "\u{200b}", "a\u{3000}b", &"x".repeat(33)]
-        {
+        let joined = ["\u{200d}", "👍\u{200d}", "\u{200d}👍", "👩\u{200d}\u{200d}🚀"];
+        let bad = ["", " ", "a b", "a\n", "\u{202e}x", "\u{200b}", "a\u{3000}b", "👍\u{ad}", &"x".repeat(33)];
+        for bad in bad.into_iter().chain(joined) {
             assert!(bad.parse::<Emoji>().is_err(), "{bad:?}");
         }
     }
@@ -158,7 +159,9 @@ mod tests {
     fn device_names_and_topics_carry_nothing_invisible() {
         assert!("Maria's phone ☎".parse::<DeviceName>().is_ok());
         assert!("".parse::<Topic>().is_ok());
-        for bad in ["a\nb", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}", "a\u{9b}1m", "a\u{61c}"] {
+        let acting = ["a\nb", "a\u{1b}[2J", "a\u{202e}b", "a\u{200b}", "a\u{9b}1m", "a\u{61c}"];
+        let unseen = ["a\u{ad}", "a\u{180e}", "a\u{fff9}", "a\u{e0041}", "\u{3164}", "\u{115f}", "a\u{34f}"];
+        for bad in acting.into_iter().chain(unseen) {
             assert!(bad.parse::<DeviceName>().is_err() && bad.parse::<Topic>().is_err(), "{bad:?}");
             assert!(bad.parse::<AwayText>().is_err(), "{bad:?}");
         }

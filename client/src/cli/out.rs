@@ -4,9 +4,10 @@
 
 use std::io::{self, BufWriter, Write};
 
+use quipu_client::protocol::is_unseen;
+
 use super::exit::Failure;
 use super::record::Record;
-use super::render::is_unsafe;
 
 /// Where data goes. Written when [`Out::flush`] is called, or when the buffer is full.
 pub(crate) struct Out {
@@ -79,12 +80,12 @@ pub(crate) fn json_line(record: &Record) -> String {
 /// The same JSON with everything escaped that acts on a terminal: a person looks at it as well, and a program reads
 /// the same text from it. Such characters stand in strings alone, where an escape may stand.
 fn harmless(json: String) -> String {
-    if !json.contains(is_unsafe) {
+    if !json.contains(is_unseen) {
         return json;
     }
     let mut out = String::with_capacity(json.len() + 16);
     for char in json.chars() {
-        if is_unsafe(char) {
+        if is_unseen(char) {
             for unit in char.encode_utf16(&mut [0; 2]) {
                 // Writing to a string cannot fail.
                 let _ = std::fmt::Write::write_fmt(&mut out, format_args!("\\u{unit:04x}"));
@@ -133,7 +134,7 @@ mod tests {
     fn json_says_the_same_without_acting_on_a_terminal() {
         let text = "a\u{1b}\u{7f}\u{9b}1m\u{202e}\u{200b}\u{e0041} größe 日本 🎉\n\"\\";
         let json = harmless(serde_json::to_string(text).unwrap());
-        assert!(!json.contains(is_unsafe), "{json}");
+        assert!(!json.contains(is_unseen), "{json}");
         assert!(json.contains("\\u009b") && json.contains("\\udb40\\udc41") && json.contains('🎉'));
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }

@@ -78,7 +78,9 @@ pub(crate) async fn reactions(context: &Context, out: &mut Out, args: OneEntry) 
     let mut rows = session.client.reactions(room.id, Seq(args.seq)).await?;
     rows.sort_by_key(|row| (row.emoji.clone(), row.nickname.folded()));
     let records: Vec<_> = rows.iter().map(|row| reacted(&room, args.seq, row)).collect();
-    out.rows(&records, |at| vec![rows[at].emoji.to_string(), rows[at].nickname.to_string()])?;
+    out.rows(&records, |at| {
+        vec![render::emoji(rows[at].emoji.as_str()).into_owned(), rows[at].nickname.to_string()]
+    })?;
     if rows.is_empty() && !out.is_json() {
         note("nobody reacts to it");
     }
@@ -152,7 +154,10 @@ pub(crate) async fn rename(context: &Context, out: &mut Out, args: Rename) -> Re
 
 /// ` [👍 2]`, for each reaction.
 pub(crate) fn tallies(tallies: &[Tally]) -> String {
-    tallies.iter().map(|tally| format!(" [{} {}]", tally.emoji, tally.users)).collect()
+    tallies
+        .iter()
+        .map(|tally| format!(" [{} {}]", render::emoji(tally.emoji.as_str()), tally.users))
+        .collect()
 }
 
 /// The same for programs.

@@ -8,14 +8,17 @@
 //! Control characters (C0, DEL, C1), bidirectional controls and zero-width characters can move the cursor, change
 //! the window's title, or make one name look like another. They are shown as escapes, never dropped: what is
 //! hidden would be a lie too. JSON output does not come through here; it has escapes of its own for the same characters.
-//! Invariant: nothing returned here contains a character for which [`is_unsafe`] holds, except our own newlines.
+//! Invariant: nothing returned here contains a character for which [`is_unseen`] holds, except our own newlines and what
+//! joins the parts of an emoji.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use quipu_client::protocol::{Emoji, is_unseen};
+
 /// The text on one line. Newlines and tabs are escapes as well.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+    if !text.contains(is_unseen) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -36,6 +39,11 @@ pub(crate) fn block(text: &str) -> String {
     out
 }
 
+/// A reaction as it is meant to be seen: the joiners within an emoji join. What is none is a line.
+pub(crate) fn emoji(text: &str) -> Cow<'_, str> {
+    if text.parse::<Emoji>().is_ok() { Cow::Borrowed(text) } else { line(text) }
+}
+
 /// A short beginning of a text, to remind somebody of it.
 pub(crate) fn excerpt(text: &str) -> String {
     const CHARS_MAX: usize = 40;
@@ -49,31 +57,12 @@ fn push(out: &mut String, char: char) {
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
         '\t' => out.push_str("\\t"),
-        char if is_unsafe(char) => {
+        char if is_unseen(char) => {
             // Writing to a string cannot fail.
             let _ = write!(out, "{}", char.escape_unicode());
         }
         char => out.push(char),
     }
-}
-
-/// Whether a character acts on the terminal or on other characters instead of being seen.
-pub(crate) fn is_unsafe(char: char) -> bool {
-    char.is_control()
-        || matches!(char,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' // Soft hyphen, Arabic letter mark, Mongolian vowel separator.
-            | '\u{200b}'..='\u{200f}'         // Zero-width characters and direction marks.
-            | '\u{2028}'..='\u{202e}'         // Line and paragraph separators, embeddings and overrides.
-            | '\u{2060}'..='\u{206f}'         // Word joiner, isolates, deprecated format characters.
-            | '\u{feff}'                      // Byte-order mark.
-            | '\u{fff9}'..='\u{fffb}'         // Interlinear annotation.
-            | '\u{e0000}'..='\u{e007f}') // Tags: invisible letters.
-}
-
-/// A pin as people compare it: its first 16 bytes in groups.
-pub(crate) fn fingerprint(pin: &[u8; 32]) -> String {
-    let groups = pin[..16].chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1]));
-    groups.collect::<Vec<_>>().join(" ")
 }
 
 /// `1 message`, `2 messages`.
@@ -136,11 +125,11 @@ mod tests {
     /// Goal: over all of Unicode, what is shown holds nothing that is unsafe, and every unsafe character is seen.
     #[test]
     fn no_character_slips_through() {
-        for char in ('\0'..=char::MAX).filter(|char| is_unsafe(*char)) {
+        for char in ('\0'..=char::MAX).filter(|char| is_unseen(*char)) {
             let text = char.to_string();
-            assert!(!line(&text).contains(is_unsafe) && line(&text).len() >= 2, "{char:?}");
+            assert!(!line(&text).contains(is_unseen) && line(&text).len() >= 2, "{char:?}");
             let shown = block(&format!("a{char}b"));
-            assert!(!shown.replace(['\n', '\t'], "").contains(is_unsafe), "{char:?}");
+            assert!(!shown.replace(['\n', '\t'], "").contains(is_unseen), "{char:?}");
         }
     }
 
@@ -148,6 +137,16 @@ mod tests {
     fn a_later_line_cannot_pass_for_ours() {
         assert_eq!(block("one\n09:15 maria: two\r\nthree\n\n"), "one\n    09:15 maria: two\n    three");
         assert_eq!(block("a\u{1b}\tb"), "a\\u{1b}\tb");
+    }
+
+    #[test]
+    fn an_emoji_is_whole_and_nothing_else_passes_for_one() {
+        assert_eq!(emoji("👩\u{200d}🚀"), "👩\u{200d}🚀");
+        for (text, shown) in
+            [("👍\u{200d}", "👍\\u{200d}"), ("+1\u{202e}", "+1\\u{202e}"), ("a b\n", "a b\\n")]
+        {
+            assert_eq!(emoji(text), shown);
+        }
     }
 
     #[test]
