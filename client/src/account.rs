@@ -55,8 +55,8 @@ impl InvitePreview {
     }
 }
 
-/// A pin as people compare it.
-pub(crate) fn fingerprint(pin: &[u8; 32]) -> String {
+/// A pin as people compare it: its first 16 bytes in groups.
+pub fn fingerprint(pin: &[u8; 32]) -> String {
     let groups = pin[..16].chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1]));
     groups.collect::<Vec<_>>().join(" ")
 }

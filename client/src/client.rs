@@ -1,6 +1,8 @@
 //! The client as a program sees it: one value, cheap to clone, safe to use from everywhere.
 //!
-//! Here is its life: open, join, start, events, stop. `messages`, `rooms`, `presence` and `requests` hold the actions.
+//! Here is its life: open, start, events, stop. Each file below holds the actions of one kind: `join`, what goes through the
+//! outbox (`messages`, `relating`), reading (`rooms`, `unread`, `search`), `files`, people (`presence`), keeping order
+//! (`moderation`, `retention`), programs (`bots`), and in `requests` how any question is asked.
 //! Invariant: everything that may ever wait is asynchronous, and cancelling any of it loses nothing.
 
 mod bots;
@@ -37,7 +39,7 @@ use crate::vanish;
 pub use bots::NewBot;
 pub use files::Progress;
 pub use presence::Presence;
-pub use types::{Calls, Draft, NewInvite, OpenFrom, Page, Pinned, RoomSummary, Sent};
+pub use types::{Calls, Draft, NewInvite, OpenFrom, Page, Pinned, RoomSummary, Sent, Undelivered};
 
 /// A client of one profile. Clones are the same client. When the last one goes, so does the connection.
 #[derive(Clone)]
@@ -172,16 +174,21 @@ impl Client {
                 tracing::warn!(%error, "how far the program has come could not be kept");
             }
         }
-        let events = self.core().events.take(max, wait).await;
+        if max > 0 {
+            self.core().events.arrives(wait).await;
+        }
+        let now_ms = vanish::now_ms(self.core()).await;
+        // From here on nothing waits: what is taken is given.
+        let events = self.core().events.take(max);
         self.core().shown.taken(&events);
-        vanish::veil(self.core(), events).await
+        vanish::veil(events, now_ms)
     }
 
     /// Events after number `after`, without waiting and without moving [`Client::next_events`]. Begins with a
     /// [`crate::Event::Lagged`] when some are gone.
     pub async fn events_after(&self, after: u64, max: usize) -> Vec<Numbered> {
-        let events = self.core().events.after(after, max);
-        vanish::veil(self.core(), events).await
+        let now_ms = vanish::now_ms(self.core()).await;
+        vanish::veil(self.core().events.after(after, max), now_ms)
     }
 
     /// What the platform says about the network.
@@ -284,6 +291,8 @@ mod tests {
             client.send_all(room, vec![]);
             client.wait_sent(message, Duration::ZERO);
             client.unsent();
+            client.undelivered(None);
+            client.dismiss(&[message]);
             client.retry(message);
             client.cancel_send(message);
             client.open_room(room, OpenFrom::Resume);

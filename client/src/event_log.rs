@@ -47,21 +47,29 @@ impl EventLog {
         self.pushed.notify_waiters();
     }
 
-    /// The next events for the program, waiting for the first at most `wait`. Cancelling loses nothing.
-    pub(crate) async fn take(&self, max: usize, wait: Duration) -> Vec<Numbered> {
-        let taking = async {
+    /// Waits at most `wait` until there is something to take, and takes nothing.
+    pub(crate) async fn arrives(&self, wait: Duration) {
+        let arriving = async {
             loop {
                 // Listening before looking, so that nothing is pushed unnoticed in between.
                 let pushed = self.pushed.notified();
-                let events = self.lock().take(max);
-                if !events.is_empty() || max == 0 {
-                    self.taken.notify_waiters();
-                    return events;
+                if self.lock().has_news() {
+                    return;
                 }
                 pushed.await;
             }
         };
-        timeout(wait, taking).await.unwrap_or_default()
+        // Whoever takes sees whether something came.
+        let _ = timeout(wait, arriving).await;
+    }
+
+    /// The next events for the program. They are its own from here on.
+    pub(crate) fn take(&self, max: usize) -> Vec<Numbered> {
+        let events = self.lock().take(max);
+        if !events.is_empty() {
+            self.taken.notify_waiters();
+        }
+        events
     }
 
     /// Events after a number, without moving what [`EventLog::take`] gives.
@@ -138,6 +146,10 @@ impl Ring {
         events
     }
 
+    fn has_news(&self) -> bool {
+        self.next - 1 > self.taken
+    }
+
     fn has_room(&self) -> bool {
         self.deserted
             || self.next - 1 - self.taken < EVENTS_HIGH as u64 && self.untaken_bytes < EVENT_BYTES_HIGH
@@ -178,9 +190,10 @@ mod tests {
     async fn each_is_given_once_and_in_order() {
         let log = EventLog::default();
         log.push((0..5).map(ready));
-        assert_eq!(numbers(&log.take(3, Duration::ZERO).await), [1, 2, 3]);
-        assert_eq!(numbers(&log.take(9, Duration::ZERO).await), [4, 5]);
-        assert!(log.take(9, Duration::from_secs(1)).await.is_empty());
+        assert_eq!(numbers(&log.take(3)), [1, 2, 3]);
+        assert_eq!(numbers(&log.take(9)), [4, 5]);
+        log.arrives(Duration::from_secs(1)).await;
+        assert!(log.take(9).is_empty());
         assert_eq!(numbers(&log.after(2, 2)), [3, 4], "and may be looked at again");
     }
 
@@ -188,18 +201,19 @@ mod tests {
     async fn whoever_waits_is_woken() {
         let log = EventLog::default();
         let push = async { log.push([ready(1)]) };
-        let (taken, ()) = tokio::join!(log.take(1, Duration::from_secs(60)), push);
-        assert_eq!(numbers(&taken), [1]);
+        let began = tokio::time::Instant::now();
+        tokio::join!(log.arrives(Duration::from_secs(60)), push);
+        assert_eq!((numbers(&log.take(1)), began.elapsed()), (vec![1], Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_took_in_time_is_named() {
         let log = EventLog::default();
         log.push((0..EVENTS_MAX as u64 + 7).map(ready));
-        let events = log.take(2, Duration::ZERO).await;
+        let events = log.take(2);
         assert_eq!(events[0], Numbered { number: 7, event: Event::Lagged { from: 1, to: 7 } });
         assert_eq!(numbers(&events), [7, 8]);
-        assert_eq!(numbers(&log.take(1, Duration::ZERO).await), [9]);
+        assert_eq!(numbers(&log.take(1)), [9]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -213,11 +227,11 @@ mod tests {
             log.push([notice(crate::limits::BATCH_BYTES), notice(crate::limits::BATCH_BYTES)]);
             given += 2 * crate::limits::BATCH_BYTES;
             if !log.lock().has_room() {
-                let events = log.take(1, Duration::ZERO).await;
+                let events = log.take(1);
                 assert!(!matches!(events[0].event, Event::Lagged { .. }));
             }
         }
-        while !log.take(100, Duration::ZERO).await.is_empty() {}
+        while !log.take(100).is_empty() {}
         assert_eq!(log.lock().untaken_bytes, 0);
         assert!(log.after(u64::MAX, 5).is_empty(), "there is nothing after the last number");
     }
@@ -229,7 +243,7 @@ mod tests {
         let began = tokio::time::Instant::now();
         let take = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            log.take(1, Duration::ZERO).await
+            log.take(1)
         };
         tokio::join!(log.has_room(), take);
         assert_eq!(began.elapsed().as_secs(), 1);

@@ -76,7 +76,8 @@ impl Keeper {
                 return ConnState::Idle;
             }
             let why = ending.error();
-            tracing::debug!(code = why.code.word(), "{why}");
+            // The code alone: the text may be the server's.
+            tracing::debug!(code = why.code.word(), "not connected");
             let Some(wait) = self.react(&ending).await else {
                 return ConnState::Stopped { why };
             };

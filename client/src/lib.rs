@@ -35,9 +35,10 @@ mod store;
 pub mod tls;
 mod vanish;
 
-pub use account::{Account, InvitePreview};
+pub use account::{Account, InvitePreview, fingerprint};
 pub use client::{
     Calls, Client, Draft, NewBot, NewInvite, OpenFrom, Page, Pinned, Presence, Progress, RoomSummary, Sent,
+    Undelivered,
 };
 pub use config::{Blocking, Config};
 pub use diagnose::{Check, Report, Verdict};

@@ -81,6 +81,8 @@ async fn each_call_is_seen_by_another_person() {
     assert_eq!(bob.client.set_topic(room, None).await.unwrap_err().code, ErrorCode::Forbidden);
     ada.client.set_topic(room, Some("tea".parse().unwrap())).await.unwrap();
     ada.client.rename_room(room, "kitchen".parse().unwrap()).await.unwrap();
+    let known = ada.client.known_room(&"kitchen".parse().unwrap()).await.unwrap();
+    assert_eq!(known, Some(room), "whoever renames it has learned the name");
     let seen = bob.client.room_named(&"kitchen".parse().unwrap()).await.unwrap();
     assert_eq!((seen.room, seen.topic.as_ref().map(|topic| topic.as_str())), (room, Some("tea")));
     ada.done(ada.client.redact(room, answer, Some("too short".into())).await).await.unwrap();

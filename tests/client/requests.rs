@@ -1,9 +1,9 @@
 //! Questions and their answers.
 
 use quipu_client::protocol::request::{MembershipState, RoomRole, ServerRole, Visibility};
-use quipu_client::{ErrorCode, Verdict};
+use quipu_client::{ErrorCode, Event, NewInvite, Verdict};
 
-use crate::world::World;
+use crate::world::{Person, World};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rooms_members_and_people_are_found() {
@@ -37,6 +37,28 @@ async fn rooms_members_and_people_are_found() {
     assert_eq!(left.membership, MembershipState::NONE);
     let missing = bob.client.room_named(&"no-such-room".parse().unwrap()).await.unwrap_err();
     assert_eq!(missing.code, ErrorCode::NotFound);
+}
+
+/// Goal: what an earlier connection told of a room is not said of it on the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_was_left_elsewhere_has_no_count() {
+    let world = World::new().await;
+    let ada = world.ada().await;
+    let bob = ada.brings("bob").await;
+    let life = std::time::Duration::from_secs(3_600);
+    let new = NewInvite { uses: 1, life, room: None, role: None, own_device: true };
+    let link = bob.client.create_invite(new).await.unwrap().1;
+    let phone = Person::join(&link.to_string(), "bob").await;
+    ada.says("unread").await;
+    let is_told = |event: &Event| matches!(event, Event::Head(head) if head.unread == 1);
+    bob.events_until(is_told).await;
+    bob.client.stop().await;
+    phone.client.leave_room(phone.lobby).await.unwrap();
+    bob.client.start().await.unwrap();
+    bob.events_until(|event| matches!(event, Event::InboxReady { .. })).await;
+    let rooms = bob.client.rooms(false).await.unwrap();
+    let lobby = rooms.iter().find(|summary| summary.info.room == bob.lobby).unwrap();
+    assert_eq!((lobby.unread, lobby.marker, lobby.notify), (None, None, None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -62,12 +62,13 @@ impl Client {
         let ask = Upload { upload: upload_id(room, &file.reference), room, size, hash, media_type };
         let mut source = File::open(&file.path).await.map_err(Error::file)?;
         let mut attempts = Attempts::new(self);
-        let (mut began, mut again) = (0, false);
+        let mut again = false;
         loop {
             let link = attempts.link().await?;
-            let mut first = None;
+            let (mut first, mut last) = (None, 0);
             let mut moved = |done| {
                 first.get_or_insert(done);
+                last = done;
                 progress(Progress { done, size });
             };
             let ending = match link.upload(&ask, &mut source, &mut moved).await {
@@ -81,8 +82,7 @@ impl Client {
                 again = true;
                 continue;
             }
-            attempts.failed(ending, from > began).await?;
-            began = from;
+            attempts.failed(ending, last > from).await?;
         }
     }
 
@@ -114,11 +114,8 @@ impl Client {
                 *done += piece.len() as u64;
                 progress(Progress { done: *done, size });
             };
-            match link.download(&ask, sink, &mut heard).await {
-                Ok(content) if content.size != size => {
-                    return Err(Error::file("the file has another size than the message says"));
-                }
-                Ok(_) => *asked = true,
+            match link.download(&ask, size, sink, &mut heard).await {
+                Ok(()) => *asked = true,
                 Err(ending) => {
                     // Where it stands is where the hash stands.
                     target.settle().await?;

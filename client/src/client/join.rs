@@ -75,7 +75,10 @@ impl Client {
         // the server's word, and come with this answer.
         match authenticate(&mut greeting, credentials, &membership).await {
             Ok(granted) => note(self.core(), &mut membership, &granted).await?,
-            Err(ending) => tracing::info!(reason = %ending.error(), "joined, and not yet signed in"),
+            // The code alone: the text may be the server's.
+            Err(ending) => {
+                tracing::info!(code = ending.error().code.word(), "joined, and not yet signed in");
+            }
         }
         Ok(membership.account)
     }

@@ -7,13 +7,17 @@ use quipu_protocol::limits::BODY_BYTES_MAX;
 use quipu_protocol::{Blob, MessageId, RoomId};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Client, Draft, Sent};
+use super::{Client, Draft, Sent, Undelivered};
 use crate::error::{Error, ErrorCode, Retry};
 use crate::store::outbox::{self, Outcome};
+use crate::store::refused;
+
+/// Refused messages told at once: with every word they are about a megabyte at most.
+const UNDELIVERED_PAGE: usize = 64;
 
 impl Client {
-    /// Puts a message into the outbox. One that was refused is tried again. It is on disk when this returns, and sent as soon as there is a connection, in
-    /// the order of the calls; the outcome comes as an event, or from [`Client::wait_sent`].
+    /// Puts a message into the outbox. One that was refused is tried again. It is on disk when this returns, and sent as
+    /// soon as there is a connection, in the order of the calls within a room; the outcome comes as an event, or from [`Client::wait_sent`].
     ///
     /// # Errors
     /// [`ErrorCode::Usage`] for an empty or too large body, or an id used for another content;
@@ -116,6 +120,25 @@ impl Client {
         let found = self.core().store.run(move |db| outbox::cancel(db, id)).await?;
         self.core().outbox_changed();
         if found { Ok(()) } else { Err(unknown(id)) }
+    }
+
+    /// Messages that were refused for good and not dismissed yet, of one room or of all; the oldest, as many as are told at
+    /// once. They stay until [`Client::dismiss`] or [`Client::retry`].
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`].
+    pub async fn undelivered(&self, room: Option<RoomId>) -> Result<Vec<Undelivered>, Error> {
+        self.core().store.run(move |db| refused::untold(db, room, UNDELIVERED_PAGE)).await
+    }
+
+    /// A person was told that these were refused. What is not refused is left as it is; the id of one that expired stays
+    /// taken, because it may have arrived.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Storage`].
+    pub async fn dismiss(&self, messages: &[MessageId]) -> Result<(), Error> {
+        let messages = messages.to_vec();
+        self.core().store.run(move |db| refused::told(db, &messages)).await
     }
 
     /// Messages in the outbox that are still to be sent.

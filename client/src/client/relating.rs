@@ -1,7 +1,7 @@
 //! Entries about entries: a call for each, which go through the outbox like messages, and lists of what follows from them.
 
 use quipu_protocol::request::{
-    ListPins, ListReactions, ReactionInfo, ReactionKey, Reactions, RenameRoom, RoomAnswer, RoomInfo, SetTopic,
+    ListPins, ListReactions, ReactionInfo, ReactionKey, Reactions, RenameRoom, RoomInfo, SetTopic,
 };
 use quipu_protocol::{Emoji, MessageId, RoomId, RoomName, Seq, Topic};
 
@@ -123,13 +123,11 @@ impl Client {
 
     /// Says what a room is about; with none: nothing in particular.
     pub async fn set_topic(&self, room: RoomId, topic: Option<Topic>) -> Result<RoomInfo, Error> {
-        let answer: RoomAnswer = self.ask(&SetTopic { room, topic }).await?;
-        Ok(answer.info)
+        self.room(&SetTopic { room, topic }).await
     }
 
     /// Calls a room differently.
     pub async fn rename_room(&self, room: RoomId, name: RoomName) -> Result<RoomInfo, Error> {
-        let answer: RoomAnswer = self.ask(&RenameRoom { room, name }).await?;
-        Ok(answer.info)
+        self.room(&RenameRoom { room, name }).await
     }
 }

@@ -19,7 +19,7 @@ impl Client {
     /// [`ErrorCode::Storage`].
     pub async fn server_time_ms(&self) -> Result<u64, Error> {
         let local_ms = self.core().now_ms();
-        self.core().store.run(move |db| vanishing::now_ms(db, local_ms)).await
+        self.core().store.run(move |db| vanishing::clock_ms(db, local_ms)).await
     }
 
     /// Changes what a room keeps. What is left out stays as it is; 0 takes the room's own word back.

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use quipu_protocol::entry::{Entry, Ext, FileRef, Kind};
 use quipu_protocol::inbox::Head;
-use quipu_protocol::request::{Mention, Notify, PinInfo, RoomInfo, SearchPlace, ServerRole, Tally};
-use quipu_protocol::{Cursor, Emoji, Incarnation, List, MessageId, RoomId, Seq, UserId};
+use quipu_protocol::request::{
+    MembershipState, Mention, Notify, PinInfo, RoomInfo, SearchPlace, ServerRole, Tally,
+};
+use quipu_protocol::{Cursor, Emoji, Incarnation, List, MessageId, Refusal, RoomId, Seq, UserId};
 
 /// What a person wants to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +145,25 @@ pub struct Sent {
     pub duplicate: bool,
 }
 
+/// A message of ours that the server refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Which message.
+    pub id: MessageId,
+    /// Where it was to go.
+    pub room: RoomId,
+    /// What that room is called, as far as the profile knows.
+    pub room_name: Option<String>,
+    /// What kind of entry it was to be.
+    pub kind: Kind,
+    /// The entry it is about, for kinds that are about one.
+    pub target: Option<Seq>,
+    /// What it says.
+    pub text: String,
+    /// Why it was refused.
+    pub refusal: Refusal,
+}
+
 /// A page of a room's log, ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
@@ -186,19 +207,21 @@ pub struct RoomSummary {
     pub mentions: Option<u64>,
     /// Where what is unread begins again, when that is before the marker.
     pub unread_from: Option<Seq>,
-    /// What of the room this account wants to be told of.
-    pub notify: Notify,
+    /// What of the room this account wants to be told of; none when the inbox has not told yet.
+    pub notify: Option<Notify>,
 }
 
 impl RoomSummary {
     pub(super) fn new(info: RoomInfo, head: Option<&Head>) -> Self {
+        // Heads are of rooms that are joined: another one is of a time when this was.
+        let head = head.filter(|_| info.membership == MembershipState::JOINED);
         Self {
             info,
             unread: head.map(|head| head.unread),
             marker: head.map(|head| head.marker),
             mentions: head.map(|head| head.ext.mentions.unwrap_or(0)),
             unread_from: head.and_then(|head| head.ext.unread_from),
-            notify: head.and_then(|head| head.ext.notify).unwrap_or(Notify::ALL),
+            notify: head.map(|head| head.ext.notify.unwrap_or(Notify::ALL)),
         }
     }
 

@@ -85,7 +85,8 @@ async fn first(reader: &mut FrameReader) -> Result<Opened, Ending> {
 async fn follow(core: &Core, mut reader: FrameReader) -> Result<(), Ending> {
     // A stopping server ends this stream first; answers to publishes may still come.
     const LATER: Duration = Duration::from_secs(5);
-    // What an earlier connection told of people ended with it.
+    // What an earlier connection told of rooms and people ended with it.
+    core.heads().clear();
     core.events.push([Event::PresenceAnew]);
     while let Some(frame) = reader.next().await? {
         tell(core, &frame).await?;

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use quipu_protocol::limits::BACKLOG_ENTRIES_MAX;
 use quipu_protocol::request::{Subscribe, SubscribeRoom, Subscribed, SubscribedRoom};
 use quipu_protocol::{Code, Cursor, List, Refusal, ResetCode, RoomId};
@@ -111,8 +112,10 @@ impl Rooms {
     async fn subscribe(&mut self, missing: Vec<(RoomId, Wish)>) -> Result<(), Ending> {
         let mut rows = Vec::new();
         let mut asked = Vec::new();
-        for (room, wish) in missing {
-            match self.row(room, &wish).await? {
+        // Finding a place by its time takes many questions one after the other, so all rooms do it at once.
+        let found = join_all(missing.iter().map(|(room, wish)| self.row(*room, wish))).await;
+        for ((room, wish), found) in missing.into_iter().zip(found) {
+            match found? {
                 Ok(row) => {
                     rows.push(row);
                     asked.push((room, wish));

@@ -53,21 +53,22 @@ impl Link {
         answer(&mut reader, "the last byte of a file").await
     }
 
-    /// Fetches a file or a part of it into `file`, where it stands. `heard` is given every piece.
+    /// Fetches the rest of a file of `size` bytes into `file`, where it stands. `heard` is given every piece.
     ///
     /// # Errors
-    /// As [`Link::upload`].
+    /// As [`Link::upload`]; before anything is written when the server has something else.
     pub(crate) async fn download(
         &self,
         ask: &Download,
+        size: u64,
         file: &mut File,
         heard: &mut (impl FnMut(&[u8]) + Send),
-    ) -> Result<Content, Ending> {
+    ) -> Result<(), Ending> {
         let (mut writer, mut reader) =
             open(&self.connection, BidiType::Download, priority::FILE, &[ask.to_frame()]).await?;
         writer.finish();
         let content: Content = answer(&mut reader, "the wish to have a file").await?;
-        let mut left = content.length;
+        let mut left = announced(&content, size, ask.offset)?;
         while let Some(piece) = in_time(FILE_TIMEOUT, "a piece of a file", reader.raw()).await? {
             left = left.checked_sub(piece.len() as u64).ok_or(Ending::Order("more than it announced"))?;
             file.write_all(&piece).await.map_err(of_disk)?;
@@ -77,8 +78,19 @@ impl Link {
         if left > 0 {
             return Err(Ending::Finished("a file before its end"));
         }
-        Ok(content)
+        Ok(())
     }
+}
+
+/// How many bytes follow: all that is missing, or the file is another one.
+fn announced(content: &Content, size: u64, offset: u64) -> Result<u64, Ending> {
+    if content.size != size {
+        return Err(Error::file("the file has another size than the message says").into());
+    }
+    if Some(content.length) != size.checked_sub(offset) {
+        return Err(Ending::Order("another part of a file than was asked for"));
+    }
+    Ok(content.length)
 }
 
 async fn answer<T: Message>(reader: &mut FrameReader, what: &'static str) -> Result<T, Ending> {
@@ -124,4 +136,20 @@ async fn content(
 
 fn of_disk(error: std::io::Error) -> Ending {
     Error::file(error).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_the_rest_of_the_file_is_refused_before_it_is_written() {
+        let content = |size, length| Content { size, length };
+        assert_eq!(announced(&content(10, 4), 10, 6).unwrap(), 4);
+        assert_eq!(announced(&content(10, 0), 10, 10).unwrap(), 0);
+        for (size, length) in [(11, 5), (u64::MAX, u64::MAX), (10, 0), (10, 3), (10, 10), (9, 3)] {
+            assert!(announced(&content(size, length), 10, 6).is_err(), "{size} {length}");
+        }
+        assert!(announced(&content(10, 0), 10, 11).is_err());
+    }
 }

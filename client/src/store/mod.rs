@@ -4,7 +4,7 @@
 //!   Client · session ──run(work)──▶ one connection behind a lock ──▶ profile.db (WAL, synced on every commit)
 //! ```
 //!
-//! `identity` keeps the key and the account, `outbox` what is to be sent, `log` what was received,
+//! `identity` keeps the key and the account, `outbox` what is to be sent, `refused` what is not, `log` what was received,
 //! `names` what rooms are called, `vanishing` when what was received goes again. They are plain
 //! functions over a connection; this file decides on which thread they run.
 //! Invariant: when `run` returns, what `work` committed is on stable storage.
@@ -14,6 +14,7 @@ pub(crate) mod identity;
 pub(crate) mod log;
 pub(crate) mod names;
 pub(crate) mod outbox;
+pub(crate) mod refused;
 mod schema;
 pub(crate) mod vanishing;
 

@@ -5,6 +5,7 @@
 //!              └────Refused for good────▶ refused
 //! ```
 //!
+//! What is refused stays until a person was told, see [`super::refused`].
 //! Invariant: a message leaves `queued` only together with the record of its outcome.
 
 use bytes::Bytes;
@@ -198,7 +199,7 @@ pub(crate) fn retry(db: &mut Connection, message: MessageId, now_ms: u64) -> Res
 fn requeue(step: &Transaction<'_>, message: MessageId, now_ms: u64) -> Result<bool, Error> {
     let moved = step
         .prepare_cached(
-            "UPDATE outbox SET code = NULL, text = NULL, created_ms = ?2,
+            "UPDATE outbox SET code = NULL, text = NULL, told = 0, created_ms = ?2,
              place = (SELECT seq FROM sqlite_sequence WHERE name = 'outbox') + 1
              WHERE message = ?1 AND code IS NOT NULL",
         )?

@@ -83,9 +83,10 @@ CREATE TABLE room (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Version 3: what entries are about, when they vanish, and how late the server last said it is. What an earlier version
-/// kept may have been edited or erased by entries it did not understand, so it is fetched anew.
+/// Version 3: what entries are about, when they vanish, how late the server last said it is, and which refused messages a
+/// person was told of. What an earlier version kept may have been edited or erased by entries it did not understand, so it is fetched anew.
 const STEP_3: &str = "
+ALTER TABLE outbox ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
 DELETE FROM entry;
 ALTER TABLE entry ADD COLUMN target INTEGER;
 CREATE INDEX entry_about ON entry (room, incarnation, target, seq) WHERE target IS NOT NULL;

@@ -18,14 +18,19 @@ use crate::error::Error;
 /// Entries that are emptied in one transaction.
 const STEP_ENTRIES: i64 = 500;
 
-/// What time it is for the server, as far as the profile can tell; `local_ms` is our clock.
-pub(crate) fn now_ms(db: &Connection, local_ms: u64) -> Result<u64, Error> {
+/// What time it is for the server: our clock, set right by the last greeting. What is still to be said goes by this, since
+/// it does not remember for ever that a server's clock was once ahead.
+pub(crate) fn clock_ms(db: &Connection, local_ms: u64) -> Result<u64, Error> {
     let skew_ms: Option<i64> =
         db.prepare_cached("SELECT skew_ms FROM account")?.query_row([], |row| row.get(0)).optional()?;
+    Ok(local_ms.saturating_add_signed(skew_ms.unwrap_or(0)))
+}
+
+/// How late it is at least, for what is to be shown no more: so late as somebody has said something, whatever our clock says.
+pub(crate) fn now_ms(db: &Connection, local_ms: u64) -> Result<u64, Error> {
     let seen_ms: Option<i64> =
         db.prepare_cached("SELECT seen_ms FROM server_time")?.query_row([], |row| row.get(0)).optional()?;
-    let adjusted_ms = local_ms.saturating_add_signed(skew_ms.unwrap_or(0));
-    Ok(adjusted_ms.max(from_sql(seen_ms.unwrap_or(0))?))
+    Ok(clock_ms(db, local_ms)?.max(from_sql(seen_ms.unwrap_or(0))?))
 }
 
 /// Notes when an entry vanishes that was just kept, and that it was so late when it was said.
@@ -202,6 +207,8 @@ mod tests {
         let (store, _folder) = testing::store().await;
         keep(&store, vec![received(1, 50, Some(100)), received(2, 120, None)]).await;
         assert_eq!(read(&store, 0).await, [2], "something was said at 120");
+        let told = store.run(|db| Ok((now_ms(db, 7)?, clock_ms(db, 7)?))).await.unwrap();
+        assert_eq!(told, (120, 7), "what is said next goes by the clock");
     }
 
     #[tokio::test]

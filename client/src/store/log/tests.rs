@@ -76,6 +76,32 @@ async fn what_somebody_wrote_is_gone_when_a_note_says_so() {
     assert_eq!(texts, [(None, true), (Some("mine"), false), (None, false), (Some("later"), false)]);
 }
 
+/// More than is looked at in one step, with the place where a step ends among them.
+#[tokio::test]
+async fn everything_that_somebody_wrote_is_gone_however_much_it_was() {
+    use quipu_protocol::note::Erased;
+
+    const MANY: u64 = 1_203;
+    let (store, _folder) = testing::store().await;
+    let entry = |seq: u64, user, kind, body: Vec<u8>| {
+        let body = Blob::new(body).unwrap();
+        let (at_ms, ext) = (seq, Ext::default());
+        let entry =
+            Entry { seq: Seq(seq), at_ms, user: Some(user), device: None, message: None, kind, body, ext };
+        (Seq(seq), bytes::Bytes::from(cbor::encode(&entry)))
+    };
+    let erased = cbor::encode(&Erased { user: BOB, nickname: "bob".parse().unwrap() });
+    let by = |seq| if seq % 3 == 0 { ADA } else { BOB };
+    let mut entries: Vec<_> =
+        (1..=MANY).map(|seq| entry(seq, by(seq), Kind::TEXT, b"words".to_vec())).collect();
+    entries.push(entry(MANY + 1, ADA, Kind::ERASURE, erased));
+    store.run(move |db| append(db, ROOM, &entries, at(1, MANY + 1))).await.unwrap();
+    let all = (Seq::ZERO, Seq(MANY + 1));
+    let kept = store.run(move |db| between(db, ROOM, all, false, MANY, 0)).await.unwrap();
+    assert_eq!(kept.len() as u64, MANY);
+    assert!(kept.iter().all(|entry| entry.is_erased() == (entry.user == Some(BOB))));
+}
+
 const ADA: UserId = UserId::from_bytes([1; 16]);
 const BOB: UserId = UserId::from_bytes([2; 16]);
 
