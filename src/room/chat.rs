@@ -170,11 +170,7 @@ impl Rooms {
             }
             outcome
         };
-        let pending = self
-            .storage
-            .enqueue_in(lane, job)
-            .await
-            .map_err(WriteError::refusal)?;
+        let pending = self.storage.enqueue_in(lane, job).await.map_err(WriteError::refusal)?;
         Ok(Box::pin(async move {
             let ack = pending.await?;
             if !ack.duplicate {

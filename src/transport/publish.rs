@@ -82,7 +82,14 @@ async fn read(
         }
         let draft: Draft = frame.decode()?;
         // Not reading is how we ask a fast author to slow down.
-        let turn = pace::draft_turn(session, draft.room).await;
+        let turn = match lane.waits(draft.room, draft.message) {
+            None => pace::draft_turn(session, draft.room).await,
+            // It stands behind one that came too early: the room has no turn for it.
+            Some(later) => {
+                pace::own_turn(session).await;
+                Err(later)
+            }
+        };
         // What a closed connection had sent before is still to be read, a revoked device's too.
         if session.is_over() {
             return Ok(());

@@ -1,6 +1,5 @@
 //! Files: a transfer outlives its connection, however long it took before.
 
-use std::thread;
 use std::time::Duration;
 
 use quipu_client::{Client, Config};
@@ -33,8 +32,9 @@ async fn an_upload_outlives_a_connection_that_lasted_longer_than_the_client_is_p
             let mut first = Some((moves, stops));
             let progress = |progress: quipu_client::Progress| {
                 if let Some((moves, stops)) = first.take_if(|_| progress.done > 0) {
-                    // The time that passes is what this is about.
-                    block_in_place(|| thread::sleep(PATIENT + Duration::from_millis(100)));
+                    // Nothing comes yet: the time that passes is what this is about.
+                    let longer = PATIENT + Duration::from_millis(100);
+                    assert!(block_in_place(|| stops.recv_timeout(longer)).is_err());
                     moves.send(()).unwrap();
                     block_in_place(|| stops.recv().unwrap());
                 }

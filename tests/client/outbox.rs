@@ -64,7 +64,10 @@ async fn what_waits_for_a_slow_room_comes_in_order() {
     let bob = ada.brings("bob").await;
     let slow = ada.slow_room("slow", 300, &bob).await;
     ada.client.open_room(slow, OpenFrom::Start).await.unwrap();
-    bob.queues(slow, &["one", "two", "three", "four"]).await;
+    let first = bob.queues(slow, &["one"]).await[0];
+    bob.client.wait_sent(first, PATIENCE).await.unwrap();
+    // From here on nothing but refusals comes: nothing else wakes whoever sends.
+    bob.queues(slow, &["two", "three", "four"]).await;
     let is_last = |event: &Event| text_of(event).is_some_and(|(_, text)| text == "four");
     let events = ada.events_until(is_last).await;
     let said: Vec<String> = events.iter().filter_map(text_of).map(|(_, text)| text).collect();

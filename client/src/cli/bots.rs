@@ -108,8 +108,8 @@ pub(crate) async fn hooks(context: &Context, out: &mut Out, command: HookCommand
 async fn new_hook(client: &Client, out: &mut Out, room: &RoomRef, bot: &Nickname) -> Result<(), Failure> {
     let (room, bot) = (find(client, room).await?, person(client, bot).await?);
     let answer = client.create_hook(room.id, bot).await?;
-    let secret: String = answer.secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let url = format!("{}/hook/{secret}", super::render::line(answer.listens_at.as_str()));
+    let listens_at = super::render::line(answer.listens_at.as_str());
+    let url = format!("{listens_at}/hook/{}", super::entry::hex(&answer.secret));
     out.put(&record::hook_url(&room, answer.hook, bot, &url), || url.clone())?;
     if !out.is_json() {
         out.remark("whoever knows this address speaks there; it is shown once")?;

@@ -8,19 +8,23 @@
 //! goes to standard output, remarks (`-- …`) to standard error.
 //! Invariant: leaving loses nothing: what was typed is acknowledged, or in the outbox and counted.
 
+mod begin;
+mod marker;
+
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::time::Duration;
 
 use quipu_client::protocol::entry::Kind;
-use quipu_client::protocol::inbox::PresenceState;
 use quipu_client::protocol::limits::TYPING_TTL_MS;
-use quipu_client::protocol::request::{MemberInfo, MembershipState, RoomInfo, Visibility};
-use quipu_client::protocol::{Cursor, Entry, Seq, UserId};
-use quipu_client::{Client, ConnState, Draft, Event, Numbered, OpenFrom, Presence, RoomSummary};
+use quipu_client::protocol::request::MembershipState;
+use quipu_client::protocol::{Emoji, Entry, Seq, UserId};
+use quipu_client::{ConnState, Draft, Event, Numbered, Presence, RoomSummary};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
+
+use begin::{enter, origin};
+use marker::Marker;
 
 use super::args::OneRoom;
 use super::context::{Context, Session, trouble};
@@ -31,9 +35,9 @@ use super::input::{Line, Source};
 use super::out::{Out, note};
 use super::render::{self, count};
 use super::room::{Names, Room, describe};
-use super::send::is_undecided;
+use super::send::{is_undecided, undecided};
 use super::typed::{Typed, Waiting};
-use super::{interrupted, presence, record, rooms, stoppable};
+use super::{interrupted, presence, record, rooms, stoppable, undelivered};
 
 /// Talks until standard input ends, `/quit`, or Ctrl-C.
 pub(crate) async fn run(context: &Context, out: &mut Out, args: OneRoom) -> Result<(), Failure> {
@@ -57,7 +61,11 @@ struct Chat<'a> {
     shown_to: Seq,
     /// Where unread entries begin, until that was said.
     unread_after: Option<Seq>,
-    marked_to: Seq,
+    /// Up to here everything had been read before.
+    read_to: Seq,
+    /// The newest message of others, and our own: what a short command is about.
+    last_heard: Option<Seq>,
+    last_said: Option<Seq>,
     day: String,
     told_offline: bool,
     /// Who was shown to type, and when.
@@ -71,8 +79,6 @@ struct Leaving {
     give_up: Instant,
     interrupted: bool,
 }
-
-type Marking = Option<Pin<Box<dyn Future<Output = ()>>>>;
 
 impl<'a> Chat<'a> {
     async fn begin(context: &'a Context, args: &OneRoom) -> Result<Self, Failure> {
@@ -109,7 +115,9 @@ impl<'a> Chat<'a> {
             sent_to: Seq::ZERO,
             shown_to: Seq::ZERO,
             unread_after: marker.filter(|_| unread > 0),
-            marked_to: marker.unwrap_or(Seq::ZERO),
+            read_to: marker.unwrap_or(Seq::ZERO),
+            last_heard: None,
+            last_said: None,
             day: String::new(),
             told_offline: false,
             typists: HashMap::new(),
@@ -118,11 +126,17 @@ impl<'a> Chat<'a> {
     }
 
     async fn run(&mut self, out: &mut Out) -> Result<(), Failure> {
+        let mut marker = Marker::new(self.session.client.clone(), self.room.id, self.read_to);
+        let result = self.converse(&mut marker, out).await;
+        marker.finish(self.shown_to).await;
+        self.farewell(result)
+    }
+
+    async fn converse(&mut self, marker: &mut Marker, out: &mut Out) -> Result<(), Failure> {
         let client = self.session.client.clone();
         let (lines, typing) = Source::Stdin.lines_as_typed()?;
         let mut lines = Some(lines);
         let mut stop = pin!(interrupted());
-        let mut marking: Marking = None;
         while !self.is_over() {
             let give_up = self.leaving.map_or_else(Instant::now, |leaving| leaving.give_up);
             // Every arm can be dropped without loss; the work is done after the choice.
@@ -138,7 +152,7 @@ impl<'a> Chat<'a> {
                     }
                 }
                 events = client.next_events(EVENTS_MAX, EVENTS_WAIT) => self.happened(events, out).await?,
-                () = marked(&mut marking) => marking = None,
+                () = marker.answered() => {}
                 () = typing.notified() => client.typing(self.room.id),
                 () = &mut stop => {
                     if self.leaving.is_some() {
@@ -150,11 +164,9 @@ impl<'a> Chat<'a> {
                 }
                 () = sleep_until(give_up), if self.leaving.is_some() => break,
             }
-            if marking.is_none() {
-                marking = self.mark();
-            }
+            marker.tell(self.shown_to);
         }
-        self.farewell()
+        Ok(())
     }
 
     /// What somebody typed. False when they want to go.
@@ -171,17 +183,36 @@ impl<'a> Chat<'a> {
             Typed::Back => self.appear(Presence::Online, "here", out).await?,
             Typed::Typing => self.session.client.typing(self.room.id),
             Typed::Wrong(why) => out.remark(format!("-- not sent: {why}"))?,
-            Typed::Message(text) => self.say(text, out).await?,
+            Typed::Message(text) => self.say(Draft::text(&text), &text, out).await?,
+            Typed::Edit(text) => match self.last_said {
+                Some(seq) => self.say(Draft::edit(seq, &text), &text, out).await?,
+                None => out.remark(format!("-- not sent, you said nothing yet: {}", render::block(&text)))?,
+            },
+            Typed::Reply(text) => match self.last_heard {
+                Some(seq) => self.say(Draft::text(&text).replying_to(seq), &text, out).await?,
+                None => {
+                    out.remark(format!("-- not sent, nobody said anything yet: {}", render::block(&text)))?
+                }
+            },
+            Typed::React(emoji) => self.react(&emoji, out).await?,
         }
         Ok(true)
     }
 
-    async fn say(&mut self, text: String, out: &mut Out) -> Result<(), Failure> {
-        let excerpt = render::excerpt(&text);
-        match self.session.client.send(self.room.id, Draft::text(text)).await {
-            Ok(id) => self.waiting.add(id, excerpt),
+    async fn react(&mut self, text: &str, out: &mut Out) -> Result<(), Failure> {
+        match (text.parse::<Emoji>(), self.last_heard) {
+            (Ok(emoji), Some(seq)) => self.say(Draft::reaction(seq, &emoji), text, out).await,
+            (Ok(_), None) => out.remark("-- not sent, nobody said anything yet"),
+            (Err(error), _) => out.remark(format!("-- not sent: {error}")),
+        }
+    }
+
+    async fn say(&mut self, draft: Draft, words: &str, out: &mut Out) -> Result<(), Failure> {
+        match self.session.client.send(self.room.id, draft).await {
+            Ok(id) => self.waiting.add(id),
             Err(error) => {
-                return out.remark(format!("-- not sent ({}): {excerpt}", render::line(&error.message)));
+                let words = render::block(words);
+                return out.remark(format!("-- not sent ({}): {words}", render::line(&error.message)));
             }
         }
         if self.told_offline {
@@ -198,7 +229,7 @@ impl<'a> Chat<'a> {
             Ok(mut members) => {
                 members.sort_by_key(|member| member.nickname.folded());
                 members.retain(|member| member.membership == MembershipState::JOINED);
-                who_is_where(&members)
+                presence::who_is_where(&members)
             }
             Err(error) => format!("-- {}", render::line(&error.message)),
         };
@@ -242,16 +273,14 @@ impl<'a> Chat<'a> {
                 out.remark(format!("-- entries {from} to {to}: quipu history {}", self.room.label))
             }
             Event::Sent { id, room, at, .. } => {
-                if self.waiting.remove(id).is_some() && room == self.room.id {
+                if self.waiting.remove(id) && room == self.room.id {
                     self.sent_to = self.sent_to.max(at.seq);
                 }
                 Ok(())
             }
-            Event::Refused { id, refusal, .. } => {
-                let what = self.waiting.remove(id).unwrap_or_else(|| "a message from earlier".into());
-                // It would stay in the outbox for a retry that a line mode cannot offer.
-                let _ = self.session.client.cancel_send(id).await;
-                out.remark(format!("-- not delivered ({}): {what}", render::line(&refusal.to_string())))
+            Event::Refused { id, room, .. } if room == self.room.id => {
+                self.waiting.remove(id);
+                self.undelivered(out).await
             }
             Event::State(state) => self.state(state, out),
             Event::RoomEnded { reason, refusal, .. } => Err(match refusal {
@@ -266,6 +295,13 @@ impl<'a> Chat<'a> {
             Event::Notice { text } => out.remark(format!("-- the server says: {}", render::line(&text))),
             _ => Ok(()),
         }
+    }
+
+    /// Tells what was refused here. It would stay in the outbox for a retry that a line mode cannot offer; what was meant
+    /// for other rooms is told when this command ends.
+    async fn undelivered(&self, out: &mut Out) -> Result<(), Failure> {
+        out.flush()?;
+        Ok(undelivered::tell(&self.session.client, Some(self.room.id)).await?)
     }
 
     /// Said once for as long as somebody goes on typing.
@@ -288,7 +324,11 @@ impl<'a> Chat<'a> {
             out.remark(format!("-- {day}"))?;
             self.day = day;
         }
-        let is_news = entry.kind == Kind::TEXT && entry.user != Some(self.session.me);
+        let is_own = entry.user == Some(self.session.me);
+        if entry.kind == Kind::TEXT && !entry.is_erased() {
+            *(if is_own { &mut self.last_said } else { &mut self.last_heard }) = Some(entry.seq);
+        }
+        let is_news = entry.kind == Kind::TEXT && !is_own;
         if is_news && self.unread_after.is_some_and(|marker| entry.seq > marker) {
             self.unread_after = None;
             out.remark("-- unread from here")?;
@@ -322,27 +362,12 @@ impl<'a> Chat<'a> {
                     self.sent_to = self.sent_to.max(sent.at.seq);
                 }
                 Err(error) if is_undecided(&client, &error) => {}
-                Err(error) => {
-                    let what = self.waiting.remove(id).unwrap_or_default();
-                    let _ = self.session.client.cancel_send(id).await;
-                    out.remark(format!("-- not delivered ({}): {what}", render::line(&error.message)))?;
+                Err(_) => {
+                    self.waiting.remove(id);
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Tells the account's other devices how far was read, at most one question at a time.
-    fn mark(&mut self) -> Marking {
-        let (client, room, seq) = (self.session.client.clone(), self.room.id, self.shown_to);
-        if seq <= self.marked_to || !client.state().is_online() {
-            return None;
-        }
-        self.marked_to = seq;
-        Some(Box::pin(async move {
-            // A marker that was not taken is corrected by the next one.
-            let _ = client.mark_read(room, seq).await;
-        }))
+        self.undelivered(out).await
     }
 
     fn leave(&mut self, by_signal: bool) {
@@ -366,55 +391,18 @@ impl<'a> Chat<'a> {
         self.shown_to >= self.sent_to
     }
 
-    fn farewell(&self) -> Result<(), Failure> {
-        if !self.waiting.is_empty() {
-            let why = trouble(&self.session.client.state());
-            return Err(Failure::Queued { count: self.waiting.len(), why });
-        }
-        match self.leaving {
-            Some(Leaving { interrupted: true, .. }) => Err(Failure::Interrupted),
-            _ => Ok(()),
+    /// However it ended: what waits is counted.
+    fn farewell(&self, result: Result<(), Failure>) -> Result<(), Failure> {
+        let count = self.waiting.len();
+        match (result, self.session.client.state(), self.leaving) {
+            (Err(Failure::OutputClosed), ..) => Err(Failure::OutputClosed),
+            (_, ConnState::Stopped { .. }, _) if count > 0 => Err(undecided(&self.session.client, count)),
+            (Ok(()), state, _) if count > 0 => Err(Failure::Queued { count, why: trouble(&state) }),
+            (Err(failure), ..) if count > 0 => Err(Failure::Queued { count, why: failure.to_string() }),
+            (Ok(()), _, Some(Leaving { interrupted: true, .. })) => Err(Failure::Interrupted),
+            (result, ..) => result,
         }
     }
-}
-
-/// Becomes a member where that needs nobody's leave.
-async fn enter(client: &Client, info: RoomInfo) -> Result<RoomInfo, Failure> {
-    let open = info.visibility == Visibility::PUBLIC || info.membership == MembershipState::INVITED;
-    if info.membership == MembershipState::JOINED || !open {
-        return Ok(info);
-    }
-    let info = client.join_room(info.room).await?;
-    note(format!("-- entered {}", Room::of(&info).label));
-    Ok(info)
-}
-
-/// Who is here, who is not, and who may be either.
-fn who_is_where(members: &[MemberInfo]) -> String {
-    let here = members.iter().filter(|member| member.online).map(|member| {
-        match (presence::standing(member), member.presence) {
-            (_, Some(PresenceState::ONLINE)) => member.nickname.to_string(),
-            (standing, _) => format!("{} ({standing})", member.nickname),
-        }
-    });
-    let here = here.collect::<Vec<_>>().join(", ");
-    let names = |presence: Option<PresenceState>| {
-        let members = members.iter().filter(|member| !member.online && member.presence == presence);
-        members.map(|member| member.nickname.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    let parts = [("here", here), ("not here", names(Some(PresenceState::OFFLINE))), ("members", names(None))];
-    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
-    format!("-- {}", parts.map(|(what, names)| format!("{what}: {names}")).collect::<Vec<_>>().join("; "))
-}
-
-/// Where the conversation begins: at what is unread, with a little before it.
-fn origin(marker: Option<Seq>, head: Cursor) -> OpenFrom {
-    let before = head.seq.0.saturating_sub(CONTEXT_ENTRIES);
-    let start = marker.map_or(before, |marker| marker.0.min(before));
-    if head.seq.0 - start > UNREAD_ENTRIES_MAX {
-        return OpenFrom::Latest(UNREAD_ENTRIES_MAX);
-    }
-    OpenFrom::Cursor(Cursor { seq: Seq(start), ..head })
 }
 
 async fn next_line(lines: &mut Option<mpsc::Receiver<Line>>) -> Option<Line> {
@@ -424,17 +412,6 @@ async fn next_line(lines: &mut Option<mpsc::Receiver<Line>>) -> Option<Line> {
     }
 }
 
-async fn marked(marking: &mut Marking) {
-    match marking {
-        Some(marking) => marking.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Entries shown before what is unread.
-const CONTEXT_ENTRIES: u64 = 20;
-/// Unread entries shown at most: more than anybody scrolls through. `history` has the rest.
-const UNREAD_ENTRIES_MAX: u64 = 500;
 /// How long to wait for the sight of the last own message after its acknowledgement.
 const SIGHT_WAIT: Duration = Duration::from_secs(2);
 
@@ -443,53 +420,12 @@ const STILL_TYPING: Duration = Duration::from_millis(2 * TYPING_TTL_MS);
 
 const HELP: &str = "\
 -- every line is a message; it appears when the server has it
+-- /reply  TEXT answers the newest message of somebody else
+-- /react  EMOJI reacts to it
+-- /edit   TEXT is what your own newest message reads from now on
 -- /who    who is in the room, and how they are there
 -- /away   you are elsewhere, and what you say about it; /back: here again
 -- /typing tell the others that an answer is coming
 -- /quit   leave the conversation (not the room), as do Ctrl-D and Ctrl-C
 -- /help   this
 -- //text  a message that begins with /";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use quipu_client::protocol::Incarnation;
-
-    #[test]
-    fn a_conversation_begins_at_what_is_unread() {
-        let head = |seq| Cursor { incarnation: Incarnation(7), seq: Seq(seq) };
-        let from = |seq| OpenFrom::Cursor(head(seq));
-        assert_eq!(origin(None, head(0)), from(0));
-        assert_eq!(origin(None, head(100)), from(80));
-        assert_eq!(origin(Some(Seq(99)), head(100)), from(80));
-        assert_eq!(origin(Some(Seq(10)), head(100)), from(10));
-        assert_eq!(origin(Some(Seq(10)), head(511)), OpenFrom::Latest(500));
-        // A marker from before a restore lies ahead of the head.
-        assert_eq!(origin(Some(Seq(900)), head(100)), from(80));
-    }
-
-    #[test]
-    fn people_are_here_or_not_or_it_is_not_told() {
-        let member = |name: &str, presence: Option<u64>, text: Option<&str>| MemberInfo {
-            user: UserId::from_bytes([1; 16]),
-            nickname: name.parse().unwrap(),
-            role: quipu_client::protocol::request::RoomRole::MEMBER,
-            membership: MembershipState::JOINED,
-            online: presence > Some(0),
-            permissions: None,
-            presence: presence.map(PresenceState),
-            away_text: text.map(|text| text.parse().unwrap()),
-            last_seen_ms: None,
-        };
-        let members = [
-            member("ada", Some(1), None),
-            member("bob", Some(3), Some("at lunch")),
-            member("cyd", Some(2), None),
-            member("dan", Some(0), None),
-            member("eve", None, None),
-        ];
-        let said = "-- here: ada, bob (away: at lunch), cyd (idle); not here: dan; members: eve";
-        assert_eq!(who_is_where(&members), said);
-        assert_eq!(who_is_where(&members[..1]), "-- here: ada");
-    }
-}

@@ -51,7 +51,7 @@ pub(crate) fn rfc3339(at_ms: u64) -> String {
 
 /// How far away a moment is: `in 2 days`, `3 hours ago`.
 pub(crate) fn distance(at_ms: u64, now_ms: u64) -> String {
-    let seconds = (at_ms.abs_diff(now_ms) + 500) / 1_000;
+    let seconds = at_ms.abs_diff(now_ms).saturating_add(500) / 1_000;
     let rounded = |unit_seconds: u64| (seconds + unit_seconds / 2) / unit_seconds;
     // Rounded before the unit is chosen: an invite made for two days a moment ago is good for two days.
     let (number, unit) = match (rounded(60), rounded(3_600)) {
@@ -89,6 +89,8 @@ mod tests {
         let view = TimeView { offset: UtcOffset::from_hms(23, 0, 0).unwrap() };
         assert_eq!(rfc3339(u64::MAX), "9999-12-31T00:00:00.000Z");
         assert_eq!(view.day(u64::MAX), "9999-12-31");
+        assert_eq!(distance(u64::MAX, 0), "in 213503982335 days");
+        assert_eq!(distance(0, u64::MAX), "213503982335 days ago");
     }
 
     #[test]

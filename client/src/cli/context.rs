@@ -13,6 +13,7 @@ use super::args::Global;
 use super::clock::TimeView;
 use super::exit::Failure;
 use super::room::Names;
+use super::undelivered;
 
 /// What a command has at hand.
 #[derive(Debug)]
@@ -89,11 +90,16 @@ impl Context {
         Ok(Session { client, me, nickname })
     }
 
-    /// Gives the profile free, if it was opened.
+    /// Tells what was refused and not told yet, and gives the profile free, if it was opened.
     pub(crate) async fn close(&self) {
         if let Some(client) = self.client.get() {
+            let closing = async {
+                // It fails with the profile, and then there is nothing to tell; what was not told is told by the next command.
+                let _ = undelivered::tell(client, None).await;
+                client.shutdown().await;
+            };
             // Whatever matters is on disk already, so a shutdown that hangs must not keep the person waiting.
-            let _ = timeout(CLOSE_WAIT, client.shutdown()).await;
+            let _ = timeout(CLOSE_WAIT, closing).await;
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) async fn whoami(context: &Context, out: &mut Out) -> Result<(), Failu
         ("nickname", account.nickname.to_string()),
         ("role", account.role.word().into()),
         ("server", authority(&account)),
-        ("fingerprint", render::fingerprint(&account.pin)),
+        ("fingerprint", quipu_client::fingerprint(&account.pin)),
         ("user", account.user.to_string()),
         ("device", format!("{} ({})", account.device, render::line(account.device_name.as_str()))),
         ("profile", context.profile.clone()),

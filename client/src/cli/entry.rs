@@ -123,8 +123,8 @@ pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
         Said::Edit(text) => format!("* {author} edited {target}: {}", words(text)),
         Said::Redaction("") => format!("* {author} erased {target}"),
         Said::Redaction(reason) => format!("* {author} erased {target}: {}", render::line(reason)),
-        Said::Reaction(emoji) => format!("* {author} reacts to {target}: {}", render::line(emoji)),
-        Said::Unreaction(emoji) => format!("* {author} takes back from {target}: {}", render::line(emoji)),
+        Said::Reaction(emoji) => format!("* {author} reacts to {target}: {}", render::emoji(emoji)),
+        Said::Unreaction(emoji) => format!("* {author} takes back from {target}: {}", render::emoji(emoji)),
         Said::Pin => format!("* {author} pinned {target}"),
         Said::Unpin => format!("* {author} took the pin off {target}"),
         Said::Topic(TopicChange { topic: Some(topic) }) => {
@@ -193,7 +193,7 @@ fn happened(change: &MemberChange, author: Option<UserId>, author_name: &str) ->
     }
 }
 
-/// `message`, `member`, `created` or `unsupported`.
+/// The entry for programs: a type for each kind of entry, `unsupported` for one that this version does not know.
 pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, me: UserId) -> Record {
     let said = Said::of(entry);
     let kind = match said {
@@ -267,7 +267,7 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
     let mentions = entry.ext.mentions.as_ref().filter(|list| !list.is_empty());
     let mentions =
         mentions.map(|list| list.iter().map(|user| user.to_string().into()).collect::<Vec<Value>>());
-    let files: Vec<Value> = files(entry).map(|file| Value::Object(object(file))).collect();
+    let files = objects(entry);
     let record = record.maybe("files", (!files.is_empty()).then_some(files));
     record
         .maybe("target", entry.ext.target.map(|seq| seq.0))
@@ -283,12 +283,14 @@ pub(crate) fn record(room: &Room, cursor: Cursor, entry: &Entry, names: &Names, 
 }
 
 /// What a message has beside its text.
-fn files(entry: &Entry) -> impl Iterator<Item = &FileRef> {
+pub(crate) fn files(entry: &Entry) -> impl Iterator<Item = &FileRef> {
     entry.ext.files.iter().filter(|_| !entry.is_erased()).flat_map(|files| files.iter())
 }
 
-fn object(file: &FileRef) -> serde_json::Map<String, Value> {
-    fields(file).into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+/// The same for programs.
+pub(crate) fn objects(entry: &Entry) -> Vec<Value> {
+    let object = |file| fields(file).into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    files(entry).map(|file| Value::Object(object(file))).collect()
 }
 
 fn change_word(change: Change) -> &'static str {

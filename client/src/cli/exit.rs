@@ -25,13 +25,13 @@ pub(crate) enum Failure {
     #[error("{}", render::line(&.0.message))]
     Client(#[from] Error),
     /// The caller's mistake.
-    #[error("{0}")]
+    #[error("{}", render::line(.0))]
     Usage(String),
     /// What was named is not there.
-    #[error("{0}")]
+    #[error("{}", render::line(.0))]
     NotFound(String),
     /// Known, and not allowed.
-    #[error("{0}")]
+    #[error("{}", render::line(.0))]
     NotAllowed(String),
     /// Messages that are safe on disk and not on the server.
     #[error("{} not acknowledged yet ({}): kept in the outbox, sent by the next run",
@@ -43,7 +43,7 @@ pub(crate) enum Failure {
         why: String,
     },
     /// A library failure, with what it did to the command's work.
-    #[error("{before}: {}", render::line(&error.message))]
+    #[error("{}: {}", render::line(before), render::line(&error.message))]
     After {
         /// How far the command had come.
         before: String,
@@ -51,7 +51,7 @@ pub(crate) enum Failure {
         error: Error,
     },
     /// A file or a stream of this machine.
-    #[error("{what}: {source}")]
+    #[error("{}: {source}", render::line(what))]
     Io {
         /// Which.
         what: String,
@@ -59,7 +59,7 @@ pub(crate) enum Failure {
         source: io::Error,
     },
     /// A program that was run for an entry, and what it did.
-    #[error("{0}")]
+    #[error("{}", render::line(.0))]
     Program(String),
     /// A check of `doctor` that failed: its report was printed already.
     #[error("{name} does not work")]
@@ -328,5 +328,11 @@ mod tests {
     fn what_a_server_says_reaches_the_terminal_harmless() {
         let error = Error { code: ErrorCode::Internal, retry: Retry::Never, message: "\u{1b}[2Jgone".into() };
         assert_eq!(Failure::Client(error).to_string(), "\\u{1b}[2Jgone");
+        // Names of files come from elsewhere, too: from an archive, say.
+        let evil = || "day\u{1b}[2J\n.json".to_owned();
+        let io = Failure::io(evil(), io::Error::other("broken"));
+        for failure in [Failure::Usage(evil()), Failure::NotFound(evil()), Failure::Program(evil()), io] {
+            assert!(failure.to_string().starts_with("day\\u{1b}[2J\\n.json"), "{failure}");
+        }
     }
 }

@@ -28,6 +28,13 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: OneRoom) -> Resu
     // What is said from now on is not in it.
     let (head, incarnation) = (first.head, first.incarnation);
     let floor = first.entries.first().map_or(first.floor, |entry| entry.seq);
+    if floor == Seq::ZERO || head.0 > SEQ_MAX {
+        return Err(Failure::Client(quipu_client::Error {
+            code: quipu_client::ErrorCode::Protocol,
+            retry: quipu_client::Retry::Never,
+            message: "the server's log begins or ends where none can".into(),
+        }));
+    }
     out.record(&header(&room, &info, incarnation, floor, head))?;
     let mut names = session.names();
     let (mut next, mut page_now) = (floor, first);
@@ -43,7 +50,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: OneRoom) -> Resu
             let cursor = Cursor { incarnation, seq: entry.seq };
             let record = entry::record(&room, cursor, entry, &names, session.me);
             out.record(&record.with("exact", exact(entry)))?;
-            next = Seq(next.0 + 1);
+            next = entry.seq.next();
         }
         if next > head {
             break;
@@ -86,6 +93,9 @@ fn header(room: &Room, info: &RoomInfo, incarnation: Incarnation, floor: Seq, he
         .with("invite_only", settings.invite_only.unwrap_or_default())
         .with("slow_ms", settings.slow_ms.unwrap_or_default())
 }
+
+/// The last place a log can have: numbers on the wire are kept as signed ones.
+const SEQ_MAX: u64 = i64::MAX as u64;
 
 /// What the words for people do not say.
 fn exact(entry: &Entry) -> Map<String, Value> {

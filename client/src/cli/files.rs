@@ -12,13 +12,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use quipu_client::Client;
-use quipu_client::protocol::Seq;
 use quipu_client::protocol::entry::FileRef;
 use quipu_client::protocol::request::{Anchor, EntryFiles};
+use quipu_client::protocol::{Seq, is_unseen};
 use serde_json::Value;
 
 use super::args::{Download, Files};
 use super::context::Context;
+use super::entry::hex;
 use super::exit::Failure;
 use super::out::{Out, note};
 use super::progress::Meter;
@@ -75,12 +76,11 @@ fn record(room: &Room, entry: &EntryFiles, file: &FileRef, names: &Names) -> Rec
 
 /// What a message says of a file, for programs.
 pub(crate) fn fields(file: &FileRef) -> Vec<(&'static str, Value)> {
-    let hash: String = file.hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut fields = vec![
         ("name", Value::from(file.name.as_str())),
         ("size", file.size.into()),
         ("media_type", file.media_type.as_str().into()),
-        ("hash", hash.into()),
+        ("hash", hex(&file.hash).into()),
     ];
     fields.extend(file.width.map(|width| ("width", width.into())));
     fields.extend(file.height.map(|height| ("height", height.into())));
@@ -148,8 +148,7 @@ async fn files_of(client: &Client, room: &Room, seq: Seq) -> Result<Vec<FileRef>
 
 /// Where content is until it is whole: by its hash, so that whoever resumes finds it. Neither a link nor a folder.
 fn part_of(folder: &Path, file: &FileRef, resume: bool) -> Result<PathBuf, Failure> {
-    let hash: String = file.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    let part = folder.join(format!(".quipu-{hash}.part"));
+    let part = folder.join(format!(".quipu-{}.part", hex(&file.hash)));
     let failed = |error| Failure::io(part.display().to_string(), error);
     match fs::symlink_metadata(&part) {
         Ok(found) if found.is_file() && resume => {}
@@ -199,7 +198,7 @@ fn numbered(name: &str, number: u32) -> String {
 /// stream or a wildcard.
 fn kept_name(name: &str) -> String {
     let harmless = |char: char| {
-        let special = render::is_unsafe(char) || "/\\:*?\"<>|".contains(char);
+        let special = is_unseen(char) || "/\\:*?\"<>|".contains(char);
         if special { '_' } else { char }
     };
     let mut kept: String = name.chars().map(harmless).collect();

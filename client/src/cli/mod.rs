@@ -10,17 +10,20 @@
 //! of it goes through [`quipu_client::Client`].
 
 mod accounts;
+mod answers;
 mod args;
 mod bots;
 mod chat;
 mod clock;
 mod context;
+mod deleting;
 mod devices;
 mod doctor;
 mod entry;
 mod exec;
 mod exit;
 mod export;
+mod export_account;
 mod files;
 mod follow;
 mod history;
@@ -45,6 +48,7 @@ mod search;
 mod send;
 mod tail;
 mod typed;
+mod undelivered;
 mod unread;
 mod upload;
 
@@ -93,12 +97,10 @@ fn start(cli: Cli) -> Result<(), Failure> {
 
 async fn run(context: &Context, cli: Cli) -> Result<(), Failure> {
     let mut out = Out::stdout(cli.global.json);
-    let result = match cli.command {
-        // They end in their own way: what was typed is sent first, what was sent is counted.
-        Command::Chat(args) => chat::run(context, &mut out, args).await,
-        Command::Send(args) => send::run(context, &mut out, args).await,
-        command => stoppable(act(context, &mut out, command)).await,
-    };
+    // These end in their own way: what was typed is sent first, what was sent is counted.
+    let ends_itself = matches!(cli.command, Command::Chat(_) | Command::Send(_));
+    let work = act(context, &mut out, cli.command);
+    let result = if ends_itself { work.await } else { stoppable(work).await };
     // What was done is shown even when the rest failed.
     let flushed = out.flush();
     context.close().await;
@@ -166,9 +168,9 @@ async fn act(context: &Context, out: &mut Out, command: Command) -> Result<(), F
         Command::Bots(args) => bots::run(context, out, args).await,
         Command::Hooks(command) => bots::hooks(context, out, command).await,
         Command::Retention(command) => retention::run(context, out, command).await,
-        Command::DeleteRoom(args) => retention::delete_room(context, out, args).await,
-        Command::DeleteAccount(args) => retention::delete_account(context, out, args).await,
-        Command::Export(args) => retention::export(context, out, args).await,
+        Command::DeleteRoom(args) => deleting::delete_room(context, out, args).await,
+        Command::DeleteAccount(args) => deleting::delete_account(context, out, args).await,
+        Command::Export(args) => export_account::run(context, out, args).await,
         Command::Whoami => devices::whoami(context, out).await,
         Command::Doctor(args) => doctor::run(context, out, args).await,
         Command::Completions(args) => completions(out, args.shell),

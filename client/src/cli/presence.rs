@@ -100,9 +100,29 @@ pub(crate) fn standing(member: &MemberInfo) -> String {
     }
 }
 
+/// Who is here, who is not, and who may be either.
+pub(crate) fn who_is_where(members: &[MemberInfo]) -> String {
+    let here = members.iter().filter(|member| member.online).map(|member| {
+        match (standing(member), member.presence) {
+            (_, Some(PresenceState::ONLINE)) => member.nickname.to_string(),
+            (standing, _) => format!("{} ({standing})", member.nickname),
+        }
+    });
+    let here = here.collect::<Vec<_>>().join(", ");
+    let names = |presence: Option<PresenceState>| {
+        let members = members.iter().filter(|member| !member.online && member.presence == presence);
+        members.map(|member| member.nickname.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let parts = [("here", here), ("not here", names(Some(PresenceState::OFFLINE))), ("members", names(None))];
+    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+    format!("-- {}", parts.map(|(what, names)| format!("{what}: {names}")).collect::<Vec<_>>().join("; "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quipu_client::protocol::UserId;
+    use quipu_client::protocol::request::MembershipState;
 
     #[test]
     fn a_text_is_plain_and_short_or_none() {
@@ -111,5 +131,30 @@ mod tests {
         for bad in ["a\u{1b}[2J", "a\u{202e}b", &"x".repeat(129)] {
             assert_eq!(text(bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn people_are_here_or_not_or_it_is_not_told() {
+        let member = |name: &str, presence: Option<u64>, text: Option<&str>| MemberInfo {
+            user: UserId::from_bytes([1; 16]),
+            nickname: name.parse().unwrap(),
+            role: quipu_client::protocol::request::RoomRole::MEMBER,
+            membership: MembershipState::JOINED,
+            online: presence > Some(0),
+            permissions: None,
+            presence: presence.map(PresenceState),
+            away_text: text.map(|text| text.parse().unwrap()),
+            last_seen_ms: None,
+        };
+        let members = [
+            member("ada", Some(1), None),
+            member("bob", Some(3), Some("at lunch")),
+            member("cyd", Some(2), None),
+            member("dan", Some(0), None),
+            member("eve", None, None),
+        ];
+        let said = "-- here: ada, bob (away: at lunch), cyd (idle); not here: dan; members: eve";
+        assert_eq!(who_is_where(&members), said);
+        assert_eq!(who_is_where(&members[..1]), "-- here: ada");
     }
 }

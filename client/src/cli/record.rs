@@ -5,9 +5,9 @@
 //! removing one raises `v`. Texts are exact: JSON itself escapes control characters.
 //! Invariant: `docs/CLI.md` lists every type.
 
-use quipu_client::protocol::inbox::PresenceState;
 mod types;
 
+use quipu_client::protocol::inbox::PresenceState;
 use quipu_client::protocol::request::{
     AuditRecord, BotInfo, DeviceInfo, HookInfo, InviteInfo, MemberInfo, Permissions, Receipt, ReportInfo,
     RoomInfo, SanctionInfo, Settings,
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::clock::rfc3339;
 use super::room::Room;
-use types::TYPES;
+use types::{DEEDS, TYPES};
 
 /// One object: its fields in the order they were given.
 #[derive(Debug, Clone, PartialEq)]
@@ -168,7 +168,7 @@ pub(crate) fn summary(summary: &RoomSummary) -> Record {
     room(&summary.info, summary.unread, summary.marker)
         .maybe("mentions", summary.mentions)
         .maybe("unread_from", summary.unread_from.map(|seq| seq.0))
-        .maybe("notify", summary.unread.map(|_| summary.notify.word()))
+        .maybe("notify", summary.notify.map(|level| level.word()))
 }
 
 /// `member`: somebody in a room.
@@ -260,7 +260,7 @@ pub(crate) fn account(account: &Account, profile: &str) -> Record {
         .with("profile", profile)
         .with("host", account.host.as_str())
         .with("port", account.port)
-        .with("fingerprint", super::render::fingerprint(&account.pin))
+        .with("fingerprint", quipu_client::fingerprint(&account.pin))
         .with("user", account.user.to_string())
         .with("nickname", account.nickname.as_str())
         .with("role", account.role.word())
@@ -359,6 +359,7 @@ pub(crate) fn verdict_word(verdict: Verdict) -> &'static str {
 
 /// `done`: something was changed, and there is nothing else to say about it.
 pub(crate) fn done(what: &'static str, id: String) -> Record {
+    debug_assert!(DEEDS.contains(&what), "{what} is not in the manual");
     Record::new("done").with("what", what).with("id", id)
 }
 
@@ -396,6 +397,15 @@ mod tests {
 
     fn cursor(seq: u64) -> Cursor {
         Cursor { incarnation: Incarnation(7), seq: Seq(seq) }
+    }
+
+    #[test]
+    fn the_manual_lists_every_deed() {
+        let manual = include_str!("../../../docs/CLI.md");
+        let row = manual.lines().find(|line| line.starts_with("| `done` |")).expect("a row");
+        for what in DEEDS {
+            assert!(row.contains(&format!("`{what}`")), "docs/CLI.md does not say that something was {what}");
+        }
     }
 
     #[test]

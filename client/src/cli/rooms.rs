@@ -29,9 +29,9 @@ pub(crate) async fn list(context: &Context, out: &mut Out, args: Rooms) -> Resul
     Ok(())
 }
 
-/// Waits until the inbox told how each room stands, which makes the unread counts exact. They may be missing when
-/// the server is slow; nothing else is.
-pub(crate) async fn inbox(client: &Client) {
+/// Waits until the inbox told how each room stands, which makes the unread counts exact; `false` when it did not. They may
+/// be missing when the server is slow; nothing else is.
+pub(crate) async fn inbox(client: &Client) -> bool {
     let give_up = Instant::now() + INBOX_WAIT;
     let ready = async {
         loop {
@@ -41,7 +41,7 @@ pub(crate) async fn inbox(client: &Client) {
             }
         }
     };
-    let _ = timeout_at(give_up, ready).await;
+    timeout_at(give_up, ready).await.is_ok()
 }
 
 fn row(summary: &RoomSummary) -> Vec<String> {

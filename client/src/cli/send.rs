@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use quipu_client::protocol::limits::{BODY_BYTES_MAX, PUBLISHES_IN_FLIGHT_MAX};
-use quipu_client::protocol::{Code, MessageId, Seq};
+use quipu_client::protocol::{MessageId, Seq};
 use quipu_client::{Client, ConnState, Draft, Error, ErrorCode, Sent};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -141,24 +141,12 @@ async fn outcome(client: &Client, id: MessageId, patience: Duration) -> Result<S
         Ok(sent) => return Ok(sent),
         Err(error) => error,
     };
-    if is_refusal(&error) {
-        // Nobody will retry it, and in the outbox it would stand in the way of another text under the same id.
-        let _ = client.cancel_send(id).await;
+    if is_undecided(client, &error) {
+        return Err(undecided(client, 1));
     }
-    if !is_undecided(client, &error) {
-        return Err(error.into());
-    }
-    Err(undecided(client, 1))
-}
-
-/// Whether the server said no for good. One that expired may have arrived: its id stays taken.
-fn is_refusal(error: &Error) -> bool {
-    use ErrorCode as E;
-    match error.code {
-        E::Forbidden | E::NotFound | E::Unauthenticated | E::Usage => true,
-        E::Refused(code) => code != Code::EXPIRED,
-        _ => false,
-    }
+    // Nobody will retry it, and in the outbox it would stand in the way of another text under the same id.
+    let _ = client.dismiss(&[id]).await;
+    Err(error.into())
 }
 
 /// Whether a message may still be sent: nobody refused it, and it is in the outbox.
@@ -167,7 +155,7 @@ pub(crate) fn is_undecided(client: &Client, error: &Error) -> bool {
 }
 
 /// How a command ends that leaves messages in the outbox.
-fn undecided(client: &Client, waiting: u64) -> Failure {
+pub(crate) fn undecided(client: &Client, waiting: u64) -> Failure {
     match client.state() {
         ConnState::Stopped { why } => {
             Failure::After { before: format!("{} kept in the outbox", count(waiting, "message")), error: why }

@@ -12,9 +12,10 @@ use quipu_client::protocol::limits::ROOMS_OPEN_MAX;
 use quipu_client::protocol::request::MembershipState;
 use quipu_client::protocol::room::{EndReason, GapReason};
 use quipu_client::protocol::{Cursor, Refusal, RoomId, Seq};
-use quipu_client::{Client, ConnState, Draft, Error, ErrorCode, Event, Numbered, OpenFrom, Retry, Security};
+use quipu_client::{Client, ConnState, Error, ErrorCode, Event, Numbered, OpenFrom, Retry, Security};
 use tokio::time::Instant;
 
+use super::answers::Answers;
 use super::args::Tail;
 use super::context::{Context, Session, now_ms};
 use super::entry;
@@ -23,7 +24,7 @@ use super::exit::Failure;
 use super::follow::{EVENTS_MAX, EVENTS_WAIT, Follow};
 use super::history::log_line;
 use super::out::{Out, note};
-use super::parse::{Key, Since};
+use super::parse::Since;
 use super::record;
 use super::render::{self, count};
 use super::room::{Names, Room, find};
@@ -41,7 +42,10 @@ pub(crate) async fn run(context: &Context, out: &mut Out, args: Tail) -> Result<
         let from = tail.begin(room).await?;
         tail.follow.open(&tail.session.client, room, from).await?;
     }
-    let result = tail.run(out).await;
+    let mut result = tail.run(out).await;
+    if result.is_ok() {
+        result = tail.answers.end(context.timeout).await;
+    }
     if tail.own_left_out > 0 && !out.is_json() {
         note(format!("{} of your own left out; --own shows them", count(tail.own_left_out, "message")));
     }
@@ -94,6 +98,9 @@ struct Tailing<'a> {
     names: Names,
     /// Rooms whose past was not shown completely.
     behind: HashSet<RoomId>,
+    /// Rooms of which the newest few were asked for: that there are older entries is no news.
+    newest: HashSet<RoomId>,
+    answers: Answers,
     shown: u64,
     own_left_out: u64,
     told_offline: bool,
@@ -116,12 +123,14 @@ impl<'a> Tailing<'a> {
         Self {
             context,
             names: session.names(),
+            answers: Answers::new(session.client.clone(), args.exec.skip_failed),
             session,
             exec: Exec::of(&args.exec),
             args,
             behind: rooms.keys().copied().collect(),
             rooms,
             follow: Follow::default(),
+            newest: HashSet::new(),
             shown: 0,
             own_left_out: 0,
             told_offline: false,
@@ -132,12 +141,17 @@ impl<'a> Tailing<'a> {
 
     /// Where a room begins. A program goes on where it was, and the first time with what comes from now on: hundreds of
     /// old messages are nothing to answer.
-    async fn begin(&self, room: RoomId) -> Result<OpenFrom, Failure> {
-        if self.exec.is_none() || self.args.since.is_some() {
-            return Ok(origin(self.args.since, now_ms()));
+    async fn begin(&mut self, room: RoomId) -> Result<OpenFrom, Failure> {
+        let from = if self.exec.is_none() || self.args.since.is_some() {
+            origin(self.args.since, now_ms())
+        } else {
+            let shown = self.session.client.shown_up_to(room).await?;
+            shown.map_or(OpenFrom::Latest(0), OpenFrom::Cursor)
+        };
+        if matches!(from, OpenFrom::Latest(_)) {
+            self.newest.insert(room);
         }
-        let shown = self.session.client.shown_up_to(room).await?;
-        Ok(shown.map_or(OpenFrom::Latest(0), OpenFrom::Cursor))
+        Ok(from)
     }
 
     async fn run(&mut self, out: &mut Out) -> Result<(), Failure> {
@@ -152,6 +166,7 @@ impl<'a> Tailing<'a> {
             for Numbered { number, event } in events {
                 if matches!(event, Event::Lagged { .. }) {
                     self.follow.recover(&self.session.client).await?;
+                    self.answers.look(Duration::ZERO).await?;
                 }
                 if self.follow.takes(number, &event) && self.show(event, out).await? == Next::Done {
                     out.flush()?;
@@ -200,6 +215,14 @@ impl<'a> Tailing<'a> {
             Event::CaughtUp { room, cursor } => self.caught_up(room, cursor, out).await,
             Event::RoomEnded { room, reason, refusal } => self.ended(room, reason, refusal, out),
             Event::State(state) => self.state(state),
+            Event::Sent { id, .. } => {
+                self.answers.sent(id);
+                Ok(Next::Go)
+            }
+            Event::Refused { id, refusal, .. } => {
+                self.answers.refused(id, refusal)?;
+                Ok(Next::Go)
+            }
             Event::Security(Security::PinMismatch { detail }) => {
                 note(format!("the server's key does not match: {}", render::line(&detail)));
                 Ok(Next::Go)
@@ -229,7 +252,7 @@ impl<'a> Tailing<'a> {
         let record = entry::record(room, cursor, entry, &self.names, self.session.me);
         if let Some(exec) = &self.exec {
             if let Some(said) = exec.handle(&record).await?.filter(|said| exec.replies && !said.is_empty()) {
-                reply(&self.session.client, room.id, cursor, said).await?;
+                self.answers.give(room.id, cursor, entry, said).await?;
             }
             self.follow.shown(&self.session.client).await?;
         } else {
@@ -254,10 +277,8 @@ impl<'a> Tailing<'a> {
         let Some(shown) = self.rooms.get(&room) else {
             return Ok(());
         };
-        // Whoever says nothing asked for the newest few: that there are older ones is no news.
-        let asked_for =
-            self.args.since.is_none() && self.behind.contains(&room) && reason == GapReason::BACKLOG;
-        if asked_for {
+        let asked_for = self.newest.contains(&room) && self.behind.contains(&room);
+        if asked_for && reason == GapReason::BACKLOG {
             return Ok(());
         }
         if out.is_json() {
@@ -334,21 +355,6 @@ impl<'a> Tailing<'a> {
             _ => {}
         }
         Ok(Next::Go)
-    }
-}
-
-/// Puts an answer to the entry at this place into the outbox. Its id is that of the place, so that a program which is run
-/// again after a crash has answered once.
-async fn reply(client: &Client, room: RoomId, at: Cursor, text: String) -> Result<(), Failure> {
-    let id = Key::of(&format!("quipu-exec {room} {at}")).id();
-    match client.send(room, Draft::text(text).replying_to(at.seq).with_id(id)).await {
-        Ok(_) => Ok(()),
-        // It said something else before this process was killed.
-        Err(error) if error.code == ErrorCode::Usage => {
-            note(format!("{at} was answered before; {}", render::line(&error.message)));
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -26,6 +26,12 @@ pub(crate) enum Typed {
     Back,
     /// `/typing`.
     Typing,
+    /// `/edit` and what the own newest message is to say.
+    Edit(String),
+    /// `/react` and how.
+    React(String),
+    /// `/reply` and what.
+    Reply(String),
     /// Something that must not be sent, and why.
     Wrong(String),
 }
@@ -49,34 +55,51 @@ impl Typed {
             "who" | "members" => Self::Who,
             "back" => Self::Back,
             "typing" => Self::Typing,
-            away if away == "away" || away.starts_with("away ") => Self::Away(away[4..].trim().to_owned()),
             escaped if escaped.starts_with('/') => Self::Message(command.to_owned()),
-            unknown => Self::Wrong(format!("/{} is no command; /help lists them", render::excerpt(unknown))),
+            command => Self::with_words(command),
+        }
+    }
+
+    fn with_words(command: &str) -> Self {
+        let (word, words) = command.split_once(' ').unwrap_or((command, ""));
+        let make: fn(String) -> Self = match word {
+            "away" => return Self::Away(words.trim().to_owned()),
+            "edit" => Self::Edit,
+            "react" => Self::React,
+            "reply" => Self::Reply,
+            _ => {
+                let unknown = render::excerpt(command);
+                return Self::Wrong(format!("/{unknown} is no command; /help lists them"));
+            }
+        };
+        match words.trim() {
+            "" => Self::Wrong(format!("/{word} needs words behind it")),
+            words => make(words.to_owned()),
         }
     }
 }
 
-/// Messages that were typed and have no place in the log yet, with words to recognise them by.
+/// Messages that were typed and have no place in the log yet.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    messages: VecDeque<(MessageId, String)>,
+    messages: VecDeque<MessageId>,
 }
 
 impl Waiting {
     /// A message went into the outbox.
-    pub(crate) fn add(&mut self, id: MessageId, excerpt: String) {
-        self.messages.push_back((id, excerpt));
+    pub(crate) fn add(&mut self, id: MessageId) {
+        self.messages.push_back(id);
     }
 
-    /// A message has its place, or will not get one. Gives its words back if it was waiting.
-    pub(crate) fn remove(&mut self, id: MessageId) -> Option<String> {
-        let at = self.messages.iter().position(|(waiting, _)| *waiting == id)?;
-        self.messages.remove(at).map(|(_, excerpt)| excerpt)
+    /// A message has its place, or will not get one. Whether it was waiting.
+    pub(crate) fn remove(&mut self, id: MessageId) -> bool {
+        let at = self.messages.iter().position(|waiting| *waiting == id);
+        at.is_some_and(|at| self.messages.remove(at).is_some())
     }
 
     /// All that wait, in the order they were typed.
     pub(crate) fn ids(&self) -> Vec<MessageId> {
-        self.messages.iter().map(|(id, _)| *id).collect()
+        self.messages.iter().copied().collect()
     }
 
     /// How many wait.
@@ -123,6 +146,14 @@ mod tests {
         assert_eq!(typed("/away"), Typed::Away(String::new()));
         assert_eq!(typed("/away at lunch "), Typed::Away("at lunch".into()));
         assert!(matches!(typed("/awayward"), Typed::Wrong(_)));
+        assert_eq!(typed("/edit  not that "), Typed::Edit("not that".into()));
+        assert_eq!(
+            (typed("/react 👍"), typed("/reply why?")),
+            (Typed::React("👍".into()), Typed::Reply("why?".into()))
+        );
+        for incomplete in ["/edit", "/react ", "/reply  ", "/editor x"] {
+            assert!(matches!(typed(incomplete), Typed::Wrong(_)), "{incomplete}");
+        }
         assert_eq!((typed("/back"), typed("/typing")), (Typed::Back, Typed::Typing));
         assert!(matches!(typed("/msg maria secret"), Typed::Wrong(_)));
         assert!(matches!(typed("/"), Typed::Wrong(_)));
@@ -141,10 +172,9 @@ mod tests {
     fn every_message_leaves_once() {
         let id = |number| MessageId::from_bytes([number; 16]);
         let mut waiting = Waiting::default();
-        waiting.add(id(1), "one".into());
-        waiting.add(id(2), "two".into());
-        assert_eq!(waiting.remove(id(1)), Some("one".into()));
-        assert_eq!(waiting.remove(id(1)), None);
+        waiting.add(id(1));
+        waiting.add(id(2));
+        assert_eq!((waiting.remove(id(1)), waiting.remove(id(1))), (true, false));
         assert_eq!((waiting.len(), waiting.ids()), (1, vec![id(2)]));
         assert!(!waiting.is_empty() && !waiting.is_full());
     }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use quipu_client::protocol::Seq;
 use quipu_client::protocol::entry::Entry;
 use quipu_client::protocol::limits::ROWS_MAX;
-use quipu_client::protocol::request::{self, Mention};
-use quipu_client::{Client, RoomSummary};
+use quipu_client::protocol::request::{self, MembershipState, Mention};
+use quipu_client::{Client, Error, ErrorCode, Retry, RoomSummary};
 
 use super::args::{Mentions, Notify, Read, Unread};
 use super::context::Context;
@@ -45,11 +45,22 @@ pub(crate) async fn notify(context: &Context, out: &mut Out, args: Notify) -> Re
         return done(out, "notify-set", room.id.to_string(), text);
     }
     session.client.wait_online(context.timeout).await?;
-    rooms::inbox(&session.client).await;
+    let told = rooms::inbox(&session.client).await;
     let rooms = session.client.rooms(true).await?;
     let missing = || Failure::NotAllowed(format!("you are not in {}", room.label));
-    let summary = rooms.iter().find(|summary| summary.info.room == room.id).ok_or_else(missing)?;
-    out.put(&super::record::summary(summary), || format!("{}: {}", room.label, summary.notify.word()))
+    let is_it = |summary: &&RoomSummary| {
+        summary.info.room == room.id && summary.info.membership == MembershipState::JOINED
+    };
+    let summary = rooms.iter().find(is_it).ok_or_else(missing)?;
+    let late = || {
+        Failure::Client(Error {
+            code: ErrorCode::Timeout,
+            retry: Retry::WhenOnline,
+            message: format!("the server did not tell in time how {} stands", room.label),
+        })
+    };
+    let level = summary.notify.filter(|_| told).ok_or_else(late)?;
+    out.put(&super::record::summary(summary), || format!("{}: {}", room.label, level.word()))
 }
 
 /// Lists messages that call this account, newest first.

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quipu_protocol::{Code, Refusal, RoomId};
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 use crate::limits::{HOLD_MAX, HOLD_MIN};
 
@@ -35,6 +36,8 @@ pub(super) fn verdict(code: Code) -> Verdict {
 #[derive(Debug, Default)]
 pub(super) struct Holds {
     until: Mutex<BTreeMap<RoomId, Instant>>,
+    /// There is one more.
+    added: Notify,
 }
 
 impl Holds {
@@ -45,6 +48,16 @@ impl Holds {
         let until = Instant::now() + wait.clamp(HOLD_MIN, HOLD_MAX);
         // Those behind it were refused because of it, and say nothing new.
         self.lock().entry(room).or_insert(until);
+        self.added.notify_one();
+    }
+
+    /// Waits until a room is to be tried again, or it may be another one that is first.
+    pub(super) async fn change(&self) {
+        tokio::select! {
+            biased;
+            () = self.added.notified() => {}
+            () = sleep_until(self.next()) => {}
+        }
     }
 
     /// Whether messages to a room wait.
@@ -58,7 +71,7 @@ impl Holds {
     }
 
     /// When the first of them is to be tried again.
-    pub(super) fn next(&self) -> Instant {
+    fn next(&self) -> Instant {
         // An hour stands for never: whoever waits only looks again.
         self.lock().values().min().copied().unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600))
     }
@@ -94,6 +107,18 @@ mod tests {
         for code in [Code::INTERNAL, Code::TIMEOUT, Code(599)] {
             assert_eq!(verdict(code), Verdict::StreamLater, "{code}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_notices_a_room_that_is_held_meanwhile() {
+        let holds = Holds::default();
+        let began = Instant::now();
+        let add =
+            async { holds.add(RoomId::from_bytes([1; 16]), &Refusal::new(Code::RATE).retry_after(500)) };
+        tokio::join!(holds.change(), add);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        holds.change().await;
+        assert!(holds.are_over() && began.elapsed() == Duration::from_millis(500));
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ use quipu_protocol::limits::RETRY_MS;
 use quipu_protocol::publish::{Ack, Refused};
 use quipu_protocol::{BidiType, Code, Frame, MessageId, Refusal, RoomId};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::frames::{FrameReader, FrameWriter, open, priority};
 use super::holds::{self, Holds, Verdict};
@@ -134,7 +134,7 @@ impl<'a> Pipe<'a> {
             tokio::select! {
                 biased;
                 changed = changed.changed() => if changed.is_err() { return Err(Ending::Stopped) },
-                () = sleep_until(self.holds.next()) => {}
+                () = self.holds.change() => {}
             }
         }
         Ok(None)

@@ -186,3 +186,24 @@ fn what_the_program_prints_is_said_once() {
     assert_eq!(said.len(), 2, "{said:#?}");
     assert_eq!((&said[0]["text"], &said[0]["reply_to"]), (&"ha ha".into(), &asked["seq"]));
 }
+
+/// Goal: a run that is to end has said its answers, and an answer that is refused is a failure, told with every word.
+#[test]
+fn an_answer_that_is_not_said_is_a_failure() {
+    let server = ServerProcess::start();
+    let people = People::new();
+    let [ada, bob] = two(&server, &people);
+    let program = Program::new("cat > /dev/null; echo 'the answer, as long as it is'");
+    let path = program.path();
+    let path = path.to_str().unwrap();
+    say(&ada, &["one"]);
+    bob.run(exec(path, &["--reply"])).done();
+    let log = ada.run(["history", "lobby"]).done();
+    assert!(log.stdout.contains("the answer, as long as it is"), "{log}");
+    ada.run(["mute", "lobby", "bob"]).done();
+    say(&ada, &["two"]);
+    let ran = bob.run(exec(path, &["--reply"])).code(4).says("an answer was refused: not allowed");
+    ran.says("-- not delivered to #lobby").says("the answer, as long as it is");
+    say(&ada, &["three"]);
+    bob.run(exec(path, &["--reply", "--skip-failed"])).done().says("left behind");
+}

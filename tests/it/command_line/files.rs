@@ -125,7 +125,7 @@ fn transfers_survive_kill_9_at_either_end() {
     let big = write(folder.path(), "big.bin", 40_000_000);
     let stored = server.database().with_file_name("files");
 
-    let bringing = ada.start(["upload", "lobby", big.to_str().unwrap(), "--timeout", "60s"]);
+    let bringing = ada.start(["upload", "lobby", big.to_str().unwrap()]);
     await_bytes(&stored, "-", 2_000_000);
     server.kill();
     let came = fs::read_dir(&stored).unwrap().next().unwrap().unwrap().metadata().unwrap().len();
@@ -146,6 +146,17 @@ fn transfers_survive_kill_9_at_either_end() {
     let kept = fs::read(there.join("big.bin")).unwrap();
     assert!(kept == fs::read(&big).unwrap() && came < 40_000_000);
     assert_eq!(fs::read_dir(&there).unwrap().count(), 1, "the part is gone");
+}
+
+/// Goal: an export that has nowhere to put its files says so before it begins, and says where.
+#[test]
+fn an_export_needs_a_folder_for_its_files() {
+    let server = ServerProcess::start();
+    let people = People::new();
+    let [ada] = people.join_all(&server, ["ada"]);
+    let ran = ada.run(["export", "--files", "/nowhere/at/all"]).code(2);
+    let ran = ran.says("/nowhere/at/all is not a folder");
+    assert_eq!(ran.stdout, "");
 }
 
 /// Goal: what a part holds is not believed: damage in it is found before the file gets its name.

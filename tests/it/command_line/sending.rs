@@ -2,13 +2,41 @@
 
 use std::process::Stdio;
 
+use tokio::time::Instant;
+
 use crate::binaries::server::FAST;
-use crate::binaries::{Cli, Lines, People, ServerProcess};
+use crate::binaries::{Cli, Lines, People, SOON, ServerProcess};
 
 fn texts(reader: &Cli, room: &str) -> Vec<String> {
     let words = ["tail", room, "--since", "start", "--until-caught-up", "--own", "--json"];
     let log = reader.run(words).done();
     log.objects().iter().filter_map(|object| Some(object["text"].as_str()?.to_owned())).collect()
+}
+
+/// Goal: what is refused when nobody waits for it any more is told with every word, once, by whatever runs next.
+#[test]
+fn what_is_refused_later_does_not_vanish() {
+    let mut server = ServerProcess::start();
+    let people = People::new();
+    let [ada, maria] = people.join_all(&server, ["ada", "maria"]);
+    let room = maria.json(&["send", "lobby", "one"])["room"].as_str().unwrap().to_owned();
+    server.kill();
+    let words = "a long letter whose last word is of importance to whoever wrote it: farewell";
+    maria.run(["send", &room, words, "--timeout", "200ms"]).code(8);
+    server.restart();
+    ada.run(["mute", "lobby", "maria"]).done();
+    let begin = Instant::now();
+    let told = loop {
+        // The answer may come after a command that had something else to do.
+        let ran = maria.run(["rooms"]).done();
+        if !ran.stderr.is_empty() {
+            break ran;
+        }
+        assert!(begin.elapsed() < SOON, "nothing was told");
+    };
+    told.says("-- not delivered to #lobby (not allowed: you are muted here): ").says(words);
+    assert_eq!(maria.run(["rooms"]).done().stderr, "", "once");
+    assert_eq!(texts(&ada, "lobby"), ["one"]);
 }
 
 /// Goal: a script that was interrupted anywhere is simply run again.

@@ -57,6 +57,61 @@ fn a_chat_over_pipes_loses_no_line() {
     assert_eq!(texts, expected, "{chat}");
 }
 
+/// Goal: what a chat could not deliver is shown with every word, and the chat goes on.
+#[test]
+fn what_is_refused_in_a_chat_is_shown_whole() {
+    let server = ServerProcess::start();
+    let people = People::new();
+    let [ada, maria] = people.join_all(&server, ["ada", "maria"]);
+    let mut chat = maria.start(["chat", "lobby"]);
+    chat.stderr.until("/help for help");
+    ada.run(["mute", "lobby", "maria"]).done();
+    chat.stdout.until("ada muted maria");
+    let words = format!("{}: the end of it", "one word after the other ".repeat(20));
+    chat.type_line(&words);
+    let line = chat.stderr.until("-- not delivered to #lobby");
+    assert!(line.ends_with(&words), "{line}");
+    ada.run(["unmute", "lobby", "maria"]).done();
+    chat.stdout.until("lifted the mute of maria");
+    chat.type_line("hello again");
+    chat.stdout.until("maria: hello again");
+    let ended = chat.end().done();
+    assert_eq!(ended.stderr.matches("the end of it").count(), 1, "{ended}");
+}
+
+/// Goal: a chat answers, reacts and corrects by short commands, and sends none of them as a message.
+#[test]
+fn short_commands_of_a_chat_are_about_the_newest_message() {
+    let server = ServerProcess::start();
+    let people = People::new();
+    let [ada, maria] = people.join_all(&server, ["ada", "maria"]);
+    let mut here = ada.start(["chat", "lobby"]);
+    let mut there = maria.start(["chat", "lobby"]);
+    there.stderr.until("/help for help");
+    for early in ["/edit nothing", "/reply to nobody", "/react 👍"] {
+        there.type_line(early);
+        there.stderr.until("-- not sent");
+    }
+    here.type_line("helo");
+    there.stdout.until("ada: helo");
+    here.stdout.until("ada: helo");
+    here.type_line("/edit hello");
+    there.stdout.until(": hello");
+    there.type_line("/react two words");
+    there.stderr.until("-- not sent");
+    there.type_line("/react 👩\u{200d}🚀");
+    here.stdout.until(": 👩\u{200d}🚀");
+    there.type_line("/reply hi");
+    here.stdout.until(": hi");
+    here.end().done();
+    there.end().done();
+    let log = ada.run(["history", "lobby", "--json"]).done().objects();
+    let said: Vec<_> = log.iter().filter(|object| object["type"] == "message").collect();
+    assert_eq!((&said[0]["text"], &said[1]["text"]), (&"hello".into(), &"hi".into()));
+    assert_eq!((said.len(), &said[1]["reply_to"]), (2, &said[0]["seq"]));
+    assert_eq!(said[0]["reactions"][0]["emoji"], "👩\u{200d}🚀");
+}
+
 /// Goal: a kill of the server in the middle of a chat costs nothing but a moment.
 #[test]
 fn a_chat_goes_on_after_a_kill() {

@@ -54,3 +54,37 @@ fn what_one_device_says_of_a_room_holds_on_the_other() {
         bob.run(words).code(code);
     }
 }
+
+/// Goal: what a chat has shown is read, however soon it is left.
+#[test]
+fn what_a_chat_showed_last_is_read_when_it_ends() {
+    let server = ServerProcess::start();
+    let people = People::new();
+    let [ada, bob] = people.join_all(&server, ["ada", "bob"]);
+    for text in ["one", "two", "three", "four"] {
+        ada.run(["send", "lobby", text]).done();
+        let mut chat = bob.start(["chat", "lobby"]);
+        chat.stdout.until(&format!("ada: {text}"));
+        chat.end().done();
+        assert_eq!(stands(&bob).0, 0, "{text}");
+    }
+}
+
+/// Goal: a message that calls somebody is in their list of calls, until it is read also as unread.
+#[test]
+fn a_message_that_calls_somebody_is_listed_for_them() {
+    let server = ServerProcess::start();
+    let people = People::new();
+    let [ada, bob] = people.join_all(&server, ["ada", "bob"]);
+    let called = ada.json(&["send", "lobby", "have you seen this?", "--mention", "bob"]);
+    ada.run(["send", "lobby", "and nobody is called by this"]).done();
+    let call = bob.json(&["mentions"]);
+    assert_eq!((&call["text"], &call["seq"]), (&json!("have you seen this?"), &called["seq"]));
+    assert_eq!((&call["calls"], &call["unread"]), (&json!("you"), &json!(true)));
+    assert_eq!(bob.json(&["rooms"])["mentions"], 1);
+    bob.run(["read", "lobby"]).done();
+    assert_eq!(bob.json(&["mentions"])["unread"], false);
+    assert_eq!(bob.run(["mentions", "--unread", "--json"]).done().objects(), [Value::Null; 0]);
+    ada.run(["send", "lobby", "everybody!", "--mention-room"]).done();
+    assert!(bob.run(["mentions"]).done().stdout.lines().next().unwrap().contains("everybody!"));
+}

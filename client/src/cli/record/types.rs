@@ -1,5 +1,35 @@
 //! The names of objects: docs/CLI.md explains each.
 
+/// Every deed that a `done` speaks of.
+pub(super) const DEEDS: &[&str] = &[
+    "added",
+    "removed",
+    "read",
+    "unread",
+    "notify-set",
+    "invite-revoked",
+    "device-revoked",
+    "role-set",
+    "permissions-set",
+    "kicked",
+    "banned",
+    "unbanned",
+    "muted",
+    "unmuted",
+    "transferred",
+    "reported",
+    "resolved",
+    "deactivated",
+    "reactivated",
+    "server-role-set",
+    "purged",
+    "room-deleted",
+    "account-deleted",
+    "bot-held",
+    "bot-revoked",
+    "hook-revoked",
+];
+
 /// Every type there is.
 pub(super) const TYPES: &[&str] = &[
     "message",
