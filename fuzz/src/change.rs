@@ -8,22 +8,26 @@ use super::choices::Choices;
 
 /// Deeper than any message may be.
 const DEPTH_MAX: usize = 12;
-/// A value with more places than this is changed no further: it would double with every change.
-const PLACES_MAX: usize = 1_000;
-/// More items than any list may have.
+/// A value that weighs more is changed no further: it would grow with every change. Above the size of any frame.
+const WEIGHT_MAX: usize = 80_000;
+/// More items than any list may have, of what is light.
 const TIMES_MAX: usize = 300;
+const LIGHT_MAX: usize = 64;
 
 /// Changes `root` at one place, in one way.
 pub(crate) fn change(root: &mut Value, choices: &mut Choices, donor: &Value) {
-    let places = count(root);
-    if places > PLACES_MAX {
+    if weight(root) > WEIGHT_MAX {
         return;
     }
-    let mut at = choices.below(places);
+    let mut at = choices.below(count(root));
     if let Some(place) = place(root, &mut at) {
         match place {
-            Value::Array(items) if choices.below(3) > 0 => change_list(items, choices, donor, as_item),
-            Value::Map(pairs) if choices.below(3) > 0 => change_list(pairs, choices, donor, as_pair),
+            Value::Array(items) if choices.below(3) > 0 => {
+                change_list(items, choices, donor, (as_item, weight))
+            }
+            Value::Map(pairs) if choices.below(3) > 0 => {
+                change_list(pairs, choices, donor, (as_pair, |(_, value)| weight(value)))
+            }
             place => *place = other(place, choices, donor),
         }
     }
@@ -77,7 +81,7 @@ fn change_list<T: Clone>(
     list: &mut Vec<T>,
     choices: &mut Choices,
     donor: &Value,
-    new: fn(&mut Choices, &Value) -> T,
+    (new, weight): (fn(&mut Choices, &Value) -> T, fn(&T) -> usize),
 ) {
     let kind = choices.below(6);
     let (one, other) = (choices.below(list.len().max(1)), choices.below(list.len().max(1)));
@@ -86,7 +90,8 @@ fn change_list<T: Clone>(
         1 if !list.is_empty() => list.insert(other, list[one].clone()),
         2 if !list.is_empty() => list.swap(one, other),
         3 if !list.is_empty() => {
-            let again = vec![list[one].clone(); choices.below(TIMES_MAX)];
+            let times = if weight(&list[one]) < LIGHT_MAX { choices.below(TIMES_MAX) } else { 3 };
+            let again = vec![list[one].clone(); times];
             list.splice(other..other, again);
         }
         4 => list.truncate(one),
@@ -130,6 +135,17 @@ fn part_of(donor: &Value, choices: &mut Choices) -> Value {
     let mut donor = donor.clone();
     let mut at = choices.below(count(&donor));
     place(&mut donor, &mut at).map_or(Value::Null, |part| part.clone())
+}
+
+/// About as many bytes as it has.
+fn weight(value: &Value) -> usize {
+    1 + match value {
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Text(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Map(pairs) => pairs.iter().map(|(key, value)| weight(key) + weight(value)).sum(),
+        _ => 0,
+    }
 }
 
 /// Places of a value: itself, and those of all that is in it, keys too.

@@ -64,7 +64,7 @@ fn receive(
     sent: &[(FrameType, Vec<u8>)],
     choices: &mut Choices,
 ) -> Result<Vec<(FrameType, Vec<u8>)>, DecodeError> {
-    let stream: Vec<u8> = sent.iter().flat_map(|(ty, payload)| seal(*ty, payload)).collect();
+    let stream = sent.iter().map(|(ty, payload)| seal(*ty, payload)).collect::<Vec<_>>().concat();
     let (mut decoder, mut received, mut rest) = (FrameDecoder::default(), Vec::new(), &stream[..]);
     while !rest.is_empty() {
         // Once nothing is left to decide by, all that is left comes at once.
