@@ -22,9 +22,13 @@ pub(super) async fn serve(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
 }
 
 async fn run(incoming: Incoming, shared: Arc<Shared>, pass: Pass) {
-    let Some(connection) = handshake(incoming).await else {
-        return;
+    let connected = tokio::select! {
+        biased;
+        // Nobody is there yet who could be told.
+        () = shared.stopping.cancelled() => return,
+        connected = handshake(incoming) => connected,
     };
+    let Some(connection) = connected else { return };
     let _guard = PanicGuard::new(&connection);
     match protocol(&connection).as_deref() {
         Some(ALPN_QUIPU) => chat(connection, shared, pass).await,

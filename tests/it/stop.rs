@@ -1,5 +1,6 @@
 //! The end of a server: everybody is told, what was taken is answered and kept, and it does not take long.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use quipu_protocol::control::Goaway;
@@ -9,8 +10,9 @@ use quipu_protocol::room::{End, EndReason};
 use quipu_protocol::{
     BidiType, CloseCode, Cursor, Entry, Frame, Message as _, MessageId, ResetCode, RoomId, Seq,
 };
+use tokio::net::UdpSocket;
 
-use super::harness::{Ended, Member, RawReader, RawStream, TestServer, draft};
+use super::harness::{Ended, Grants, Member, RawPeer, RawReader, RawStream, TestServer, draft, soon};
 
 /// From being asked to the end, whatever peers do.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -228,4 +230,28 @@ impl RawReader {
             }
         }
     }
+}
+
+/// Somebody whose first packets come, and to whom no answer does.
+#[tokio::test]
+async fn a_handshake_that_stalls_delays_no_stop() {
+    let mut server = hasty().await;
+    let between = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (via, pin) = (between.local_addr().unwrap(), server.invite().pin);
+    let dialling = tokio::spawn(RawPeer::dial(via, server.authority(), pin, Grants::default()));
+    let mut packet = [0; 2_000];
+    let half_open = async {
+        loop {
+            let (length, from) = between.recv_from(&mut packet).await.unwrap();
+            if from == server.address {
+                return;
+            }
+            between.send_to(&packet[..length], server.address).await.unwrap();
+        }
+    };
+    soon("an answer that goes nowhere", half_open).await;
+
+    let took = server.stop().await;
+    assert!(took < STOP_MAX / 3, "{took:?}");
+    dialling.abort();
 }
