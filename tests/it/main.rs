@@ -35,6 +35,7 @@ mod startup;
 mod stop;
 mod tidy;
 mod tour;
+mod trimming;
 mod typing;
 mod unread;
 mod webhooks;
