@@ -360,9 +360,9 @@ mod tests {
             client.reports(None);
             client.resolve(1, None);
             client.audit(None, 1);
-            client.set_retention(room, Default::default());
-            client.delete_room(room, Default::default());
-            client.delete_account(user, nickname.clone(), true);
+            client.set_retention(room, Default::default(), None);
+            client.delete_room(room, Default::default(), None);
+            client.delete_account(user, nickname.clone(), true, None);
             client.export(|_| Ok(()));
         }
     }

@@ -60,7 +60,7 @@ impl Auth {
             }
             let rest_ms = now_ms + NICKNAME_REST.as_millis() as u64;
             let detail = Some(row.nickname.to_string());
-            record(store, &who, (Act::DELETE_ACCOUNT, row.user), now_ms, None, detail)?;
+            record(store, &who, (Act::DELETE_ACCOUNT, row.user), now_ms, ask.reason, detail)?;
             store.delete_user(&UserRow { deactivated_ms: Some(now_ms), ..row }, rest_ms)?;
             Ok(devices)
         });

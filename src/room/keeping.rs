@@ -77,7 +77,7 @@ impl Rooms {
             let after = policy.changed(&before, &ask.retention)?;
             if after != before {
                 store.set_retention(ask.room, &after)?;
-                let deed = Deed { who: &who, room: ask.room, now_ms, reason: None };
+                let deed = Deed { who: &who, room: ask.room, now_ms, reason: ask.reason.as_ref() };
                 deed.note(store, Kind::RETENTION, cbor::encode(&after), None)?;
                 deed.record(store, Act::RETENTION, None, Some(words(&after)))?;
             }
@@ -112,7 +112,7 @@ impl Rooms {
                     Refusal::because(Code::BAD_REQUEST, "the room to delete is called otherwise").into()
                 );
             }
-            let deed = Deed { who: &who, room: ask.room, now_ms, reason: None };
+            let deed = Deed { who: &who, room: ask.room, now_ms, reason: ask.reason.as_ref() };
             deed.record(store, Act::DELETE_ROOM, None, Some(name))?;
             Ok(store.delete_room(ask.room)?)
         });

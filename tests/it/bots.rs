@@ -174,7 +174,8 @@ async fn bots_end_with_the_account_of_their_owner() {
     let owner = server.owner().await;
     let maria = server.join(&owner, "maria").await;
     let bot = bot(&server, &maria, Permissions::ANYTHING, None).await;
-    let gone = DeleteAccount { user: maria.me.user, confirm: "maria".parse().unwrap(), erase: None };
+    let gone =
+        DeleteAccount { user: maria.me.user, confirm: "maria".parse().unwrap(), erase: None, reason: None };
     let _: Done = owner.peer.ask(&gone).await.unwrap();
     assert_eq!(bot.peer.closed().await, CloseCode::Revoked);
     let peer = server.dial().await;

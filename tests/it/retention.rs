@@ -5,12 +5,12 @@ use quipu_protocol::inbox::Membership;
 use quipu_protocol::limits::EXPIRY_MS_MAX;
 use quipu_protocol::publish::{Ack, Refused};
 use quipu_protocol::request::{
-    Anchor, CreateRoom, DeleteAccount, DeleteRoom, Done, ExportAccount, ExportRecord, Exported, Found,
-    History, Join, Page, Retention, RoomAnswer, Search, SetRetention, Visibility,
+    Act, Anchor, Audit, CreateRoom, DeleteAccount, DeleteRoom, Done, ExportAccount, ExportRecord, Exported,
+    Found, History, Join, ListAudit, Page, Reason, Retention, RoomAnswer, Search, SetRetention, Visibility,
 };
 use quipu_protocol::room::{End, EndReason, Gap, GapReason};
 use quipu_protocol::{
-    BidiType, CloseCode, Code, Cursor, Draft, Entry, Ext, Kind, Refusal, RoomId, Seq, Text,
+    BidiType, CloseCode, Code, Cursor, Draft, Entry, Ext, Kind, Refusal, RoomId, Seq, Text, UserId,
 };
 
 use crate::harness::{Member, TestServer, draft, random, soon};
@@ -61,6 +61,17 @@ fn code<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> Code {
     answer.expect_err("a refusal").code
 }
 
+fn why(text: &str) -> Reason {
+    Text::new(text).unwrap()
+}
+
+/// Who did this last, and why.
+async fn done_by(owner: &Member, act: Act) -> (Option<UserId>, Option<Reason>) {
+    let audit: Audit = owner.peer.ask(&ListAudit { room: None, after: None }).await.unwrap();
+    let record = audit.records.iter().find(|record| record.act == act).unwrap();
+    (record.by, record.reason.clone())
+}
+
 /// The newest page of a room, as somebody reads it.
 async fn page(who: &Member, room: RoomId) -> Result<(Page, Vec<Entry>), Refusal> {
     let mut stream = who.peer.open(BidiType::Request.number()).await;
@@ -87,7 +98,8 @@ async fn a_room_keeps_the_newest_and_every_reader_is_told_where_it_begins() {
     }
     let incarnation = page(&bob, room).await.unwrap().0.incarnation;
     assert_eq!(found(&bob, "word3").await, 1);
-    let ask = SetRetention { room, retention: Retention { count: Some(5), ..Retention::default() } };
+    let retention = Retention { count: Some(5), ..Retention::default() };
+    let ask = SetRetention { room, retention, reason: Some(why("full")) };
     assert_eq!(code(bob.peer.ask::<RoomAnswer>(&ask).await), Code::FORBIDDEN);
     let info = ada.peer.ask::<RoomAnswer>(&ask).await.unwrap().info;
     assert_eq!(info.retention.unwrap().count, Some(5));
@@ -101,7 +113,8 @@ async fn a_room_keeps_the_newest_and_every_reader_is_told_where_it_begins() {
     };
     let (page, entries) = soon("the trim", trimmed).await;
     assert_eq!((entries.len(), entries[0].seq), (5, page.floor));
-    assert_eq!(entries.last().unwrap().kind, Kind::RETENTION);
+    let note = entries.last().unwrap();
+    assert_eq!((note.kind, &note.ext.reason), (Kind::RETENTION, &Some(why("full"))));
     assert_eq!((found(&bob, "word3").await, found(&bob, "word19").await), (0, 1));
     let (_, mut reader) = bob.read(room, Some(Cursor { incarnation, seq: Seq(3) })).await;
     let gap: Gap = reader.expect().await;
@@ -154,10 +167,11 @@ async fn a_deleted_room_ends_for_its_members_and_stays_gone() {
     let World { mut server, owner, ada, bob, room } = World::new().await;
     publish(&ada, draft(room, "hello")).await.unwrap();
     let (_, mut reader) = bob.read(room, None).await;
-    let delete = |name: &str| DeleteRoom { room, confirm: Text::new(name).unwrap() };
+    let delete =
+        |name: &str| DeleteRoom { room, confirm: Text::new(name).unwrap(), reason: Some(why("over")) };
     assert_eq!(code(bob.peer.ask::<Done>(&delete("den")).await), Code::FORBIDDEN);
     assert_eq!(code(ada.peer.ask::<Done>(&delete("garden")).await), Code::BAD_REQUEST);
-    let lobby = DeleteRoom { room: owner.lobby().await, confirm: Text::new("lobby").unwrap() };
+    let lobby = DeleteRoom { room: owner.lobby().await, confirm: Text::new("lobby").unwrap(), reason: None };
     assert_eq!(code(owner.peer.ask::<Done>(&lobby).await), Code::CONFLICT);
     let _: Done = ada.peer.ask(&delete("den")).await.unwrap();
     let end = loop {
@@ -169,6 +183,7 @@ async fn a_deleted_room_ends_for_its_members_and_stays_gone() {
     assert_eq!(end.reason, EndReason::DELETED);
     assert_eq!(code(page(&bob, room).await), Code::GONE);
     assert_eq!(code(ada.peer.ask::<Done>(&delete("den")).await), Code::GONE);
+    assert_eq!(done_by(&owner, Act::DELETE_ROOM).await, (Some(ada.me.user), Some(why("over"))));
     server.stop().await;
     server.restart().await;
     let (ada, bob) = (server.again(ada).await, server.again(bob).await);
@@ -188,6 +203,7 @@ async fn a_deleted_account_cannot_come_back_and_what_it_wrote_stays_or_goes() {
         user: who.me.user,
         confirm: name.parse().unwrap(),
         erase: Some(erase),
+        reason: erase.then(|| why("spam")),
     };
     assert_eq!(code(bob.peer.ask::<Done>(&delete(&cyd, "cyd", false)).await), Code::FORBIDDEN);
     assert_eq!(code(bob.peer.ask::<Done>(&delete(&bob, "rob", false)).await), Code::BAD_REQUEST);
@@ -198,6 +214,7 @@ async fn a_deleted_account_cannot_come_back_and_what_it_wrote_stays_or_goes() {
     let mut control = peer.greet().await;
     assert!(peer.auth(&mut control, &bob.token.token, &bob.device).await.is_err(), "its token is dead");
     let _: Done = owner.peer.ask(&delete(&cyd, "cyd", true)).await.unwrap();
+    assert_eq!(done_by(&owner, Act::DELETE_ACCOUNT).await, (Some(owner.me.user), Some(why("spam"))));
     assert_eq!(cyd.peer.closed().await, CloseCode::Revoked);
     let erased = async {
         loop {
@@ -259,7 +276,8 @@ async fn an_account_takes_along_what_is_kept_of_it() {
 async fn a_member_who_does_not_read_is_told_of_a_deleted_room() {
     let World { ada, bob, room, .. } = World::new().await;
     let mut watch = crate::harness::Watch::of(&bob).await;
-    let _: Done = ada.peer.ask(&DeleteRoom { room, confirm: Text::new("den").unwrap() }).await.unwrap();
+    let delete = DeleteRoom { room, confirm: Text::new("den").unwrap(), reason: None };
+    let _: Done = ada.peer.ask(&delete).await.unwrap();
     let info = loop {
         let (Membership { info }, _) = watch.next_is::<Membership>().await;
         if info.room == room && info.deleted.is_some() {

@@ -19,7 +19,7 @@ pub(crate) async fn delete_room(
     let room = find(&session.client, &args.room).await?;
     let confirm = args.confirm.strip_prefix('#').unwrap_or(&args.confirm);
     let confirm = Text::new(confirm).map_err(|_| Failure::Usage("no room has so long a name".into()))?;
-    session.client.delete_room(room.id, confirm).await?;
+    session.client.delete_room(room.id, confirm, args.why.reason).await?;
     done(out, "room-deleted", room.id.to_string(), || format!("{} is gone", room.label))
 }
 
@@ -34,7 +34,7 @@ pub(crate) async fn delete_account(
         Some(nickname) => person(&session.client, nickname).await?,
         None => session.me,
     };
-    session.client.delete_account(user, args.confirm.clone(), args.erase).await?;
+    session.client.delete_account(user, args.confirm.clone(), args.erase, args.why.reason).await?;
     let what = if args.erase { " with everything it wrote" } else { "" };
     done(out, "account-deleted", user.to_string(), || format!("the account {} is gone{what}", args.confirm))
 }

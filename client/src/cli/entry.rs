@@ -144,7 +144,9 @@ pub(crate) fn text(entry: &Entry, names: &Names, lines: Lines) -> String {
         Said::Erasure(erased) => {
             format!("* {author} erased everything {} wrote before{}", erased.nickname, why(entry))
         }
-        Said::Retention(said) => format!("* {author}: the room keeps {}", retention::words(&said)),
+        Said::Retention(said) => {
+            format!("* {author}: the room keeps {}{}", retention::words(&said), why(entry))
+        }
         Said::Gone if entry.kind == Kind::TEXT && entry.ext.erased == Some(Erasure::EXPIRED) => {
             format!("{author}{}: (vanished)", marks(entry))
         }

@@ -20,7 +20,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out, command: RetentionComm
         RetentionCommand::Show { room } => describe(&session.client, &room).await?,
         RetentionCommand::Set(args) => {
             let room = find(&session.client, &args.room).await?;
-            session.client.set_retention(room.id, wanted(&args)).await?
+            session.client.set_retention(room.id, wanted(&args), args.why.reason).await?
         }
     };
     let (room, said) = (Room::of(&info), info.retention.unwrap_or_default());

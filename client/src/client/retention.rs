@@ -2,7 +2,7 @@
 
 use quipu_protocol::limits::ROOM_NAME_BYTES_MAX;
 use quipu_protocol::request::{
-    DeleteAccount, DeleteRoom, ExportAccount, ExportRecord, Retention, RoomInfo, SetRetention,
+    DeleteAccount, DeleteRoom, ExportAccount, ExportRecord, Reason, Retention, RoomInfo, SetRetention,
 };
 use quipu_protocol::{Code, Nickname, RoomId, Text, UserId};
 
@@ -26,14 +26,24 @@ impl Client {
     ///
     /// # Errors
     /// A refusal, or why there is no connection; the same for all below.
-    pub async fn set_retention(&self, room: RoomId, retention: Retention) -> Result<RoomInfo, Error> {
-        self.room(&SetRetention { room, retention }).await
+    pub async fn set_retention(
+        &self,
+        room: RoomId,
+        retention: Retention,
+        reason: Option<Reason>,
+    ) -> Result<RoomInfo, Error> {
+        self.room(&SetRetention { room, retention, reason }).await
     }
 
     /// Deletes a room for good, here as well. `confirm` is its name, or its id if it has none. One that is deleted
     /// already is no error.
-    pub async fn delete_room(&self, room: RoomId, confirm: Text<ROOM_NAME_BYTES_MAX>) -> Result<(), Error> {
-        match self.done(&DeleteRoom { room, confirm }).await {
+    pub async fn delete_room(
+        &self,
+        room: RoomId,
+        confirm: Text<ROOM_NAME_BYTES_MAX>,
+        reason: Option<Reason>,
+    ) -> Result<(), Error> {
+        match self.done(&DeleteRoom { room, confirm, reason }).await {
             Err(error) if error.code != ErrorCode::Refused(Code::GONE) => Err(error),
             _ => self.core().store.run(move |db| vanishing::forget_room(db, room)).await,
         }
@@ -41,8 +51,14 @@ impl Client {
 
     /// Deletes an account for good, one's own or as an admin another's; with `erase`, also everything it wrote. `confirm` is
     /// its nickname. After one's own this client is shut out.
-    pub async fn delete_account(&self, user: UserId, confirm: Nickname, erase: bool) -> Result<(), Error> {
-        self.done(&DeleteAccount { user, confirm, erase: erase.then_some(true) }).await
+    pub async fn delete_account(
+        &self,
+        user: UserId,
+        confirm: Nickname,
+        erase: bool,
+        reason: Option<Reason>,
+    ) -> Result<(), Error> {
+        self.done(&DeleteAccount { user, confirm, erase: erase.then_some(true), reason }).await
     }
 
     /// Everything the server keeps of this account, one record after the other; gives how many. It ends with the first

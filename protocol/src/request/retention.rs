@@ -4,7 +4,7 @@ use crate::entry::Entry;
 use crate::id::{RoomId, Seq, UserId};
 use crate::limits::{EXPORT_PLACE_BYTES_MAX, ROOM_NAME_BYTES_MAX};
 use crate::name::{Nickname, RoomName};
-use crate::request::{DeviceInfo, InviteInfo, MembershipState, RoomRole, ServerRole, Settings};
+use crate::request::{DeviceInfo, InviteInfo, MembershipState, Reason, RoomRole, ServerRole, Settings};
 use crate::wire::{Blob, Text, wire_array, wire_map};
 
 wire_map! {
@@ -34,7 +34,10 @@ wire_map! {
             /// What to change.
             2 => retention: Retention,
         }
-        optional {}
+        optional {
+            /// Why.
+            3 => reason: Reason,
+        }
     }
 }
 
@@ -47,7 +50,10 @@ wire_map! {
             /// Its name once more, or its id in hexadecimal if it has none: so that it is no accident.
             2 => confirm: Text<ROOM_NAME_BYTES_MAX>,
         }
-        optional {}
+        optional {
+            /// Why.
+            3 => reason: Reason,
+        }
     }
 }
 
@@ -63,6 +69,8 @@ wire_map! {
         optional {
             /// True: also erase everything it wrote.
             3 => erase: bool,
+            /// Why.
+            4 => reason: Reason,
         }
     }
 }

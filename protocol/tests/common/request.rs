@@ -316,8 +316,10 @@ pub fn keeps_all() -> Retention {
 }
 
 fn retention() -> Vec<Sample> {
-    let set = |retention| SetRetention { room: TEAM, retention };
-    let delete = |erase| DeleteAccount { user: BOB, confirm: name("bob"), erase };
+    let set = |retention| SetRetention { room: TEAM, retention, reason: None };
+    let delete = |erase| DeleteAccount { user: BOB, confirm: name("bob"), erase, reason: None };
+    let room = || DeleteRoom { room: TEAM, confirm: fits(Text::new("team-4")), reason: None };
+    let why = || Some(fits(Text::new("it is over")));
     let place = || fits(Blob::new(vec![3; 41]));
     let record = ExportRecord::default;
     let account = ExportedAccount {
@@ -365,9 +367,12 @@ fn retention() -> Vec<Sample> {
     vec![
         frame("set-retention", set(keeps_all())),
         frame("set-retention-count", set(Retention { count: Some(0), ..Retention::default() })),
-        frame("delete-room", DeleteRoom { room: TEAM, confirm: fits(Text::new("team-4")) }),
+        frame("set-retention-reason", SetRetention { reason: why(), ..set(keeps_all()) }),
+        frame("delete-room", room()),
+        frame("delete-room-reason", DeleteRoom { reason: why(), ..room() }),
         frame("delete-account", delete(None)),
         frame("delete-account-erase", delete(Some(true))),
+        frame("delete-account-reason", DeleteAccount { reason: why(), ..delete(None) }),
         frame("export-account", ExportAccount { after: None }),
         frame("export-account-after", ExportAccount { after: Some(place()) }),
         frame("exported", Exported { records: 2, next: Some(place()) }),

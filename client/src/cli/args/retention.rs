@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use quipu_client::protocol::Nickname;
 
+use super::moderation::Why;
 use crate::cli::parse::{self, RoomRef};
 
 /// What to do about what a room keeps.
@@ -38,6 +39,8 @@ pub(crate) struct RetentionSet {
     /// How long a message stays that does not say so itself
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) life: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) why: Why,
 }
 
 #[derive(Debug, Args)]
@@ -47,6 +50,8 @@ pub(crate) struct DeleteRoomArgs {
     /// The room's name once more, or the id of one that has none: it is for good
     #[arg(long, value_name = "NAME")]
     pub(crate) confirm: String,
+    #[command(flatten)]
+    pub(crate) why: Why,
 }
 
 #[derive(Debug, Args)]
@@ -60,6 +65,8 @@ pub(crate) struct DeleteAccountArgs {
     /// Also erase everything it wrote
     #[arg(long)]
     pub(crate) erase: bool,
+    #[command(flatten)]
+    pub(crate) why: Why,
 }
 
 #[derive(Debug, Args)]

@@ -194,7 +194,7 @@ impl Server {
             Deed::Delete => {
                 let confirm = if user == OTHER { "other" } else { "asker" };
                 let confirm = confirm.parse().unwrap();
-                code(auth.delete_account(who, DeleteAccount { user, confirm, erase: None }).await)
+                code(auth.delete_account(who, DeleteAccount { user, confirm, erase: None, reason }).await)
             }
             Deed::Give(role) => code(auth.set_server_role(who, SetServerRole { user, role, reason }).await),
             Deed::Invite(_) | Deed::InviteOwnDevice => {

@@ -241,11 +241,11 @@ impl Deed {
             }
             Self::Retention => {
                 let retention = Retention { count: Some(1_000), ..Retention::default() };
-                code(rooms.set_retention(who, SetRetention { room, retention }).await)
+                code(rooms.set_retention(who, SetRetention { room, retention, reason }).await)
             }
             Self::DeleteRoom => {
                 let confirm = Text::new(stage.name().to_string()).unwrap();
-                code(rooms.delete(who, DeleteRoom { room, confirm }).await)
+                code(rooms.delete(who, DeleteRoom { room, confirm, reason }).await)
             }
             Self::Report => {
                 let ask = Report { room, seq: stage.said, reason: Text::new("loud").unwrap() };
