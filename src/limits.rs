@@ -135,8 +135,10 @@ pub const HOOK_RATES_MAX: usize = 10_000;
 pub const HOOKS_PER_ROOM_MAX: usize = 64;
 /// Members of one room.
 pub const MEMBERS_MAX: u64 = 20_000;
-/// Acts the server remembers for those who moderate; the oldest go first.
+/// Acts on accounts the server remembers, and apart from them ends of rooms; the oldest go first.
 pub const AUDIT_RECORDS_MAX: u64 = 100_000;
+/// Acts in one room it remembers. They displace each other and nothing else: whoever owns a room makes as many as they like.
+pub const AUDIT_RECORDS_PER_ROOM_MAX: u64 = 1_000;
 /// Reports of one account that wait for a moderator.
 pub const REPORTS_MAX: u64 = 50;
 /// Longest ban or mute with an end: what shall last longer has none.

@@ -4,7 +4,7 @@
 
 use quipu_protocol::limits::DETAIL_BYTES_MAX;
 use quipu_protocol::request::{Act, Reason};
-use quipu_protocol::{Blob, Ext, Kind, RoomId, Text, UserId};
+use quipu_protocol::{Blob, DeviceId, Ext, Kind, RoomId, Text, UserId};
 
 use crate::auth::Authenticated;
 use crate::store::{AuditRow, MemberState, NewEntry, WriteError, Writes};
@@ -18,6 +18,18 @@ pub(super) struct Deed<'a> {
     pub(super) reason: Option<&'a Reason>,
 }
 
+/// An entry by which a log tells what was done.
+pub(super) fn told(
+    room: RoomId,
+    now_ms: u64,
+    author: Option<(UserId, DeviceId)>,
+    kind: Kind,
+    body: Vec<u8>,
+) -> NewEntry {
+    let body = Blob::new(body).expect("names, numbers and topics are far below the limit of a body");
+    NewEntry { room, now_ms, author, message: None, kind, body, ext: Ext::default(), membership: None }
+}
+
 impl Deed<'_> {
     /// Tells it in the room's log, with the membership it changes.
     pub(super) fn note(
@@ -27,18 +39,10 @@ impl Deed<'_> {
         body: Vec<u8>,
         membership: Option<(UserId, Option<MemberState>)>,
     ) -> Result<(), WriteError> {
-        let body = Blob::new(body).expect("names and numbers are far below the limit of a body");
-        let entry = NewEntry {
-            room: self.room,
-            now_ms: self.now_ms,
-            author: Some((self.who.user(), self.who.device())),
-            message: None,
-            kind,
-            body,
-            ext: Ext { reason: self.reason.cloned(), ..Ext::default() },
-            membership,
-        };
-        store.append(entry)?;
+        let author = Some((self.who.user(), self.who.device()));
+        let ext = Ext { reason: self.reason.cloned(), ..Ext::default() };
+        let entry = told(self.room, self.now_ms, author, kind, body);
+        store.append(NewEntry { ext, membership, ..entry })?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! How a deleted account leaves its rooms: a few at a time, each with an entry that says so.
 //!
-//! A room that would be empty goes too, but for the one the server made; one that would have no owner gets the next.
+//! A room that would be empty goes too, but for the one the server made; one that would have no owner whose account is in
+//! use gets the next.
 
 use quipu_protocol::entry::{Change, MemberChange};
 use quipu_protocol::request::{Act, RoomRole, Visibility};
@@ -45,7 +46,7 @@ fn leave(
     }
     if rules::is_owner(Some(member))
         && room.visibility != Visibility::DIRECT
-        && store.owners(room.room)? == 1
+        && store.active_owners(room.room)? == 0
         && let Some(next) = store.successor(room.room, user)?.map_or(Ok(None), |next| store.user(next))?
     {
         let (change, state) = (Change::JOINED, rules::joined(RoomRole::OWNER));

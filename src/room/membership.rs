@@ -6,11 +6,11 @@ use quipu_protocol::entry::{Change, MemberChange};
 use quipu_protocol::request::{
     Act, InviteMember, MembershipState, Permissions, RemoveMember, RoomInfo, RoomRole, ServerRole,
 };
-use quipu_protocol::{Blob, Code, Ext, Kind, Refusal, RoomId, UserId, cbor};
+use quipu_protocol::{Code, Kind, Refusal, RoomId, UserId, cbor};
 use tracing::warn;
 
 use super::chat::Rooms;
-use super::deeds::Deed;
+use super::deeds::{Deed, told};
 use super::directory::{info_of, room_and_member};
 use super::footing::Footing;
 use super::rules;
@@ -228,9 +228,7 @@ pub(super) fn note(
     body: Vec<u8>,
     membership: Option<(UserId, Option<MemberState>)>,
 ) -> Result<(), WriteError> {
-    let body = Blob::new(body).expect("names and topics are far below the limit of a body");
     let author = who.map(|who| (who.user(), who.device()));
-    let entry = NewEntry { room, now_ms, author, message: None, kind, body, ext: Ext::default(), membership };
-    store.append(entry)?;
+    store.append(NewEntry { membership, ..told(room, now_ms, author, kind, body) })?;
     Ok(())
 }

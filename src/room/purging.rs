@@ -1,11 +1,12 @@
 //! Purging: everything one account wrote is erased, in a room or everywhere, a little at a time.
 //!
 //! ```text
-//!   Purge ─▶ one job: ERASURE entry + a row that says up to where ─▶ the eraser: look at some, erase some, note how far
+//!   Purge ─▶ a row ─▶ the eraser: look for the first ─▶ ERASURE entry, up to which ─▶ look at some, erase some, note how far
 //! ```
 //!
 //! The request only says that it shall be so; one task of the server does it, in steps that each are a short job
 //! like any other, so nobody waits long for the writer. How far it has come is in the store: after a crash it goes on.
+//! A room in which nothing is to be erased is told nothing: else whoever may not speak there would be heard by erasing.
 //! Invariant: at most one step is under way, and a row goes only when nothing is left to erase for it.
 
 use std::sync::Arc;
@@ -13,13 +14,15 @@ use std::time::Duration;
 
 use quipu_protocol::entry::Erasure;
 use quipu_protocol::note::Erased;
-use quipu_protocol::request::{Act, Purge, ServerRole};
-use quipu_protocol::{Blob, Code, Ext, Kind, Refusal, RoomId, Seq, UserId, cbor};
+use quipu_protocol::request::{Act, Permissions, Purge, Reason, ServerRole};
+use quipu_protocol::{Code, Ext, Kind, Refusal, RoomId, Seq, UserId, cbor};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::chat::Rooms;
+use super::deeds::told;
+use super::footing::Footing;
 use super::roles::both;
 use super::rules;
 use crate::auth::{Authenticated, acting};
@@ -104,8 +107,27 @@ impl Rooms {
                 let user = row.user;
                 let question = move |store: &dyn Reads| store.rooms_written(user, behind, PURGE_ROOMS_MAX);
                 let rooms = self.storage().read(question).await?;
+                self.storage().write(move |store| spread(store, &row, &rooms)).await?;
+                // A deleted account may go on leaving.
+                self.live().chores().wake();
+            }
+            PurgeStage::Looking(room, done) => {
+                let user = row.user;
+                let question = move |store: &dyn Reads| {
+                    let head = store.room(room)?.map_or(done, |room| room.head.seq);
+                    Ok((written(store, room, user, done, head)?, head))
+                };
+                let ((written, looked), head) = self.storage().read(question).await?;
                 let clock = self.clock();
-                self.storage().write(move |store| spread(store, &row, &rooms, clock.now_ms())).await?;
+                let found = move |store: &mut dyn Writes| match (written.is_empty(), looked < head) {
+                    (false, _) => tell(store, &row, (room, done), clock.now_ms()),
+                    (true, true) => {
+                        let stage = PurgeStage::Looking(room, looked);
+                        Ok(store.put_purge(&PurgeRow { stage, ..row.clone() })?)
+                    }
+                    (true, false) => Ok(store.drop_purge(row.purge)?),
+                };
+                self.storage().write(found).await?;
             }
             PurgeStage::Room(room, up_to, done) => {
                 let user = row.user;
@@ -129,10 +151,14 @@ fn begin(store: &mut dyn Writes, who: &Authenticated, ask: &Purge, now_ms: u64) 
     let user = store.user(ask.user)?;
     let outranks =
         asker.role >= ServerRole::ADMIN && user.as_ref().is_some_and(|user| user.role < asker.role);
+    let is_own = ask.user == who.user();
     if let Some(room) = ask.room {
         let (at, target) = both(store, who, room, ask.user, now_ms)?;
         rules::purge(who, &at, (ask.user, &target), outranks)?;
-    } else if !outranks && ask.user != who.user() {
+        if is_own {
+            rules::may_say_why(who, &at, ask.reason.as_ref())?;
+        }
+    } else if !outranks && !is_own {
         // Accounts are no secret: whoever may look them up is told what is not allowed.
         let text = "only whoever runs the server erases everything somebody else wrote";
         return Err(Refusal::because(Code::FORBIDDEN, text).into());
@@ -142,55 +168,69 @@ fn begin(store: &mut dyn Writes, who: &Authenticated, ask: &Purge, now_ms: u64) 
         return Ok(());
     }
     let by = (who.user(), who.device());
-    let reason = ask.reason.clone();
-    let row = PurgeRow { purge: 0, user: ask.user, stage: PurgeStage::Everywhere(None), by, reason };
-    match ask.room {
-        Some(room) => erase_in(store, &row, room, now_ms)?,
-        None => store.put_purge(&row)?,
-    }
-    let record = AuditRow {
-        at_ms: now_ms,
-        act: Act::PURGE,
-        by: Some(who.user()),
-        room: ask.room,
-        user: Some(ask.user),
-        reason: ask.reason.clone(),
-        detail: None,
+    let stage = match ask.room {
+        Some(room) => PurgeStage::Looking(room, Seq::ZERO),
+        None => PurgeStage::Everywhere(None),
     };
-    Ok(store.put_audit(&record)?)
+    store.put_purge(&PurgeRow { purge: 0, user: ask.user, stage, by, reason: ask.reason.clone() })?;
+    // In a room it is recorded where something is erased.
+    if ask.room.is_none() && !is_own {
+        record(store, (who.user(), ask.user), None, ask.reason.clone(), now_ms)?;
+    }
+    Ok(())
 }
 
-/// Tells a room that everything up to here is erased, and notes that it is to be.
-fn erase_in(store: &mut dyn Writes, row: &PurgeRow, room: RoomId, now_ms: u64) -> Result<(), WriteError> {
-    let Some(user) = store.user(row.user)? else { return Ok(()) };
-    let body = cbor::encode(&Erased { user: row.user, nickname: user.nickname });
-    let entry = NewEntry {
-        room,
-        now_ms,
-        author: Some(row.by),
-        message: None,
-        kind: Kind::ERASURE,
-        body: Blob::new(body).expect("an id and a name are far below the limit of a body"),
-        ext: Ext { reason: row.reason.clone(), ..Ext::default() },
-        membership: None,
+/// There is something to erase in a room behind `done`: tells it that everything up to here is erased, and goes on.
+fn tell(
+    store: &mut dyn Writes,
+    row: &PurgeRow,
+    (room, done): (RoomId, Seq),
+    now_ms: u64,
+) -> Result<(), WriteError> {
+    let (Some(user), true) = (store.user(row.user)?, store.room(room)?.is_some()) else {
+        return Ok(store.drop_purge(row.purge)?);
     };
-    store.append(entry)?;
+    let reason = carried(&*store, row, room, now_ms)?;
+    let body = cbor::encode(&Erased { user: row.user, nickname: user.nickname });
+    let ext = Ext { reason: reason.clone(), ..Ext::default() };
+    store.append(NewEntry { ext, ..told(room, now_ms, Some(row.by), Kind::ERASURE, body) })?;
+    record(store, (row.by.0, row.user), Some(room), reason, now_ms)?;
     let head = store.room(room)?.map_or(Seq::ZERO, |room| room.head.seq);
-    let stage = PurgeStage::Room(room, head, Seq::ZERO);
-    Ok(store.put_purge(&PurgeRow { purge: 0, stage, ..row.clone() })?)
+    let stage = PurgeStage::Room(room, head, done);
+    Ok(store.put_purge(&PurgeRow { stage, ..row.clone() })?)
+}
+
+/// The reason as a room is told it: why somebody erases their own words is told where they may speak.
+fn carried(
+    store: &dyn Reads,
+    row: &PurgeRow,
+    room: RoomId,
+    now_ms: u64,
+) -> Result<Option<Reason>, WriteError> {
+    let by = row.by.0;
+    if by != row.user || row.reason.is_none() {
+        return Ok(row.reason.clone());
+    }
+    let at = Footing::of(store, room, by, now_ms)?;
+    Ok(row.reason.clone().filter(|_| rules::effective(&at).has(Permissions::SEND)))
+}
+
+fn record(
+    store: &mut dyn Writes,
+    (by, user): (UserId, UserId),
+    room: Option<RoomId>,
+    reason: Option<Reason>,
+    at_ms: u64,
+) -> Result<(), WriteError> {
+    let (by, user) = (Some(by), Some(user));
+    Ok(store.put_audit(&AuditRow { at_ms, act: Act::PURGE, by, room, user, reason, detail: None })?)
 }
 
 /// The next rooms of a purge of everything, each with a purge of its own.
-fn spread(
-    store: &mut dyn Writes,
-    row: &PurgeRow,
-    rooms: &[(RoomId, bool)],
-    now_ms: u64,
-) -> Result<(), WriteError> {
+fn spread(store: &mut dyn Writes, row: &PurgeRow, rooms: &[(RoomId, bool)]) -> Result<(), WriteError> {
     for (room, _) in rooms.iter().filter(|(_, wrote)| *wrote) {
-        if store.room(*room)?.is_some() {
-            erase_in(store, row, *room, now_ms)?;
-        }
+        let stage = PurgeStage::Looking(*room, Seq::ZERO);
+        store.put_purge(&PurgeRow { purge: 0, stage, ..row.clone() })?;
     }
     match rooms.last() {
         Some((last, _)) if rooms.len() == PURGE_ROOMS_MAX => {

@@ -26,6 +26,9 @@ impl Rooms {
             let Some(state) = rules::set_role(&who, &at, (ask.user, &target), ask.role, owners)? else {
                 return Ok(());
             };
+            if ask.user == who.user() {
+                rules::may_say_why(&who, &at, ask.reason.as_ref())?;
+            }
             let deed = Deed { who: &who, room: ask.room, now_ms, reason: ask.reason.as_ref() };
             enact(store, &deed, ask.user, state)?;
             let before = target.member.map_or("none", |member| member.state.role.word());

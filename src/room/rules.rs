@@ -12,7 +12,9 @@
 mod roles;
 mod sanctions;
 
-use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction, ServerRole, Visibility};
+use quipu_protocol::request::{
+    MembershipState, Permissions, Reason, RoomRole, Sanction, ServerRole, Visibility,
+};
 use quipu_protocol::{Code, Kind, Refusal};
 
 use super::footing::Footing;
@@ -140,6 +142,11 @@ pub(super) fn may_speak(
         Kind::PIN | Kind::UNPIN => may(who, at, Permissions::PIN),
         _ => may(who, at, Permissions::READ),
     }
+}
+
+/// Whether the asker may say why they do what everybody may do to themselves. A reason is something that is said.
+pub(super) fn may_say_why(who: &Authenticated, at: &Footing, reason: Option<&Reason>) -> Result<(), Refusal> {
+    reason.map_or(Ok(()), |_| may(who, at, Permissions::SEND))
 }
 
 fn is_moderator(member: Option<&MemberRow>) -> bool {

@@ -27,12 +27,12 @@ pub trait GoingReads {
     fn is_gone(&self, room: RoomId) -> Result<bool, StoreError>;
     /// Whether something is left of rooms that were deleted.
     fn has_gone_rooms(&self) -> Result<bool, StoreError>;
-    /// Who would follow `to` as the owner of a room: the highest role, and among those the smallest id.
+    /// Who would follow `to` as the owner of a room: of members whose accounts are in use the highest role, and among those
+    /// the smallest id.
     fn successor(&self, room: RoomId, to: UserId) -> Result<Option<UserId>, StoreError>;
-    /// An account that was deleted and has not left everywhere yet.
+    /// An account that was deleted and has not left everywhere yet, or of which something is left. Not one of which that
+    /// is needed, because a purge looks up where it was.
     fn next_leaver(&self) -> Result<Option<UserId>, StoreError>;
-    /// Whether an account was deleted and has not left everywhere yet.
-    fn is_leaving(&self, user: UserId) -> Result<bool, StoreError>;
     /// Whether nobody may have this nickname yet, because a deleted account had it.
     fn is_resting(&self, folded: &str, now_ms: u64) -> Result<bool, StoreError>;
     /// Messages somebody wrote, by room and position, behind `after`, at most `limit` and `bytes_max` bytes but at
@@ -85,7 +85,8 @@ pub trait GoingWrites {
     /// Deletes an account but for its row, which says so, and its memberships: devices, invites, tokens end. Its
     /// nickname rests until `rest_ms`.
     fn delete_user(&mut self, user: &UserRow, rest_ms: u64) -> Result<(), StoreError>;
-    /// Removes what is left of a deleted account beside its row, at most `rows_max` rows. True when there is more to do.
+    /// Removes what is left of a deleted account beside its row, at most `rows_max` rows. True when there is more to do
+    /// now: where it was stays as long as a purge looks that up.
     fn sweep_user(&mut self, user: UserId, rows_max: usize) -> Result<bool, StoreError>;
     /// Gives free pages back to the disk, at most `pages_max`; gives how many are left to give.
     fn reclaim(&mut self, pages_max: u64) -> Result<u64, StoreError>;

@@ -111,8 +111,6 @@ pub trait Reads: FileReads + ModerationReads + Relations + GoingReads + Send {
         range: (Seq, (u64, Seq)),
         limit: usize,
     ) -> Result<Vec<CallRow>, StoreError>;
-    /// Whether two accounts have joined a common room of at most `members_max` members.
-    fn share_room(&self, one: UserId, other: UserId, members_max: u64) -> Result<bool, StoreError>;
 
     /// Entry frames just after `after`, ascending: at most `limit`, and no more than `bytes_max` bytes but at
     /// least one. Never a slice of something larger.

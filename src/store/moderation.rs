@@ -49,7 +49,8 @@ pub trait ModerationReads {
     fn purge(&self) -> Result<Option<PurgeRow>, StoreError>;
     /// Whether something an account wrote is still to be erased: in this room, or anywhere.
     fn is_purging(&self, user: UserId, room: Option<RoomId>) -> Result<bool, StoreError>;
-    /// Ids of rooms behind `after`, at most `limit`, and in which of them the account ever wrote.
+    /// Ids of rooms behind `after`, at most `limit`, and in which of them the account may have written: it is or was
+    /// there, or left something that says so.
     fn rooms_written(
         &self,
         user: UserId,
@@ -105,6 +106,8 @@ pub struct PurgeRow {
 /// How far a purge has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurgeStage {
+    /// In one room, of which entries up to this position were looked at and nothing was found: the room knows nothing yet.
+    Looking(RoomId, Seq),
     /// In one room: entries up to the first position, of which those up to the second were looked at.
     Room(RoomId, Seq, Seq),
     /// In all rooms behind this one.

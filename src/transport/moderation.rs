@@ -89,12 +89,17 @@ pub(super) async fn answer(
 
 /// Waits for the end of a purge, but not beyond that of the connection or the server: it goes on without being asked.
 async fn purge(session: &Session, ask: Purge, writer: &mut FrameWriter) -> Result<(), StreamError> {
+    let of = ask.room;
     let purged = tokio::select! {
         biased;
         () = session.ended.cancelled() => return Ok(()),
         () = session.shared.stopping.cancelled() => Err(Code::UNAVAILABLE.into()),
         purged = session.shared.rooms.purge(&session.who, ask) => purged,
     };
+    if let (Some(room), Ok(())) = (of.filter(|room| session.inbox.follows(*room)), &purged) {
+        // Members alone: whoever is not there has a last word to take back, and no more.
+        pace::entry_made(&session.shared, room);
+    }
     say(writer, done(purged)).await
 }
 

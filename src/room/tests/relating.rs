@@ -8,7 +8,7 @@ use quipu_protocol::{Code, List};
 use super::*;
 
 /// Publishes under a message id of its own, or under the one given.
-async fn publish(
+pub(super) async fn publish(
     world: &World,
     who: &Authenticated,
     kind: Kind,
@@ -26,7 +26,13 @@ async fn publish(
     pending.await.map_err(|error| error.refusal().code)
 }
 
-async fn about(world: &World, who: &Authenticated, kind: Kind, target: Seq, body: &str) -> Result<Ack, Code> {
+pub(super) async fn about(
+    world: &World,
+    who: &Authenticated,
+    kind: Kind,
+    target: Seq,
+    body: &str,
+) -> Result<Ack, Code> {
     publish(world, who, kind, body, to(target), None).await
 }
 
@@ -34,16 +40,16 @@ fn to(target: Seq) -> Ext {
     Ext { target: Some(target), ..Ext::default() }
 }
 
-async fn text(world: &World, who: &Authenticated, body: &str) -> Seq {
+pub(super) async fn text(world: &World, who: &Authenticated, body: &str) -> Seq {
     publish(world, who, Kind::TEXT, body, Ext::default(), None).await.unwrap().at.seq
 }
 
-async fn entry(world: &World, seq: Seq) -> Entry {
+pub(super) async fn entry(world: &World, seq: Seq) -> Entry {
     let room = world.room;
     world.rooms.storage().read(move |store| store.entry(room, seq)).await.unwrap().unwrap()
 }
 
-async fn head(world: &World) -> Seq {
+pub(super) async fn head(world: &World) -> Seq {
     let room = world.room;
     world.rooms.storage().read(move |store| store.room(room)).await.unwrap().unwrap().head.seq
 }

@@ -124,25 +124,3 @@ pub(super) async fn members_come_in_pages(world: World) {
     let found = all.into_iter().map(|(user, member)| (user, member.state));
     assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
-
-pub(super) async fn people_share_rooms(world: World) {
-    for number in 1..=3 {
-        world.create(room(number)).await;
-    }
-    for (number, member, state) in
-        [(1, 1, JOINED), (1, 2, JOINED), (1, 3, JOINED), (2, 1, JOINED), (2, 4, INVITED), (3, 5, JOINED)]
-    {
-        world.set_member(room(number), user(member), Some(state)).await;
-    }
-    for (one, other, members_max, expected) in [
-        (1, 2, 3, true),
-        (2, 1, 3, true),
-        (1, 2, 2, false),
-        (1, 4, 9, false),
-        (1, 5, 9, false),
-        (5, 5, 9, true),
-    ] {
-        let share = world.storage.read(move |reads| reads.share_room(user(one), user(other), members_max));
-        assert_eq!(share.await.unwrap(), expected, "{one} and {other} in a room of {members_max}");
-    }
-}

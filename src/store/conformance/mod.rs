@@ -2,6 +2,7 @@
 //!
 //! Each case runs on every store, with its calls on the pool and inline under paused time.
 
+mod bots;
 mod directory;
 mod files;
 mod log;
@@ -53,14 +54,17 @@ conforms! {
         a_panic_harms_only_its_job, a_batch_is_observed_before_it_is_answered, pages_go_both_ways,
         what_was_answered_outlives_a_restart, an_erased_entry_is_empty_everywhere_and_unread_by_nobody, a_closed_store_refuses, the_last_handle_finishes_the_queue;
     members: joining_leaves_nothing_unread, markers_only_move_forward, only_joined_members_count,
-        members_come_in_pages, people_share_rooms, rooms_of_an_account_are_counted;
+        members_come_in_pages, rooms_of_an_account_are_counted;
     files: content_is_known_to_who_showed_it_and_to_who_reads_of_it,
         the_same_content_is_kept_once_and_goes_with_its_last_holder, content_goes_with_the_log_that_refers_to_it, uploads_that_nobody_goes_on_with_end;
     retention: a_trim_takes_the_oldest_in_small_steps_and_moves_markers,
         what_a_trim_takes_is_no_longer_among_the_words, what_a_room_keeps_says_where_its_log_begins,
         what_is_over_is_erased_in_order_of_time, a_message_takes_the_time_of_its_room_and_a_retry_is_the_same,
         message_ids_are_forgotten_after_their_time, a_deleted_room_is_gone_at_once_and_its_rows_in_steps,
-        a_deleted_account_cannot_come_in_and_its_nickname_rests, what_somebody_wrote_comes_in_pages;
+        a_deleted_account_cannot_come_in_and_its_nickname_rests,
+        where_somebody_was_is_kept_while_it_is_looked_up, what_is_about_something_that_went_is_still_somebodys,
+        an_id_that_names_an_older_entry_is_remembered_from_when_it_came, what_somebody_wrote_comes_in_pages;
+    bots: bots_are_found_by_owner, webhooks_are_found_by_hash_and_room, webhooks_end_with_their_bot;
     directory: rooms_are_found, rooms_come_in_pages, nicknames_are_unique, devices_are_found_by_key,
         invites_are_found_by_hash, invites_are_taken_back_together_and_forgotten_when_they_have_ended;
     moderation: settings_are_kept, one_sanction_of_a_kind_holds, as_what_somebody_left_is_kept,

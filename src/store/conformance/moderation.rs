@@ -137,7 +137,7 @@ pub(super) async fn purges_are_kept_until_they_are_done(world: World) {
     world.create(LOBBY).await;
     let by = (ADA, DeviceId::from_bytes([9; 16]));
     let row = |user, stage| PurgeRow { purge: 0, user, stage, by, reason: None };
-    let first = row(BOB, PurgeStage::Room(LOBBY, Seq(9), Seq(0)));
+    let first = row(BOB, PurgeStage::Looking(LOBBY, Seq(3)));
     let second = row(ADA, PurgeStage::Everywhere(None));
     let put = world
         .storage
@@ -147,6 +147,7 @@ pub(super) async fn purges_are_kept_until_they_are_done(world: World) {
         let storage = world.storage.clone();
         async move { storage.read(|reads| reads.purge()).await.unwrap() }
     };
+    assert_eq!(next(&world).await.map(|row| row.stage), Some(PurgeStage::Looking(LOBBY, Seq(3))));
     let went_on = PurgeRow { stage: PurgeStage::Room(LOBBY, Seq(9), Seq(4)), ..next(&world).await.unwrap() };
     let stored = went_on.clone();
     world.storage.write(move |writes| Ok(writes.put_purge(&stored)?)).await.unwrap();
@@ -177,4 +178,13 @@ pub(super) async fn rooms_somebody_wrote_in_are_known_also_when_it_is_erased(wor
     assert_eq!(written, [(LOBBY, true), (room(2), false)]);
     let rest = world.storage.read(|reads| reads.rooms_written(ADA, Some(room(2)), 2)).await.unwrap();
     assert_eq!(rest, [(room(3), true)]);
+    // Who is or was there may have said something that nothing else tells.
+    world.set_member(room(2), ADA, Some(JOINED)).await;
+    world.set_member(room(2), BOB, Some(JOINED)).await;
+    world.set_member(room(2), BOB, None).await;
+    for who in [ADA, BOB] {
+        let found =
+            world.storage.read(move |reads| reads.rooms_written(who, Some(room(1)), 1)).await.unwrap();
+        assert_eq!(found, [(room(2), true)]);
+    }
 }

@@ -5,7 +5,9 @@ use quipu_protocol::request::Retention;
 use quipu_protocol::{InviteId, Kind};
 
 use super::*;
-use crate::store::{AuthoredPlace, Before, DeviceRow, Keep, deleted_nickname};
+use crate::store::{
+    AuthoredPlace, Before, DeviceRow, Keep, PurgeRow, PurgeStage, RelationPlace, deleted_nickname,
+};
 
 impl World {
     /// One step of a trim. Whether there is more.
@@ -256,6 +258,67 @@ pub(super) async fn a_deleted_account_cannot_come_in_and_its_nickname_rests(worl
     while world.storage.write(|writes| Ok(writes.sweep_user(ADA, 1)?)).await.unwrap() {}
     assert_eq!(world.storage.read(|reads| reads.parted(LOBBY, ADA)).await.unwrap(), None);
     assert_eq!(world.storage.read(|reads| reads.next_leaver()).await.unwrap(), None);
+}
+
+/// Goal: where a deleted account was is known until the purge of what it wrote has looked there, and no longer.
+pub(super) async fn where_somebody_was_is_kept_while_it_is_looked_up(world: World) {
+    world.create(LOBBY).await;
+    world.set_member(LOBBY, ADA, Some(JOINED)).await;
+    let (ada, by) = (user_row(ADA, "Ada"), (BOB, DeviceId::from_bytes([9; 16])));
+    let delete = move |writes: &mut dyn crate::store::Writes| {
+        let stage = PurgeStage::Everywhere(None);
+        writes.put_purge(&PurgeRow { purge: 0, user: ADA, stage, by, reason: None })?;
+        Ok(writes.delete_user(&ada, 9_000)?)
+    };
+    world.storage.write(delete).await.unwrap();
+    let leaver = || world.storage.read(|reads| reads.next_leaver());
+    let sweep = async || while world.storage.write(|writes| Ok(writes.sweep_user(ADA, 1)?)).await.unwrap() {};
+    assert_eq!(leaver().await.unwrap(), Some(ADA), "it leaves at once");
+    world.set_member(LOBBY, ADA, None).await;
+    sweep().await;
+    assert_eq!(leaver().await.unwrap(), None, "and waits");
+    let purge = world.storage.read(|reads| Ok((reads.purge()?, reads.rooms_written(ADA, None, 9)?)));
+    let (purge, rooms) = purge.await.unwrap();
+    assert_eq!(rooms, [(LOBBY, true)]);
+    world.storage.write(move |writes| Ok(writes.drop_purge(purge.unwrap().purge)?)).await.unwrap();
+    assert_eq!(leaver().await.unwrap(), Some(ADA));
+    sweep().await;
+    assert_eq!(leaver().await.unwrap(), None);
+    assert_eq!(world.storage.read(|reads| reads.parted(LOBBY, ADA)).await.unwrap(), None);
+}
+
+/// Goal: what somebody said of a message is theirs, also when the message is no longer in the log.
+pub(super) async fn what_is_about_something_that_went_is_still_somebodys(world: World) {
+    world.create(LOBBY).await;
+    world.append(says(ADA, 1, "frist")).await;
+    world.append(about(1, Kind::EDIT)).await;
+    world.append(says(ADA, 2, "second")).await;
+    world.append(about(3, Kind::EDIT)).await;
+    let related = || async {
+        let page = world.storage.read(|reads| reads.related(BOB, RelationPlace::default(), 9, usize::MAX));
+        page.await.unwrap().0.into_iter().map(|(_, entry)| entry.seq.0).collect::<Vec<_>>()
+    };
+    assert_eq!(related().await, [2, 4]);
+    world.trim(2, 9).await;
+    assert_eq!(related().await, [2, 4]);
+    world.trim(3, 9).await;
+    assert_eq!(related().await, [4]);
+    world.trim(5, 9).await;
+    assert!(related().await.is_empty());
+}
+
+/// Goal: an id that was found to say what an old entry says is not as old as that entry.
+pub(super) async fn an_id_that_names_an_older_entry_is_remembered_from_when_it_came(world: World) {
+    world.create(LOBBY).await;
+    let late = NewEntry { now_ms: 9_000, ..says(ADA, 2, "hello") };
+    let (first, again) = (NewEntry { now_ms: 1_000, ..says(ADA, 1, "hello") }, late.clone());
+    world.append(first).await;
+    let settle = move |writes: &mut dyn crate::store::Writes| Ok(writes.settle(&late, Seq(1))?);
+    let settled = place(world.storage.write(settle).await.unwrap());
+    assert_eq!((settled.at.seq, settled.at_ms), (Seq(1), 1_000));
+    let forgotten = world.storage.write(|writes| Ok(writes.forget(4_000, 0, 9)?));
+    assert_eq!(forgotten.await.unwrap(), 1, "the first id alone");
+    assert_eq!(world.append(again).await, Appended::Duplicate(settled));
 }
 
 pub(super) async fn what_somebody_wrote_comes_in_pages(world: World) {

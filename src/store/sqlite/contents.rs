@@ -57,8 +57,17 @@ impl Batch<'_> {
         }
         self.unrelate(room, entry)?;
         self.leave_thread(room, entry)?;
+        if let Some(target) = entry.ext.target {
+            for target in [target, Seq::ZERO] {
+                self.execute(
+                    "DELETE FROM relations WHERE room = ?1 AND target = ?2 AND kind = ?3 AND seq = ?4",
+                    params![room.as_bytes(), kept(target.0), kept(entry.kind.0), kept(entry.seq.0)],
+                )?;
+            }
+        }
         let key = params![room.as_bytes(), kept(entry.seq.0)];
-        self.execute("DELETE FROM relations WHERE room = ?1 AND target = ?2", key)?;
+        // What is about it stays, and an edit says all that it said.
+        self.execute("UPDATE relations SET target = 0 WHERE room = ?1 AND target = ?2", key)?;
         self.execute("DELETE FROM reports WHERE room = ?1 AND seq = ?2", key)?;
         self.execute("DELETE FROM uncounted WHERE room = ?1 AND seq = ?2", key)
     }

@@ -139,19 +139,11 @@ impl Batch<'_> {
         if hashes(before).is_empty() {
             return Ok(());
         }
-        self.files_gone(room, before.seq, before.seq)
-    }
-
-    /// No entry from `first` to `last` refers to anything any more.
-    pub(super) fn files_gone(&self, room: RoomId, first: Seq, last: Seq) -> Result<(), StoreError> {
-        let key = params![room.as_bytes(), position(first), position(last)];
-        let sql = "SELECT DISTINCT hash, user FROM file_references WHERE room = ?1 AND seq BETWEEN ?2 AND ?3";
+        let key = params![room.as_bytes(), position(before.seq)];
+        let sql = "SELECT DISTINCT hash, user FROM file_references WHERE room = ?1 AND seq = ?2";
         let gone: Vec<(FileHash, [u8; 16])> =
             many(self.conn, sql, key, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if gone.is_empty() {
-            return Ok(());
-        }
-        self.execute("DELETE FROM file_references WHERE room = ?1 AND seq BETWEEN ?2 AND ?3", key)?;
+        self.execute("DELETE FROM file_references WHERE room = ?1 AND seq = ?2", key)?;
         gone.iter().try_for_each(|(hash, user)| self.end_holding(UserId::from_bytes(*user), hash))
     }
 

@@ -18,7 +18,7 @@ use quipu_protocol::{Entry, Kind, RoomId, Seq, UserId};
 use rusqlite::{Params, params};
 
 use super::fault::store_error;
-use super::outdated::{BEHIND, DUE};
+use super::outdated::{BEHIND, DUE, IS_SOUGHT};
 use super::reads::{View, count, entry_at, many, one, page, rows_max};
 use super::rows::{kept, number, position};
 use super::writes::Batch;
@@ -36,7 +36,6 @@ pub(super) const OF_ROOMS: &[(&str, &str)] = &[
     ("messages", "user, message"),
     ("relations", "target, kind, seq"),
     ("uncounted", "seq"),
-    ("expiries", "at_ms, seq"),
     ("sanctions", "user, sanction"),
     ("parted", "user"),
     ("reports", "report"),
@@ -53,9 +52,10 @@ pub(super) const OF_ROOMS: &[(&str, &str)] = &[
 ];
 
 /// What is kept of an account beside its row and what it wrote, with the rest of each table's key. All of it goes when the
-/// account does.
+/// account does; [`PARTED`] last, as it says where there may be something to erase.
 pub(super) const OF_USERS: &[(&str, &str)] =
-    &[("parted", "room"), ("sanctions", "room, sanction"), ("mentions", "room, seq"), ("receipts", "room")];
+    &[("sanctions", "room, sanction"), ("mentions", "room, seq"), ("receipts", "room"), PARTED];
+const PARTED: (&str, &str) = ("parted", "room");
 
 impl GoingWrites for View<Batch<'_>> {
     fn set_retention(&mut self, room: RoomId, retention: &Retention) -> Result<(), StoreError> {
@@ -226,7 +226,7 @@ impl Batch<'_> {
     pub(super) fn forget(&self, before: Before, rows: usize) -> Result<usize, StoreError> {
         let messages = self.changed_rows(
             "DELETE FROM messages WHERE (room, user, message) IN
-                (SELECT room, user, message FROM messages WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)",
+                (SELECT room, user, message FROM messages WHERE heard_ms < ?1 ORDER BY heard_ms LIMIT ?2)",
             params![kept(before.messages_ms), rows_max(rows)],
         )?;
         let names = self.changed_rows(
@@ -269,7 +269,9 @@ impl Batch<'_> {
         if !entries.is_empty() {
             return Ok(true);
         }
-        if self.empty_some(OF_ROOMS, "room", room.as_bytes(), rows)? {
+        if self.empty_some(OF_ROOMS, "room", room.as_bytes(), rows)?
+            || self.empty_some(&[("audit", "record")], "shelf", room.as_bytes(), rows)?
+        {
             return Ok(true);
         }
         self.execute("UPDATE gone_rooms SET swept = 1 WHERE room = ?1", [room.as_bytes()])?;
@@ -297,8 +299,13 @@ impl Batch<'_> {
     }
 
     pub(super) fn sweep_user(&self, user: UserId, rows: usize) -> Result<bool, StoreError> {
-        if self.empty_some(OF_USERS, "user", user.as_bytes(), rows)? {
+        let is_sought = count(self.conn, IS_SOUGHT, [user.as_bytes()])? > 0;
+        let tables = OF_USERS.strip_suffix(&[PARTED]).filter(|_| is_sought).unwrap_or(OF_USERS);
+        if self.empty_some(tables, "user", user.as_bytes(), rows)? {
             return Ok(true);
+        }
+        if is_sought {
+            return Ok(false);
         }
         self.execute("DELETE FROM gone_users WHERE user = ?1", [user.as_bytes()])?;
         Ok(false)

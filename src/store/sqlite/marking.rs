@@ -91,9 +91,7 @@ impl Batch<'_> {
         (standing.marker_nth, standing.own_after) = if marker == log.head {
             (log.countable, 0)
         } else {
-            let own = "SELECT count(*) FROM entries INDEXED BY entries_authored
-                       WHERE room = ?1 AND author = ?2 AND seq > ?3";
-            let own = count(self.conn, own, params![room.as_bytes(), user.as_bytes(), kept(marker.0)])?;
+            let own = own_to(self.conn, room, user, log.head)? - own_to(self.conn, room, user, marker)?;
             (countable_to(self.conn, room, marker)?, own)
         };
         self.put_standing(room, user, &standing)
@@ -111,6 +109,23 @@ fn countable_to(conn: &Connection, room: RoomId, seq: Seq) -> Result<u64, StoreE
     let behind =
         "SELECT nth - (author IS NOT NULL) FROM entries WHERE room = ?1 AND seq > ?2 ORDER BY seq LIMIT 1";
     count(conn, behind, key)
+}
+
+/// In the words of the index `entries_authored`.
+pub(super) const OWN_BEFORE: &str = "SELECT own_nth FROM entries INDEXED BY entries_authored
+    WHERE room = ?1 AND author = ?2 AND seq <= ?3 ORDER BY seq DESC LIMIT 1";
+/// The same.
+pub(super) const OWN_BEHIND: &str = "SELECT own_nth - 1 FROM entries INDEXED BY entries_authored
+    WHERE room = ?1 AND author = ?2 AND seq > ?3 ORDER BY seq LIMIT 1";
+
+/// Countable entries of one author up to a position, counted from some entry of theirs on that is no longer kept, or
+/// from the first.
+pub(super) fn own_to(conn: &Connection, room: RoomId, author: UserId, seq: Seq) -> Result<u64, StoreError> {
+    let key = params![room.as_bytes(), author.as_bytes(), kept(seq.0)];
+    match one(conn, OWN_BEFORE, key, |row| number(row, 0))? {
+        Some(nth) => Ok(nth),
+        None => count(conn, OWN_BEHIND, key),
+    }
 }
 
 /// Messages of a room that call an account, newest first: behind `after`, before a time and a position, at most `limit`.

@@ -1,6 +1,6 @@
 //! Sanctions, settings, reports and records as SQL.
 
-use quipu_protocol::request::{MembershipState, Permissions, RoomRole, Sanction};
+use quipu_protocol::request::{Act, MembershipState, Permissions, RoomRole, Sanction};
 use quipu_protocol::{DeviceId, Nickname, RoomId, Seq, UserId};
 use rusqlite::params;
 
@@ -10,7 +10,7 @@ use super::rows::{
     sanction_row, stored_entry,
 };
 use super::writes::Batch;
-use crate::limits::AUDIT_RECORDS_MAX;
+use crate::limits::{AUDIT_RECORDS_MAX, AUDIT_RECORDS_PER_ROOM_MAX};
 use crate::store::common::decoded;
 use crate::store::{
     AuditRow, MemberState, ModerationReads, ModerationWrites, PurgeRow, PurgeStage, ReportRow, SanctionRow,
@@ -93,7 +93,7 @@ impl<A: Access> ModerationReads for View<A> {
         let of_room = concat!(
             "SELECT ",
             columns!(audit),
-            " FROM audit WHERE record < ?1 AND room = ?3 ORDER BY record DESC LIMIT ?2"
+            " FROM audit WHERE record < ?1 AND shelf = ?3 ORDER BY nth DESC LIMIT ?2"
         );
         let before = after.map_or(i64::MAX, |after| i64::try_from(after).unwrap_or(i64::MAX));
         match room {
@@ -160,11 +160,23 @@ impl<A: Access> ModerationReads for View<A> {
         let sql = "SELECT room,
                 EXISTS (SELECT 1 FROM messages WHERE messages.room = rooms.room AND messages.user = ?1)
                 OR EXISTS (SELECT 1 FROM entries WHERE entries.room = rooms.room AND entries.author = ?1)
+                OR EXISTS (SELECT 1 FROM members WHERE members.room = rooms.room AND members.user = ?1)
+                OR EXISTS (SELECT 1 FROM parted WHERE parted.room = rooms.room AND parted.user = ?1)
             FROM rooms WHERE room > ?2 ORDER BY room LIMIT ?3";
         let key = behind(after.as_ref().map(RoomId::as_bytes));
         many(self.0.conn(), sql, params![user.as_bytes(), key, rows_max(limit)], |row| {
             Ok((RoomId::from_bytes(row.get(0)?), row.get(1)?))
         })
+    }
+}
+
+/// Among which records this one is, and how many there may be.
+fn shelf(row: &AuditRow) -> (&[u8], u64) {
+    match (&row.room, row.act) {
+        (None, _) => (&[], AUDIT_RECORDS_MAX),
+        // It stays when everything else of the room goes.
+        (Some(_), Act::DELETE_ROOM) => (&[0], AUDIT_RECORDS_MAX),
+        (Some(room), _) => (room.as_bytes(), AUDIT_RECORDS_PER_ROOM_MAX),
     }
 }
 
@@ -204,9 +216,13 @@ impl ModerationWrites for View<Batch<'_>> {
     }
 
     fn put_audit(&mut self, row: &AuditRow) -> Result<(), StoreError> {
+        let (shelf, records_max) = shelf(row);
+        let newest = "SELECT nth FROM audit WHERE shelf = ?1 ORDER BY nth DESC LIMIT 1";
+        let newest = count(self.0.conn(), newest, [shelf]);
+        let nth = self.0.noting(newest)? + 1;
         self.0.change(
-            "INSERT INTO audit (at_ms, act, by_user, room, user, reason, detail)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO audit (at_ms, act, by_user, room, user, reason, detail, shelf, nth)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 kept(row.at_ms),
                 kept(row.act.0),
@@ -215,9 +231,14 @@ impl ModerationWrites for View<Batch<'_>> {
                 row.user.as_ref().map(UserId::as_bytes),
                 row.reason.as_ref().map(|reason| reason.as_str()),
                 row.detail.as_ref().map(|detail| detail.as_str()),
+                shelf,
+                kept(nth),
             ],
         )?;
-        self.0.change("DELETE FROM audit WHERE record <= last_insert_rowid() - ?1", [kept(AUDIT_RECORDS_MAX)])
+        self.0.change(
+            "DELETE FROM audit WHERE shelf = ?1 AND nth <= ?2",
+            params![shelf, kept(nth.saturating_sub(records_max))],
+        )
     }
 
     fn put_report(&mut self, row: &ReportRow) -> Result<(), StoreError> {
@@ -260,6 +281,7 @@ impl ModerationWrites for View<Batch<'_>> {
 
     fn put_purge(&mut self, purge: &PurgeRow) -> Result<(), StoreError> {
         let (room, up_to, done, behind) = match purge.stage {
+            PurgeStage::Looking(room, done) => (Some(room), Seq::ZERO, done, None),
             PurgeStage::Room(room, up_to, done) => (Some(room), up_to, done, None),
             PurgeStage::Everywhere(behind) => (None, Seq::ZERO, Seq::ZERO, behind),
         };

@@ -27,6 +27,8 @@ pub(super) const BEHIND: &str = "SELECT user FROM members INDEXED BY members_by_
 pub(super) const KEEPING: &str = "SELECT room FROM rooms INDEXED BY rooms_keeping
     WHERE room > ?1 AND (keep_ms IS NOT NULL OR keep_count IS NOT NULL OR keep_bytes IS NOT NULL)
     ORDER BY room LIMIT ?2";
+/// Whether the rooms in which an account wrote are still looked up.
+pub(super) const IS_SOUGHT: &str = "SELECT count(*) FROM purges WHERE user = ?1 AND room IS NULL";
 /// In the words of the primary key of `expiries`.
 pub(super) const DUE: &str =
     "SELECT room, seq, at_ms FROM expiries WHERE at_ms <= ?1 ORDER BY at_ms, room, seq LIMIT ?2";
@@ -71,22 +73,22 @@ impl<A: Access> GoingReads for View<A> {
     }
 
     fn successor(&self, room: RoomId, to: UserId) -> Result<Option<UserId>, StoreError> {
-        let sql = "SELECT user FROM members WHERE room = ?1 AND membership = 2 AND user <> ?2
-            ORDER BY role DESC, user LIMIT 1";
+        let sql = "SELECT members.user FROM members JOIN users ON users.user = members.user
+            WHERE members.room = ?1 AND membership = 2 AND members.user <> ?2 AND deactivated_ms IS NULL
+            ORDER BY members.role DESC, members.user LIMIT 1";
         one(self.0.conn(), sql, params![room.as_bytes(), to.as_bytes()], |row| {
             Ok(UserId::from_bytes(row.get(0)?))
         })
     }
 
     fn next_leaver(&self) -> Result<Option<UserId>, StoreError> {
-        one(self.0.conn(), "SELECT user FROM gone_users LIMIT 1", [], |row| {
-            Ok(UserId::from_bytes(row.get(0)?))
-        })
-    }
-
-    fn is_leaving(&self, user: UserId) -> Result<bool, StoreError> {
-        let sql = "SELECT count(*) FROM gone_users WHERE user = ?1";
-        Ok(count(self.0.conn(), sql, [user.as_bytes()])? > 0)
+        // Who has left everywhere waits for the purge that looks up where that was.
+        let sql = "SELECT user FROM gone_users
+            WHERE NOT EXISTS (SELECT 1 FROM purges WHERE purges.user = gone_users.user AND purges.room IS NULL)
+                OR EXISTS (SELECT 1 FROM members JOIN rooms ON rooms.room = members.room
+                    WHERE members.user = gone_users.user)
+            LIMIT 1";
+        one(self.0.conn(), sql, [], |row| Ok(UserId::from_bytes(row.get(0)?)))
     }
 
     fn is_resting(&self, folded: &str, now_ms: u64) -> Result<bool, StoreError> {

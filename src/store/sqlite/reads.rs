@@ -168,17 +168,6 @@ impl<A: Access> Reads for View<A> {
         rooms.iter().filter_map(head).collect()
     }
 
-    fn share_room(&self, one_of: UserId, other: UserId, members_max: u64) -> Result<bool, StoreError> {
-        let sql = "SELECT count(*) FROM (
-                SELECT 1 FROM members AS mine
-                JOIN members AS theirs ON theirs.room = mine.room AND theirs.user = ?2
-                JOIN rooms ON rooms.room = mine.room
-                WHERE mine.user = ?1 AND mine.membership = 2 AND theirs.membership = 2 AND rooms.members <= ?3
-                LIMIT 1)";
-        let members_max = i64::try_from(members_max).unwrap_or(i64::MAX);
-        Ok(count(self.0.conn(), sql, params![one_of.as_bytes(), other.as_bytes(), members_max])? > 0)
-    }
-
     fn entries_after(
         &self,
         room: RoomId,

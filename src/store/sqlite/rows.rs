@@ -179,8 +179,10 @@ pub(super) fn report_row(row: &Row<'_>) -> Result<(u64, ReportRow)> {
 }
 
 pub(super) fn purge_row(row: &Row<'_>) -> Result<PurgeRow> {
+    let (up_to, done) = (Seq(number(row, 3)?), Seq(number(row, 4)?));
     let stage = match room_id(row, 2)? {
-        Some(room) => PurgeStage::Room(room, Seq(number(row, 3)?), Seq(number(row, 4)?)),
+        Some(room) if up_to == Seq::ZERO => PurgeStage::Looking(room, done),
+        Some(room) => PurgeStage::Room(room, up_to, done),
         None => PurgeStage::Everywhere(room_id(row, 5)?),
     };
     Ok(PurgeRow {

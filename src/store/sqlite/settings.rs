@@ -5,7 +5,7 @@
 use quipu_protocol::{RoomId, Seq, UserId};
 use rusqlite::{Connection, params};
 
-use super::reads::{many, one};
+use super::reads::{many, one, rows_max};
 use super::rows::{kept, number, position};
 use super::writes::Batch;
 use crate::store::{AccountSettings, StoreError};
@@ -25,8 +25,7 @@ pub(super) fn receipts(
     limit: usize,
 ) -> Result<Vec<(UserId, Seq)>, StoreError> {
     let sql = "SELECT user, seq FROM receipts WHERE room = ?1 ORDER BY user LIMIT ?2";
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    many(conn, sql, params![room.as_bytes(), limit], |row| {
+    many(conn, sql, params![room.as_bytes(), rows_max(limit)], |row| {
         Ok((UserId::from_bytes(row.get(0)?), Seq(number(row, 1)?)))
     })
 }

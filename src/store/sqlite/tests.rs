@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use proptest::prelude::*;
-use quipu_protocol::Seq;
+use quipu_protocol::request::Act;
+use quipu_protocol::{RoomId, Seq};
 use rusqlite::Connection;
 
 use super::reads::{GONE_ROOMS_MADE, INVITES_MADE, MEMBERSHIPS, OWNERS, ROOMS_MADE};
 use super::*;
-use crate::limits::AUDIT_RECORDS_MAX;
+use crate::limits::{AUDIT_RECORDS_MAX, AUDIT_RECORDS_PER_ROOM_MAX};
 use crate::store::conformance::{ADA, BOB, JOINED, LOBBY, World, becomes, block_on, room_row, says};
 use crate::store::{Appended, AuditRow, Blocking, NewEntry};
 
@@ -348,27 +349,46 @@ pub(super) fn seqs(reads: &dyn Reads) -> Vec<u64> {
     entries.iter().map(|entry| entry.seq.0).collect()
 }
 
+fn record(act: Act, room: Option<RoomId>, at_ms: u64) -> AuditRow {
+    AuditRow { at_ms, act, by: Some(ADA), room, user: Some(BOB), reason: None, detail: None }
+}
+
 /// Goal: records are bounded; the oldest go, and numbers are not used again.
 #[test]
 fn the_oldest_records_go_when_there_are_too_many() {
     const MORE: u64 = 3;
     let folder = tempfile::tempdir().unwrap();
     let mut store = SqliteStore::open(folder.path()).unwrap();
-    let record = |at_ms| AuditRow {
-        at_ms,
-        act: quipu_protocol::request::Act::KICK,
-        by: Some(ADA),
-        room: Some(LOBBY),
-        user: Some(BOB),
-        reason: None,
-        detail: None,
-    };
+    let record = |at_ms| record(Act::DEACTIVATE, None, at_ms);
     let fill = |writes: &mut dyn Writes| {
         (0..AUDIT_RECORDS_MAX + MORE).for_each(|at_ms| writes.put_audit(&record(at_ms)).unwrap());
         let newest = writes.audit(None, None, 1).unwrap();
         assert_eq!(newest[0].0, AUDIT_RECORDS_MAX + MORE);
         let oldest = writes.audit(None, Some(MORE + 2), 9).unwrap();
         assert_eq!(oldest.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [MORE + 1]);
+    };
+    store.commit(&mut |writes| fill(writes)).unwrap();
+}
+
+/// Goal: whoever does much in a room of their own, and ends it, takes nothing from what others can look up.
+#[test]
+fn records_of_a_room_displace_their_own_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(folder.path()).unwrap();
+    let (other, ended) = (RoomId::from_bytes([2; 16]), RoomId::from_bytes([3; 16]));
+    let fill = |writes: &mut dyn Writes| {
+        writes.put_audit(&record(Act::DEACTIVATE, None, 1)).unwrap();
+        writes.put_audit(&record(Act::DELETE_ROOM, Some(ended), 2)).unwrap();
+        writes.put_audit(&record(Act::BAN, Some(other), 3)).unwrap();
+        for at_ms in 4..AUDIT_RECORDS_MAX {
+            writes.put_audit(&record(Act::SETTINGS, Some(LOBBY), at_ms)).unwrap();
+        }
+        let times = |room, limit| -> Vec<_> {
+            writes.audit(room, None, limit).unwrap().into_iter().map(|(_, row)| row.at_ms).collect()
+        };
+        let newest = AUDIT_RECORDS_MAX - AUDIT_RECORDS_PER_ROOM_MAX..AUDIT_RECORDS_MAX;
+        assert_eq!(times(Some(LOBBY), usize::MAX), newest.clone().rev().collect::<Vec<_>>());
+        assert_eq!(times(None, usize::MAX), newest.rev().chain([3, 2, 1]).collect::<Vec<_>>());
     };
     store.commit(&mut |writes| fill(writes)).unwrap();
 }

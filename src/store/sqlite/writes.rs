@@ -6,6 +6,7 @@ use quipu_protocol::{Cursor, Entry, HookId, Incarnation, RoomId, RoomName, Seq, 
 use rusqlite::{Connection, Params, params};
 
 use super::fault::store_error;
+use super::marking::own_to;
 use super::reads::{Access, View, member, one};
 use super::rows::{checksum, kept, number};
 use super::search::Reworded;
@@ -241,15 +242,18 @@ impl Batch<'_> {
         entry.ext.expires_ms = self.end_of(new.room, &entry, log.ttl_ms)?.or(entry.ext.expires_ms);
         let frame = entry.frame();
         let author = new.author.map(|(user, _)| user).filter(|_| new.kind.is_countable());
+        let own_nth = author.map(|author| own_to(self.conn, new.room, author, log.head)).transpose()?;
         self.execute(
-            "INSERT INTO entries (room, seq, nth, author, checksum, frame) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO entries (room, seq, nth, author, checksum, frame, own_nth)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 new.room.as_bytes(),
                 kept(log.head.0),
                 kept(log.countable),
                 author.as_ref().map(UserId::as_bytes),
                 checksum(new.room, log.head, &frame),
-                &*frame
+                &*frame,
+                own_nth.map(|before| kept(before + 1)),
             ],
         )?;
         let place = log.place(log.head, log.at_ms);
@@ -301,19 +305,22 @@ impl Batch<'_> {
         })
     }
 
+    /// Lets a message id name a place, so that it is not taken twice; since when that is so is not when the entry came.
     pub(super) fn remember(&self, new: &NewEntry, place: &Placed, hash: &[u8; 32]) -> Result<(), StoreError> {
         let Some(((user, _), message)) = new.author.zip(new.message) else {
             return Ok(());
         };
         self.execute(
-            "INSERT INTO messages (room, user, message, seq, at_ms, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO messages (room, user, message, seq, at_ms, hash, heard_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 new.room.as_bytes(),
                 user.as_bytes(),
                 message.as_bytes(),
                 kept(place.at.seq.0),
                 kept(place.at_ms),
-                hash
+                hash,
+                kept(place.at_ms.max(new.now_ms)),
             ],
         )
     }

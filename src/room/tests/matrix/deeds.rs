@@ -54,6 +54,9 @@ pub(super) enum Deed {
     Unpermit,
     Transfer,
     Purge,
+    /// The same, and saying why.
+    PurgeAloud,
+    StepDownAloud,
 }
 
 /// Deeds that are done to nobody.
@@ -114,6 +117,8 @@ pub(super) const TO_SOMEBODY: &[Deed] = &[
     Deed::Unpermit,
     Deed::Transfer,
     Deed::Purge,
+    Deed::PurgeAloud,
+    Deed::StepDownAloud,
 ];
 
 /// Questions without cells here, and why.
@@ -166,10 +171,10 @@ impl Deed {
             Self::Kick => "RemoveMember",
             Self::Ban | Self::Mute => "Impose",
             Self::Unban | Self::Unmute => "Lift",
-            Self::Role(_) => "SetRole",
+            Self::Role(_) | Self::StepDownAloud => "SetRole",
             Self::Permit(_) | Self::Unpermit => "SetPermissions",
             Self::Transfer => "Transfer",
-            Self::Purge => "Purge",
+            Self::Purge | Self::PurgeAloud => "Purge",
         }
     }
 
@@ -271,6 +276,14 @@ impl Deed {
             }
             Self::Transfer => code(rooms.transfer(who, Transfer { room, user, reason }).await),
             Self::Purge => code(rooms.purge(who, Purge { user, room: Some(room), reason }).await),
+            Self::PurgeAloud => {
+                let reason = Some(Text::new("listen").unwrap());
+                code(rooms.purge(who, Purge { user, room: Some(room), reason }).await)
+            }
+            Self::StepDownAloud => {
+                let reason = Some(Text::new("listen").unwrap());
+                code(rooms.set_role(who, SetRole { room, user, role: RoomRole::READER, reason }).await)
+            }
         }
     }
 

@@ -67,6 +67,12 @@ pub(super) fn outcome(cell: Cell) -> Option<Code> {
         Deed::Unpermit => cell.permit(of_role(cell.target_role())),
         Deed::Transfer => cell.transfer(),
         Deed::Purge => cell.purge(),
+        Deed::PurgeAloud => cell.purge().or(cell.no_word_of_their_own()),
+        // Who is a reader already changes nothing, and tells nobody why.
+        Deed::StepDownAloud => {
+            let why = cell.no_word_of_their_own().filter(|_| cell.standing != Standing::Reader);
+            cell.give_role(RoomRole::READER).or(why)
+        }
     }
 }
 
@@ -227,6 +233,11 @@ impl Cell {
         let runs_it = self.role >= ServerRole::ADMIN;
         let no = || self.hidden().or(for_two).or((!owns).then_some(Code::FORBIDDEN));
         self.out().or_else(|| if runs_it { None } else { no() })
+    }
+
+    /// What one does to oneself takes send to say why.
+    fn no_word_of_their_own(self) -> Option<Code> {
+        if self.target == Target::Myself { self.lacks("send") } else { None }
     }
 
     fn purge(self) -> Option<Code> {

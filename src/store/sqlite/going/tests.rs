@@ -10,6 +10,7 @@ use super::{OF_ROOMS, OF_USERS};
 use crate::store::conformance::{ADA, LOBBY, says};
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::home::BUSY_TIMEOUT;
+use crate::store::sqlite::marking::{OWN_BEFORE, OWN_BEHIND};
 use crate::store::sqlite::outdated::{BEHIND, DUE, KEEPING};
 use crate::store::sqlite::tests::{filled, job, seqs};
 use crate::store::{Store as _, Writes};
@@ -17,10 +18,11 @@ use crate::store::{Store as _, Writes};
 /// Goal: whatever a later version keeps of a room is not left behind when the room is deleted.
 #[test]
 fn everything_that_is_kept_of_a_room_goes_with_it() {
-    /// `rooms` and `entries` go by themselves, and `file_references` with the entries; `gone_rooms` remembers that it was. An invite
-    /// to a room that is no more leads nowhere, an upload for it is given up in a day, and the audit tells that it went.
-    const OTHERWISE: [&str; 7] =
-        ["rooms", "entries", "file_references", "gone_rooms", "invites", "uploads", "audit"];
+    /// `rooms` and `entries` go by themselves, and `file_references` and `expiries` with the entries; `gone_rooms` remembers that
+    /// it was. An invite to a room that is no more leads nowhere, an upload for it is given up in a day, and the audit tells that
+    /// it went.
+    const OTHERWISE: [&str; 8] =
+        ["rooms", "entries", "file_references", "expiries", "gone_rooms", "invites", "uploads", "audit"];
     let folder = tempfile::tempdir().unwrap();
     drop(filled(folder.path(), 1));
     let conn = Connection::open(folder.path().join("quipu.db")).unwrap();
@@ -78,7 +80,13 @@ fn what_is_out_of_date_is_found_by_an_index() {
     let folder = tempfile::tempdir().unwrap();
     drop(filled(folder.path(), 3));
     let conn = Connection::open(folder.path().join("quipu.db")).unwrap();
-    for (sql, index) in [(BEHIND, "members_by_marker"), (KEEPING, "rooms_keeping"), (DUE, "PRIMARY KEY")] {
+    for (sql, index) in [
+        (BEHIND, "members_by_marker"),
+        (KEEPING, "rooms_keeping"),
+        (DUE, "PRIMARY KEY"),
+        (OWN_BEFORE, "COVERING INDEX entries_authored"),
+        (OWN_BEHIND, "COVERING INDEX entries_authored"),
+    ] {
         let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let unbound = vec![rusqlite::types::Null; plan.parameter_count()];
         let steps = plan.query_map(rusqlite::params_from_iter(unbound), |row| row.get::<_, String>(3));

@@ -1,7 +1,7 @@
 //! What entries say of each other.
 
 pub(super) const TABLES: &str = "
-    -- What is about what.
+    -- What is about what; about 0 when that is no longer in the log.
     CREATE TABLE relations (
         room BLOB NOT NULL,
         target INTEGER NOT NULL,

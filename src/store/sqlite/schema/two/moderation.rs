@@ -29,9 +29,11 @@ pub(super) const TABLES: &str = "
         PRIMARY KEY (room, user)
     ) STRICT, WITHOUT ROWID;
 
-    -- Who did what to whom, when and why.
+    -- Who did what to whom, when and why. The oldest of a shelf go when there are too many on it.
     CREATE TABLE audit (
         record INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+        shelf BLOB NOT NULL, -- the room; no bytes: the server; one byte: rooms that came to an end
+        nth INTEGER NOT NULL, -- which of its shelf
         at_ms INTEGER NOT NULL,
         act INTEGER NOT NULL,
         by_user BLOB, -- nobody: the server
@@ -40,7 +42,7 @@ pub(super) const TABLES: &str = "
         reason TEXT,
         detail TEXT
     ) STRICT;
-    CREATE INDEX audit_by_room ON audit (room, record) WHERE room IS NOT NULL;
+    CREATE UNIQUE INDEX audit_by_shelf ON audit (shelf, nth);
 
     -- Reports that wait for a moderator.
     CREATE TABLE reports (
@@ -61,7 +63,7 @@ pub(super) const TABLES: &str = "
         purge INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
         user BLOB NOT NULL,
         room BLOB,
-        up_to INTEGER NOT NULL,
+        up_to INTEGER NOT NULL, -- 0: nothing was found yet, and the room knows nothing
         done INTEGER NOT NULL, -- positions looked at
         behind BLOB, -- rooms looked at
         by_user BLOB NOT NULL,

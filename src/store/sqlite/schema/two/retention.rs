@@ -18,8 +18,11 @@ pub(super) const TABLES: &str = "
     -- Where accounts that go are still known.
     CREATE INDEX sanctions_by_user ON sanctions (user, room, sanction);
     CREATE INDEX parted_by_user ON parted (user, room);
+    -- When the id came in: one that names an earlier entry is not as old as that.
+    ALTER TABLE messages ADD COLUMN heard_ms INTEGER NOT NULL DEFAULT 0;
+    UPDATE messages SET heard_ms = at_ms;
     -- The oldest message ids, which are forgotten first.
-    CREATE INDEX messages_by_time ON messages (at_ms);
+    CREATE INDEX messages_by_time ON messages (heard_ms);
 
     -- Entries that vanish, and when.
     CREATE TABLE expiries (
