@@ -12,7 +12,7 @@ use quipu_protocol::room::Opened;
 use quipu_protocol::{Code, Draft, Ext, Kind, Refusal, RoomId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::footing::{Footing, missing};
+use super::footing::{Footing, readable};
 use super::keeping::Policy;
 use super::live::Live;
 use super::load::Load;
@@ -154,8 +154,7 @@ impl Rooms {
         later: Option<Refusal>,
     ) -> Result<Pending<Ack>, Refusal> {
         check(&draft)?;
-        let (who, clock, live) = (who.clone(), Arc::clone(&self.seams.clock), Arc::clone(&self.live));
-        let (room, user) = (draft.room, who.user());
+        let (who, clock) = (who.clone(), self.clock());
         let (files, turns) = (Arc::clone(&self.files), lane.clone());
         let job = move |store: &mut dyn Writes| {
             // What a room refuses for now is not overtaken by what follows it in the lane.
@@ -170,15 +169,7 @@ impl Rooms {
             }
             outcome
         };
-        let pending = self.storage.enqueue_in(lane, job).await.map_err(WriteError::refusal)?;
-        Ok(Box::pin(async move {
-            let ack = pending.await?;
-            if !ack.duplicate {
-                // Own entries never count as unread, and that is seen at once on the account's other devices.
-                live.marked(user, room);
-            }
-            Ok(ack)
-        }))
+        self.storage.enqueue_in(lane, job).await.map_err(WriteError::refusal)
     }
 
     /// Opens a room for reading.
@@ -190,11 +181,12 @@ impl Rooms {
         let (id, asker, now_ms) = (ask.room, who.clone(), self.now_ms());
         let mut subscription = Subscription::attach(self, ask.room, who.user());
         let question = move |store: &dyn crate::store::Reads| {
-            let Some(room) = store.room(id)? else { return Ok(Err(missing(store, id)?)) };
-            let member = store.member(id, asker.user())?;
-            let allowed = rules::may_read(&asker, &room, member.as_ref());
+            let (room, member) = match readable(store, &asker, id)? {
+                Ok(found) => found,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
             let info = directory::info(store, asker.user(), now_ms, room.clone(), member)?;
-            Ok(allowed.and(Ok((info, room))))
+            Ok(Ok((info, room)))
         };
         let (info, room) = self.storage.read(question).await.map_err(|error| error.refusal())??;
         let start = subscription.begin(room.head, room.floor, ask.after, ask.backlog);

@@ -8,10 +8,10 @@ use quipu_protocol::request::{
     ListMembers, ListRooms, LookUp, MemberInfo, Members, MembershipState, Muted, Notify, Retention, RoomInfo,
     RoomRole, RoomSettings, Rooms as RoomList, Sanction, UserInfo, Users, Visibility,
 };
-use quipu_protocol::{Code, Cursor, List, Refusal, RoomId, UserId};
+use quipu_protocol::{Cursor, List, Refusal, RoomId, UserId};
 
 use super::chat::Rooms;
-use super::footing::Footing;
+use super::footing::{Footing, missing, readable};
 use super::rules;
 use crate::auth::{Authenticated, in_use};
 use crate::limits::{INVITATIONS_MAX, PRESENCE_MEMBERS_MAX, ROOMS_PER_USER_MAX};
@@ -59,12 +59,10 @@ impl Rooms {
     pub async fn members(&self, who: &Authenticated, ask: ListMembers) -> Result<Members, Refusal> {
         let (asker, who) = (who.user(), who.clone());
         let question = self.storage().read(move |store| {
-            let Some(room) = store.room(ask.room)? else {
-                return Ok(Err(Code::NOT_FOUND.into()));
+            let room = match readable(store, &who, ask.room)? {
+                Ok((room, _)) => room,
+                Err(no) => return Ok(Err(no)),
             };
-            if let Err(no) = rules::may_read(&who, &room, store.member(ask.room, who.user())?.as_ref()) {
-                return Ok(Err(no));
-            }
             let rows = store.members(ask.room, ask.after, ROWS_MAX + 1)?.into_iter();
             let is_small = room.members <= PRESENCE_MEMBERS_MAX as u64;
             let seen = |(user, member): (UserRow, MemberRow)| {
@@ -280,7 +278,7 @@ pub(super) fn room_and_member(
     room: RoomId,
     user: UserId,
 ) -> Result<(RoomRow, Option<MemberRow>), WriteError> {
-    let row = store.room(room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+    let Some(row) = store.room(room)? else { return Err(missing(store, room)?.into()) };
     let member = store.member(room, user)?;
     Ok((row, member))
 }

@@ -9,7 +9,6 @@
 //! an admin does not get to read what others were told in private.
 
 use bytes::Bytes;
-use quipu_protocol::entry::Erasure;
 use quipu_protocol::limits::{EXPORT_PLACE_BYTES_MAX, PAGE_ENTRIES_MAX, ROWS_MAX};
 use quipu_protocol::request::{
     DeviceInfo, ExportAccount, ExportRecord, Exported, ExportedAccount, ExportedFile, ExportedMembership,
@@ -18,9 +17,10 @@ use quipu_protocol::request::{
 use quipu_protocol::{Blob, Code, DeviceId, InviteId, List, Message, Refusal, RoomId, Seq, UserId};
 
 use super::chat::Rooms;
+use super::fading;
 use crate::auth::Authenticated;
 use crate::limits::PAGE_BYTES_MAX;
-use crate::store::{AuthoredPlace, FileHash, Reads, RelationPlace, StoreError, StoredEntry, decoded};
+use crate::store::{AuthoredPlace, FileHash, Reads, RelationPlace, StoreError, StoredEntry};
 
 impl Rooms {
     /// A page of what is kept about the asker, and its records as frames.
@@ -236,8 +236,7 @@ fn related(store: &dyn Reads, user: UserId, after: RelationPlace, now_ms: u64) -
 fn said(entries: Vec<(RoomId, StoredEntry)>, now_ms: u64) -> Result<Vec<ExportRecord>, StoreError> {
     let mut records = Vec::with_capacity(entries.len());
     for (room, stored) in entries {
-        let entry = decoded(&stored.frame)?;
-        let entry = if entry.is_expired(now_ms) { entry.erased(Erasure::EXPIRED) } else { entry };
+        let entry = fading::shown(stored.entry()?, now_ms);
         let message = Some(ExportedMessage { room, entry });
         records.push(ExportRecord { message, ..ExportRecord::default() });
     }

@@ -4,22 +4,19 @@
 //! The store erases as fast as it can, but a reader that asks in between, or after a clock that jumped, must not depend
 //! on it. What a reader is given instead is byte for byte what the store will hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use quipu_protocol::entry::Erasure;
-use quipu_protocol::{Entry, FrameDecoder, RoomId, Seq};
+use quipu_protocol::{Entry, RoomId, Seq};
 
 use crate::limits::TAIL_ENTRIES_MAX;
-use crate::store::{Reads, StoreError, StoredEntry};
+use crate::store::{Reads, StoreError, StoredEntry, decoded};
 
 /// The frame as it may be shown at this time.
 fn faded(frame: &Bytes, now_ms: u64) -> Bytes {
-    let mut decoder = FrameDecoder::default();
-    decoder.feed(frame);
-    let entry = decoder.next_frame().ok().flatten().and_then(|frame| frame.decode::<Entry>().ok());
-    match entry {
-        Some(entry) if entry.is_expired(now_ms) => shown(entry, now_ms).frame(),
+    match decoded(frame) {
+        Ok(entry) if entry.is_expired(now_ms) => shown(entry, now_ms).frame(),
         _ => frame.clone(),
     }
 }
@@ -29,15 +26,16 @@ pub(super) fn shown(entry: Entry, now_ms: u64) -> Entry {
     if entry.is_expired(now_ms) { entry.erased(Erasure::EXPIRED) } else { entry }
 }
 
-/// Entries of a store as they may be shown at this time.
+/// Entries of a store, as `read` finds them, as they may be shown at this time.
 pub(super) fn as_shown(
     store: &dyn Reads,
     room: RoomId,
-    mut entries: Vec<StoredEntry>,
     now_ms: u64,
+    read: impl FnOnce() -> Result<Vec<StoredEntry>, StoreError>,
 ) -> Result<Vec<StoredEntry>, StoreError> {
-    let Some((first, last)) = entries.first().zip(entries.last()) else { return Ok(entries) };
-    let over = store.expired(room, first.seq, last.seq, now_ms)?;
+    // Asked first: each question sees its own moment, and what is erased in between is no longer among those that are over.
+    let over: BTreeSet<Seq> = store.expired(room, Seq::ZERO, Seq(u64::MAX), now_ms)?.into_iter().collect();
+    let mut entries = read()?;
     for entry in entries.iter_mut().filter(|entry| over.contains(&entry.seq)) {
         entry.frame = faded(&entry.frame, now_ms);
     }

@@ -10,7 +10,7 @@ use quipu_protocol::request::{EntryFiles, Files, ListFiles, Permissions};
 use quipu_protocol::{Code, List, Refusal, RoomId, Seq};
 
 use super::chat::Rooms;
-use super::footing::Footing;
+use super::footing::{Footing, readable};
 use super::rules;
 use crate::auth::Authenticated;
 use crate::config::FileLimits;
@@ -222,12 +222,12 @@ fn file_of(
     now_ms: u64,
 ) -> Result<Result<FileRow, Refusal>, StoreError> {
     let missing = || Ok(Err(Refusal::from(Code::NOT_FOUND)));
-    if let Err(no) = may_read(store, who, room)? {
+    if let Err(no) = readable(store, who, room)? {
         return Ok(Err(no));
     }
     let Some(file) = store.file_of(room, seq, hash)? else { return missing() };
     match store.entry(room, seq)? {
-        Some(entry) if is_over(&entry.ext, now_ms) => Ok(Err(Code::GONE.into())),
+        Some(entry) if entry.is_expired(now_ms) => Ok(Err(Code::GONE.into())),
         Some(_) => Ok(Ok(file)),
         None => missing(),
     }
@@ -239,7 +239,7 @@ fn list(
     ask: &ListFiles,
     now_ms: u64,
 ) -> Result<Result<Files, Refusal>, StoreError> {
-    if let Err(no) = may_read(store, who, ask.room)? {
+    if let Err(no) = readable(store, who, ask.room)? {
         return Ok(Err(no));
     }
     let before = ask.before.unwrap_or(Seq(u64::MAX));
@@ -250,20 +250,10 @@ fn list(
     for seq in seqs {
         // One that has just expired keeps its row, so that the page is not empty before its end.
         let Some(entry) = store.entry(ask.room, seq)? else { continue };
-        let files = entry.ext.files.clone().filter(|_| !is_over(&entry.ext, now_ms)).unwrap_or_default();
+        let files = entry.ext.files.clone().filter(|_| !entry.is_expired(now_ms)).unwrap_or_default();
         entries.push(EntryFiles { seq, at_ms: entry.at_ms, user: entry.user, files });
     }
     Ok(Ok(Files { entries: List::first(entries), more }))
-}
-
-fn may_read(store: &dyn Reads, who: &Authenticated, room: RoomId) -> Result<Result<(), Refusal>, StoreError> {
-    let Some(row) = store.room(room)? else { return Ok(Err(Code::NOT_FOUND.into())) };
-    Ok(rules::may_read(who, &row, store.member(room, who.user())?.as_ref()))
-}
-
-/// Whether an entry's time is over, though nobody may have removed it yet.
-fn is_over(ext: &Ext, now_ms: u64) -> bool {
-    ext.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms)
 }
 
 fn hash_of(bytes: &[u8]) -> Result<FileHash, Refusal> {

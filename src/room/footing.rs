@@ -6,7 +6,7 @@ use quipu_protocol::request::{MembershipState, Permissions, Sanction, ServerRole
 use quipu_protocol::{Code, Refusal, RoomId, UserId};
 
 use super::rules;
-use crate::auth::is_in_use;
+use crate::auth::{Authenticated, is_in_use};
 use crate::store::{MemberRow, MemberState, Reads, RoomRow, SanctionRow, StoreError, WriteError};
 
 /// How an account stands to a room at one moment.
@@ -31,6 +31,18 @@ pub(super) struct Footing {
 /// The answer about a room that is not there. That one was deleted is told to whoever knows its id: they were in it once.
 pub(super) fn missing(store: &dyn Reads, room: RoomId) -> Result<Refusal, StoreError> {
     Ok(if store.is_gone(room)? { Code::GONE } else { Code::NOT_FOUND }.into())
+}
+
+/// A room the asker may read, and as what they are in it; or why not. The room is looked up first: what is said after
+/// the asker was sent out is not in this row's log.
+pub(super) fn readable(
+    store: &dyn Reads,
+    who: &Authenticated,
+    room: RoomId,
+) -> Result<Result<(RoomRow, Option<MemberRow>), Refusal>, StoreError> {
+    let Some(row) = store.room(room)? else { return Ok(Err(missing(store, room)?)) };
+    let member = store.member(room, who.user())?;
+    Ok(rules::may_read(who, &row, member.as_ref()).map(|()| (row, member)))
 }
 
 impl Footing {

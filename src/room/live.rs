@@ -222,6 +222,10 @@ impl Observer for Live {
             for (user, state) in run.iter().filter_map(|effect| effect.appended()?.membership) {
                 let joined = state.is_some_and(|state| state.membership == MembershipState::JOINED);
                 people.membership_changed(room, user, joined);
+                if !joined {
+                    // Their receipt went with them.
+                    people.following(room).iter().for_each(|inbox| inbox.receipts_changed(room));
+                }
             }
             for effect in run {
                 self.plan(&mut people, effect);

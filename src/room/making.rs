@@ -10,7 +10,7 @@ use super::chat::Rooms;
 use super::directory::info_of;
 use super::membership::{enter, may_be_in_another, may_make_another, note, note_member};
 use super::rules;
-use crate::auth::{Authenticated, acting};
+use crate::auth::{Authenticated, acting, in_use};
 use crate::store::{RoomRow, Settings, WriteError, Writes};
 
 impl Rooms {
@@ -64,8 +64,8 @@ impl Rooms {
     /// The direct room of the asker and somebody, made when there is none.
     ///
     /// # Errors
-    /// [`Code::NOT_FOUND`] when there is no such account, [`Code::FORBIDDEN`] when a guest would make the room,
-    /// [`Code::QUOTA`] when one of the two is in too many rooms or the asker made too many.
+    /// [`Code::NOT_FOUND`] when there is no such account, [`Code::GONE`] when it is deactivated and there is no room yet,
+    /// [`Code::FORBIDDEN`] when a guest would make the room, [`Code::QUOTA`] when one of the two is in too many rooms or the asker made too many.
     pub async fn direct(&self, who: &Authenticated, ask: Direct) -> Result<RoomInfo, Refusal> {
         let pair = (who.user().min(ask.user), who.user().max(ask.user));
         if pair.0 == pair.1 {
@@ -80,6 +80,10 @@ impl Rooms {
             }
             rules::may_make(&who)?;
             let other = store.user(other)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
+            if in_use(&*store, other.user)?.is_none() {
+                // They would be there for ever, and answer never.
+                return Err(Refusal::because(Code::GONE, "that account is deactivated").into());
+            }
             may_be_in_another(&*store, other.user)?;
             make(store, &row, Some(&who))?;
             let change = MemberChange {

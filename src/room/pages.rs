@@ -8,8 +8,8 @@ use quipu_protocol::request::{AnchorKind, History, Page, Tallies, Tally};
 use quipu_protocol::{Code, List, Message as _, Refusal, RoomId, Seq};
 
 use super::chat::Rooms;
-use super::footing::missing;
-use super::{fading, rules};
+use super::fading;
+use super::footing::readable;
 use crate::auth::Authenticated;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::store::{Reads, StoreError, StoredEntry};
@@ -39,13 +39,13 @@ fn page(
     ask: &History,
     now_ms: u64,
 ) -> Result<Result<(Page, Vec<Bytes>), Refusal>, StoreError> {
-    let Some(room) = store.room(ask.room)? else { return Ok(Err(missing(store, ask.room)?)) };
-    if let Err(refusal) = rules::may_read(who, &room, store.member(ask.room, who.user())?.as_ref()) {
-        return Ok(Err(refusal));
-    }
+    let room = match readable(store, who, ask.room)? {
+        Ok((room, _)) => room,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let head = room.head.seq;
     let log = Log { store, room: ask.room, thread: ask.thread };
-    let mut entries = fading::as_shown(store, ask.room, entries(&log, ask, head)?, now_ms)?;
+    let mut entries = fading::as_shown(store, ask.room, now_ms, || entries(&log, ask, head))?;
     // Each question sees its own moment; what came after the first is another page's.
     entries.retain(|entry| entry.seq <= head);
     let (first, last) = match (entries.first(), entries.last()) {

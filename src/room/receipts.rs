@@ -8,7 +8,7 @@ use quipu_protocol::request::{ListReceipts, Receipt, ReceiptList};
 use quipu_protocol::{Code, List, Refusal, RoomId, Seq};
 
 use super::chat::Rooms;
-use super::rules;
+use super::footing::readable;
 use crate::auth::Authenticated;
 use crate::limits::RECEIPTS_MEMBERS_MAX;
 use crate::store::{Reads, RoomRow, StoreError, Writes};
@@ -46,12 +46,10 @@ fn rows(
     who: &Authenticated,
     room: RoomId,
 ) -> Result<Result<Vec<Receipt>, Refusal>, StoreError> {
-    let Some(row) = store.room(room)? else {
-        return Ok(Err(Code::NOT_FOUND.into()));
+    let row = match readable(store, who, room)? {
+        Ok((row, _)) => row,
+        Err(no) => return Ok(Err(no)),
     };
-    if let Err(no) = rules::may_read(who, &row, store.member(room, who.user())?.as_ref()) {
-        return Ok(Err(no));
-    }
     if row.members > RECEIPTS_MEMBERS_MAX {
         let why = format!("rooms of more than {RECEIPTS_MEMBERS_MAX} members have no receipts");
         return Ok(Err(Refusal::because(Code::CONFLICT, why)));

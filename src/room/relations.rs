@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use quipu_protocol::limits::{PINS_MAX, ROWS_MAX};
 use quipu_protocol::request::{ListPins, ListReactions, PinInfo, Pins, ReactionInfo, Reactions};
-use quipu_protocol::{Code, List, Refusal, RoomId};
+use quipu_protocol::{List, Refusal, RoomId};
 
 use super::chat::Rooms;
-use super::{fading, rules};
+use super::fading;
+use super::footing::readable;
 use crate::auth::Authenticated;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::store::{ReactionRow, Reads, StoreError};
@@ -45,14 +46,9 @@ impl Rooms {
         question: impl FnOnce(&dyn Reads) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let who = who.clone();
-        let answer = self.storage().read(move |store| {
-            let Some(row) = store.room(room)? else {
-                return Ok(Err(Code::NOT_FOUND.into()));
-            };
-            match rules::may_read(&who, &row, store.member(room, who.user())?.as_ref()) {
-                Ok(()) => question(store).map(Ok),
-                Err(refusal) => Ok(Err(refusal)),
-            }
+        let answer = self.storage().read(move |store| match readable(store, &who, room)? {
+            Ok(_) => question(store).map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
         });
         answer.await.map_err(|error| error.refusal())?
     }

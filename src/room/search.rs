@@ -23,6 +23,7 @@ use quipu_protocol::{Code, List, Refusal, RoomId, Seq, Text};
 use tokio_util::sync::CancellationToken;
 
 use super::chat::Rooms;
+use super::footing::readable;
 use super::rules;
 use crate::auth::Authenticated;
 use crate::limits::{INDEX_STEP_ENTRIES, INVITATIONS_MAX, ROOMS_PER_USER_MAX};
@@ -56,7 +57,7 @@ impl Rooms {
         let question = self.storage().read(move |store| {
             // Until the walk is over, also when nobody waits for it any more.
             let _turn = turn;
-            match readable(store, &who, &ask)? {
+            match searched(store, &who, &ask)? {
                 Ok(rooms) => found(store, &wanted, rooms, &ask, (now_ms, Bounds::default())).map(Ok),
                 Err(refusal) => Ok(Err(refusal)),
             }
@@ -80,7 +81,7 @@ impl Rooms {
 }
 
 /// The rooms that are searched, each as it was when the asker's right to read it was looked up.
-fn readable(
+fn searched(
     store: &dyn Reads,
     who: &Authenticated,
     ask: &Search,
@@ -92,14 +93,10 @@ fn readable(
     };
     let mut rooms: BTreeMap<RoomId, RoomRow> = BTreeMap::new();
     for id in named.iter() {
-        // The room first: what is said after the asker was sent out is not in this row's log.
-        let Some(room) = store.room(*id)? else {
-            return Ok(Err(Code::NOT_FOUND.into()));
+        match readable(store, who, *id)? {
+            Ok((room, _)) => rooms.insert(*id, room),
+            Err(refusal) => return Ok(Err(refusal)),
         };
-        if let Err(refusal) = rules::may_read(who, &room, store.member(*id, who.user())?.as_ref()) {
-            return Ok(Err(refusal));
-        }
-        rooms.insert(*id, room);
     }
     Ok(Ok(rooms.into_values().collect()))
 }

@@ -33,8 +33,6 @@ pub struct Subscription {
     cursor: Seq,
     /// The head when the right to read was checked; a departure after it ends the reading.
     checked_at: Seq,
-    /// Entries beyond which a range is told missing instead of replayed; the first time, the reader's own wish.
-    backlog: u64,
     /// Gaps to tell first, in order.
     gaps: VecDeque<(Seq, Seq, GapReason)>,
     caught_up: bool,
@@ -63,13 +61,13 @@ impl Subscription {
             room,
             cursor: Seq::ZERO,
             checked_at: Seq::ZERO,
-            backlog: BACKLOG_ENTRIES_MAX,
             gaps: VecDeque::new(),
             caught_up: false,
         }
     }
 
-    /// Sets the cursor, once the right to read was checked at `head`. Gives where the reading starts.
+    /// Sets the cursor, once the right to read was checked at `head`: no further back than `backlog` entries, as the
+    /// reader wishes. Gives where the reading starts.
     pub(super) fn begin(&mut self, head: Cursor, floor: Seq, after: Option<Cursor>, backlog: u64) -> Cursor {
         let backlog = backlog.min(BACKLOG_ENTRIES_MAX);
         let newest = Seq(head.seq.0.saturating_sub(backlog).max(floor.0.saturating_sub(1)));
@@ -127,7 +125,8 @@ impl Subscription {
                     self.cursor = Seq(self.cursor.0 + frames.len() as u64);
                     return Ok(Next::Entries(frames));
                 }
-                Found::Older if last.0 - self.cursor.0 > self.backlog => {
+                // More is told missing instead of replayed.
+                Found::Older if last.0 - self.cursor.0 > BACKLOG_ENTRIES_MAX => {
                     let to = Seq(last.0 - TAIL_ENTRIES_MAX as u64 / 2);
                     let from = std::mem::replace(&mut self.cursor, to).next();
                     return Ok(Next::Gap(from, to, GapReason::BACKLOG));
@@ -198,9 +197,9 @@ impl Subscription {
     async fn older(&self) -> Result<Older, StoreError> {
         let (room, cursor, now_ms) = (self.room.room, self.cursor, self.rooms.now_ms());
         let question = move |store: &dyn crate::store::Reads| {
-            let entries = store.entries_after(room, cursor, BATCH_ENTRIES_MAX, BATCH_BYTES_MAX)?;
-            if entries.first().is_some_and(|first| first.seq == cursor.next()) {
-                let shown = fading::as_shown(store, room, entries, now_ms)?;
+            let older = || store.entries_after(room, cursor, BATCH_ENTRIES_MAX, BATCH_BYTES_MAX);
+            let shown = fading::as_shown(store, room, now_ms, older)?;
+            if shown.first().is_some_and(|first| first.seq == cursor.next()) {
                 return Ok(Older::Frames(shown.into_iter().map(|entry| entry.frame).collect()));
             }
             match store.room(room)? {

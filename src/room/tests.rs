@@ -14,10 +14,13 @@ use crate::seams::Seams;
 use crate::store::memory::MemoryStore;
 use crate::store::{Blocking, Effect, Lane, Observer, Storage, UserRow};
 
+mod going;
 mod lists;
 mod load;
 mod matrix;
 mod membership;
+mod mentions;
+mod purging;
 mod racing;
 mod receipts;
 mod relating;

@@ -7,14 +7,15 @@ use quipu_protocol::limits::ROWS_MAX;
 use quipu_protocol::request::{
     ListMentions, MarkRead, MarkUnread, Mention, Mentions, Notify, SearchPlace, SetNotify,
 };
-use quipu_protocol::{Code, Cursor, List, Refusal, RoomId, Seq};
+use quipu_protocol::{Code, Cursor, Entry, List, Refusal, RoomId, Seq};
 
 use bytes::Bytes;
 
 use super::chat::Rooms;
+use super::footing::readable;
 use super::{receipts, rules};
 use crate::auth::Authenticated;
-use crate::limits::{INVITATIONS_MAX, ROOMS_PER_USER_MAX};
+use crate::limits::{INVITATIONS_MAX, PAGE_BYTES_MAX, ROOMS_PER_USER_MAX};
 use crate::store::{CallRow, Reads, RoomRow, StoreError, WriteError, Writes};
 
 impl Rooms {
@@ -71,8 +72,8 @@ impl Rooms {
         if ask.limit == 0 {
             return Err(Refusal::because(Code::BAD_REQUEST, "a list has a limit above zero"));
         }
-        let who = who.clone();
-        let question = self.storage().read(move |store| mentions(store, &who, &ask));
+        let (who, now_ms) = (who.clone(), self.now_ms());
+        let question = self.storage().read(move |store| mentions(store, &who, &ask, now_ms));
         question.await.map_err(|error| error.refusal())
     }
 
@@ -85,8 +86,7 @@ impl Rooms {
     ) -> Result<T, Refusal> {
         let asker = who.clone();
         let job = self.storage().write(move |store| {
-            let row = store.room(room)?.ok_or_else(|| Refusal::from(Code::NOT_FOUND))?;
-            rules::may_read(&asker, &row, store.member(room, asker.user())?.as_ref())?;
+            let (row, _) = readable(&*store, &asker, room)??;
             Ok(note(store, &row)?)
         });
         let noted = job.await.map_err(WriteError::refusal)?;
@@ -112,6 +112,7 @@ fn mentions(
     store: &dyn Reads,
     who: &Authenticated,
     ask: &ListMentions,
+    now_ms: u64,
 ) -> Result<(Mentions, Vec<Bytes>), StoreError> {
     let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX).min(ROWS_MAX);
     let mut calls: Vec<Call> = Vec::new();
@@ -128,18 +129,26 @@ fn mentions(
     }
     let more = calls.len() > limit;
     calls.truncate(limit);
-    let last = calls.last().filter(|_| more).map(Call::place);
-    let (mut rows, mut frames) = (Vec::new(), Vec::new());
-    for Call { row, room, marker } in calls {
-        // It may have been erased since: a reader has no transaction.
-        let Some(entry) = store.entry(room.room, row.seq)?.filter(|entry| !entry.is_erased()) else {
-            continue;
-        };
-        let at = Cursor { incarnation: room.head.incarnation, seq: row.seq };
-        rows.push(Mention { room: room.room, at, unread: row.seq > marker, everybody: row.everybody });
-        frames.push(entry.frame());
+    let mut next = calls.last().filter(|_| more).map(Call::place);
+    let (mut rows, mut frames, mut bytes, mut looked) = (Vec::new(), Vec::new(), 0, None);
+    for call in calls {
+        let (place, Call { row, room, marker }) = (call.place(), call);
+        // It may have been erased since, a reader has no transaction; or its time is over.
+        let is_there = |entry: &Entry| !entry.is_erased() && !entry.is_expired(now_ms);
+        if let Some(entry) = store.entry(room.room, row.seq)?.filter(is_there) {
+            let frame = entry.frame();
+            bytes += frame.len();
+            if bytes > PAGE_BYTES_MAX && !frames.is_empty() {
+                next = looked;
+                break;
+            }
+            let at = Cursor { incarnation: room.head.incarnation, seq: row.seq };
+            rows.push(Mention { room: room.room, at, unread: row.seq > marker, everybody: row.everybody });
+            frames.push(frame);
+        }
+        looked = Some(place);
     }
-    let next = last.map(|(at_ms, room, seq)| SearchPlace { at_ms, room, seq });
+    let next = next.map(|(at_ms, room, seq)| SearchPlace { at_ms, room, seq });
     Ok((Mentions { rows: List::first(rows), next }, frames))
 }
 

@@ -251,7 +251,8 @@ async fn a_bot_does_not_delete_itself() {
     let server = TestServer::start().await;
     let owner = server.owner().await;
     let bot = bot(&server, &owner, Permissions::ANYTHING, None).await;
-    let gone = DeleteAccount { user: bot.me.user, confirm: "weather".parse().unwrap(), erase: None };
+    let gone =
+        DeleteAccount { user: bot.me.user, confirm: "weather".parse().unwrap(), erase: None, reason: None };
     let refused: Result<Done, Refusal> = bot.peer.ask(&gone).await;
     assert_eq!(refused.unwrap_err().code, Code::FORBIDDEN);
     let _: Done = owner.peer.ask(&gone).await.unwrap();

@@ -162,8 +162,7 @@ impl<'a> Walk<'a> {
     }
 
     fn hit(&self, front: &Front, message: &Entry) -> Option<Hit> {
-        let is_over = message.ext.expires_ms.is_some_and(|at_ms| at_ms <= self.now_ms);
-        let shown = self.wanted.show(message).filter(|_| !is_over)?;
+        let shown = self.wanted.show(message).filter(|_| !message.is_expired(self.now_ms))?;
         let marks = shown.matches.iter().map(|at| Match { start: at.start as u64, end: at.end as u64 });
         Some(Hit {
             room: front.key.1,

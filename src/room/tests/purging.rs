@@ -6,6 +6,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::relating::{about, head, text};
 use super::*;
+use crate::store::Before;
 
 impl World {
     /// Lets the eraser do its work, as a server does.
@@ -47,7 +48,8 @@ impl World {
 
     /// Lets all message ids be forgotten, as after a week.
     async fn forget_ids(&self) {
-        let job = self.rooms.storage().write(|store| Ok(store.forget(u64::MAX >> 1, 0, usize::MAX)?));
+        let before = Before { messages_ms: u64::MAX >> 1, ..Before::default() };
+        let job = self.rooms.storage().write(move |store| Ok(store.forget(before, usize::MAX)?));
         assert!(job.await.unwrap() > 0);
     }
 }

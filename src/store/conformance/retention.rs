@@ -316,7 +316,8 @@ pub(super) async fn an_id_that_names_an_older_entry_is_remembered_from_when_it_c
     let settle = move |writes: &mut dyn crate::store::Writes| Ok(writes.settle(&late, Seq(1))?);
     let settled = place(world.storage.write(settle).await.unwrap());
     assert_eq!((settled.at.seq, settled.at_ms), (Seq(1), 1_000));
-    let forgotten = world.storage.write(|writes| Ok(writes.forget(4_000, 0, 9)?));
+    let before = Before { messages_ms: 4_000, ..Before::default() };
+    let forgotten = world.storage.write(move |writes| Ok(writes.forget(before, 9)?));
     assert_eq!(forgotten.await.unwrap(), 1, "the first id alone");
     assert_eq!(world.append(again).await, Appended::Duplicate(settled));
 }
