@@ -76,13 +76,11 @@ fn fresh(choices: &mut Choices) -> Value {
     }
 }
 
+/// How a new item is made, and how much one weighs.
+type Items<T> = (fn(&mut Choices, &Value) -> T, fn(&T) -> usize);
+
 /// Drops, doubles, swaps, repeats or inserts.
-fn change_list<T: Clone>(
-    list: &mut Vec<T>,
-    choices: &mut Choices,
-    donor: &Value,
-    (new, weight): (fn(&mut Choices, &Value) -> T, fn(&T) -> usize),
-) {
+fn change_list<T: Clone>(list: &mut Vec<T>, choices: &mut Choices, donor: &Value, (new, weight): Items<T>) {
     let kind = choices.below(6);
     let (one, other) = (choices.below(list.len().max(1)), choices.below(list.len().max(1)));
     match kind {
