@@ -55,7 +55,7 @@ impl Rooms {
     /// Members of a room the asker may read, a page by id.
     ///
     /// # Errors
-    /// [`Code::NOT_FOUND`] when the room is hidden from the asker, [`Code::FORBIDDEN`] when they are no member.
+    /// `NOT_FOUND` when the room is hidden from the asker, `FORBIDDEN` when they are no member.
     pub async fn members(&self, who: &Authenticated, ask: ListMembers) -> Result<Members, Refusal> {
         let (asker, who) = (who.user(), who.clone());
         let question = self.storage().read(move |store| {
