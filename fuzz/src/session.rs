@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use ciborium::Value;
 use quinn::{Connection, Endpoint, RecvStream, SendStream, VarInt};
-use quipu_protocol::control::Token;
+use quipu_protocol::control::{Hello, Token};
 use quipu_protocol::frame::seal;
 use quipu_protocol::request::{CreateInvite, InviteAnswer};
 use quipu_protocol::{
-    Blob, CloseCode, Draft, Ext, FrameDecoder, FrameType, InviteLink, Kind, Message, MessageId, RoomId, cbor,
-    varint,
+    Blob, CloseCode, Draft, Ext, FrameDecoder, FrameType, InviteLink, Kind, List, MINOR, Message, MessageId,
+    RoomId, cbor, varint,
 };
 use tokio::time::{sleep, timeout};
 
@@ -30,10 +30,14 @@ use crate::chat::raw::{Prover, Raw, dial};
 use crate::chat::seams::Epoch;
 use crate::world::{self, World};
 
-/// What a stranger does before everything is looked at.
-const ACTIONS_MAX: usize = 48;
+/// What a stranger does before everything is looked at. To make a world costs as much as a hundred actions.
+const ACTIONS_MAX: usize = 256;
 /// Streams a stranger keeps at hand.
 const STREAMS_MAX: usize = 24;
+/// How often a stranger whose connection is over comes back.
+const RETURNS_MAX: u16 = 8;
+/// Changes of one message: as it should be, more often than not.
+const CHANGES: [u8; 8] = [0, 0, 0, 0, 1, 1, 2, 4];
 /// Bytes granted on every stream: small, so that the server meets full windows.
 const WINDOWS: [u32; 3] = [1 << 20, 4_096, 64];
 /// Time anything of QUIC takes that is not held up.
@@ -65,6 +69,20 @@ static VECTORS: LazyLock<Vec<(FrameType, Value)>> = LazyLock::new(|| {
     vectors.iter().map(frame).collect()
 });
 
+/// Those that clients ask, as the table of the specification says, and those that are drafts.
+static QUESTIONS: LazyLock<Vec<usize>> = LazyLock::new(|| {
+    let rows = include_str!("../../protocol/spec/PROTOCOL.md")
+        .lines()
+        .map(|row| row.split(" | ").collect::<Vec<_>>());
+    let questions = rows.filter(|row| row.len() == 5 && row[2] == "REQUEST" && row[3] == "client");
+    let number =
+        |row: Vec<&str>| row[0].strip_prefix("| 0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let types: Vec<u64> = questions.filter_map(number).collect();
+    (0..VECTORS.len()).filter(|at| types.contains(&VECTORS[*at].0.0)).collect()
+});
+static DRAFTS: LazyLock<Vec<usize>> =
+    LazyLock::new(|| (0..VECTORS.len()).filter(|at| VECTORS[*at].0 == Draft::TYPE).collect());
+
 /// Goal: whatever a stranger does, the server answers others, sends nothing but frames, keeps a whole log, and stops
 /// when it is asked to. That nothing panics is seen by whoever calls this.
 pub(crate) fn run(data: &[u8]) {
@@ -74,22 +92,18 @@ pub(crate) fn run(data: &[u8]) {
 
 async fn scenario(world: &World, choices: &mut Choices<'_>) {
     let epoch = Epoch::now();
-    let mut host = Host::new(world, address(1), epoch, Chronicle::new(world.net.clone()));
+    let mut host = Host::new(world, address(1, 4433), epoch, Chronicle::new(world.net.clone()));
     let owner = host.start().await.expect("nobody owns the server yet");
-    let ann = Raw::join(world, (address(2), host.addr), epoch, &owner, 1 << 20).await;
+    let ann = Raw::join(world, (address(2, 1), host.addr), epoch, &owner, 1 << 20).await;
     let lobby = host.disk.heads(ann.who.user)[0].room;
     let ask = CreateInvite { uses: 3, life_ms: 3_600_000, room: None, role: None, own_device: None };
     let answer: InviteAnswer = ann.ask(&ask).await;
     let secret = answer.secret[..].try_into().expect("a secret has 16 bytes");
-    let invite = InviteLink { secret, ..owner };
-    let window = choices.one_of(&WINDOWS);
-    let mut stranger = if choices.below(4) > 0 {
-        let raw = Raw::join(world, (address(3), host.addr), epoch, &invite, window).await;
-        Stranger::greeted(raw, lobby, &ann)
-    } else {
-        let (endpoint, connection) = dial(world, (address(3), host.addr), epoch, invite.pin, window).await;
-        Stranger::unknown((endpoint, connection), &invite, lobby, &ann)
-    };
+    let way = Way { world, epoch, server: host.addr, window: choices.one_of(&WINDOWS) };
+    let mut stranger = Stranger::new(way, InviteLink { secret, ..owner }, (lobby, &ann));
+    if choices.below(4) > 0 {
+        stranger.join().await;
+    }
     for _ in 0..ACTIONS_MAX {
         if choices.is_over() {
             break;
@@ -111,15 +125,29 @@ async fn scenario(world: &World, choices: &mut Choices<'_>) {
     host.stop().await;
 }
 
+/// How a stranger comes to the server.
+struct Way<'a> {
+    world: &'a World,
+    epoch: Epoch,
+    server: SocketAddr,
+    window: u32,
+}
+
 /// Somebody without manners, and what they have.
-struct Stranger {
-    connection: Connection,
+struct Stranger<'a> {
+    way: Way<'a>,
+    invite: InviteLink,
+    prover: Prover,
+    /// None before the first, and when the server lets nobody in.
+    connection: Option<Connection>,
     streams: Vec<Stream>,
     /// Frames that fit this very connection.
     own: Vec<(FrameType, Value)>,
     /// Which id of the vectors is which of this world.
     ids: Vec<([u8; 16], [u8; 16])>,
-    /// Keeps CONTROL of whoever was greeted.
+    token: Token,
+    returns: u16,
+    /// Keep open what would close with them.
     _raw: Option<Raw>,
     _endpoint: Option<Endpoint>,
 }
@@ -130,85 +158,121 @@ struct Stream {
     answers: FrameDecoder,
 }
 
-impl Stranger {
-    fn greeted(raw: Raw, lobby: RoomId, ann: &Raw) -> Self {
-        let (user, device) = (*raw.who.user.as_bytes(), *raw.who.device.as_bytes());
-        let ids =
-            vec![(LOBBY, *lobby.as_bytes()), (ADA, user), (LAPTOP, device), (BOB, *ann.who.user.as_bytes())];
-        let connection = raw.connection.clone();
-        Self { connection, streams: Vec::new(), own: Vec::new(), ids, _raw: Some(raw), _endpoint: None }
+impl<'a> Stranger<'a> {
+    fn new(way: Way<'a>, invite: InviteLink, (lobby, ann): (RoomId, &Raw)) -> Self {
+        let (user, device) = (ann.who.user, ann.who.device);
+        // Of somebody else, and of no worth.
+        let token = Token { token: Blob::new(vec![0; 64]).expect("short"), expires_ms: 0, user, device };
+        Self {
+            prover: Prover::at(address(3, 1), invite.pin),
+            way,
+            invite,
+            connection: None,
+            streams: Vec::new(),
+            own: Vec::new(),
+            ids: vec![(LOBBY, *lobby.as_bytes()), (BOB, *user.as_bytes()), (LAPTOP, *device.as_bytes())],
+            token,
+            returns: 0,
+            _raw: None,
+            _endpoint: None,
+        }
     }
 
-    fn unknown(
-        (endpoint, connection): (Endpoint, Connection),
-        invite: &InviteLink,
-        lobby: RoomId,
-        ann: &Raw,
-    ) -> Self {
-        let prover = Prover::at(address(3), invite.pin);
-        let (user, device) = (ann.who.user, ann.who.device);
-        let redeem = prover.redeem(&connection, invite);
-        let token = Blob::new(vec![0; 64]).expect("short");
-        let auth = prover.auth(&connection, &Token { token, expires_ms: 0, user, device });
-        let own = vec![frame(&redeem), frame(&auth)];
-        let ids = vec![(LOBBY, *lobby.as_bytes()), (BOB, *user.as_bytes()), (LAPTOP, *device.as_bytes())];
-        let streams = Vec::new();
-        Self { connection, streams, own, ids, _raw: None, _endpoint: Some(endpoint) }
+    /// Becomes somebody, by the invite.
+    async fn join(&mut self) {
+        let Way { world, epoch, server, window } = self.way;
+        let raw = Raw::join(world, (address(3, 1), server), epoch, &self.invite, window).await;
+        let (user, device) = (*raw.who.user.as_bytes(), *raw.who.device.as_bytes());
+        self.ids.retain(|(of, _)| *of != LAPTOP);
+        self.ids.extend([(ADA, user), (LAPTOP, device)]);
+        (self.token, self.connection) = (raw.token.clone(), Some(raw.connection.clone()));
+        self._raw = Some(raw);
+    }
+
+    /// Dials once more when the connection is over, and says at once who it is, or pretends to.
+    async fn come_back(&mut self) {
+        let is_over = self.connection.as_ref().is_none_or(|connection| connection.close_reason().is_some());
+        if !is_over || self.returns >= RETURNS_MAX {
+            return;
+        }
+        self.returns += 1;
+        let Way { world, epoch, server, window } = self.way;
+        let from = address(3, self.returns + 1);
+        let Ok((endpoint, connection)) = dial(world, (from, server), epoch, self.invite.pin, window).await
+        else {
+            return;
+        };
+        let auth = self.prover.auth(&connection, &self.token);
+        self.own = vec![frame(&self.prover.redeem(&connection, &self.invite)), frame(&auth)];
+        self.streams.clear();
+        (self.connection, self._endpoint) = (Some(connection), Some(endpoint));
+        let hello = Hello { minor: MINOR, features: List::default(), agent: None };
+        self.open(&[&[0][..], &hello.to_frame(), &auth.to_frame()].concat(), false).await;
     }
 
     /// Does one thing. What fails, fails: the server may have ended the stream or the connection.
     async fn act(&mut self, choices: &mut Choices<'_>) {
-        match choices.below(13) {
-            0..=3 => {
+        self.come_back().await;
+        let Some(connection) = self.connection.clone() else { return };
+        match choices.below(16) {
+            0..=5 => {
                 // One question on a stream of its own, asked in full more often than not.
-                let bytes = [vec![2], self.frame(choices)].concat();
-                let ends = choices.below(4) > 0;
-                self.open(&bytes, ends).await;
+                let bytes = [vec![2], self.frame(choices, Some(&QUESTIONS))].concat();
+                self.open(&bytes, choices.below(4) > 0).await;
             }
-            4 => {
+            6 => {
+                let bytes = [vec![1], self.frame(choices, Some(&DRAFTS))].concat();
+                self.open(&bytes, false).await;
+            }
+            7 => {
+                let bytes = self.frame(choices, Some(&DRAFTS));
+                self.write(choices, &bytes).await;
+            }
+            8 => {
                 let mut bytes = Vec::new();
                 let ty =
                     if choices.below(8) == 0 { choices.integer() as u64 } else { choices.below(6) as u64 };
                 varint::put(&mut bytes, ty);
-                bytes.extend(self.frame(choices));
+                bytes.extend(self.frame(choices, None));
                 self.open(&bytes, false).await;
             }
-            5..=7 => {
-                let bytes = self.frame(choices);
+            9 => {
+                let bytes = self.frame(choices, None);
                 self.write(choices, &bytes).await;
             }
-            8 => {
+            10 => {
                 let bytes = choices.bytes();
                 self.write(choices, &bytes).await;
             }
-            9 => self.end(choices),
-            10 => {
-                let bytes = [vec![choices.byte() % 4], self.frame(choices)].concat();
-                if let Ok(Ok(mut send)) = timeout(MOMENT, self.connection.open_uni()).await {
+            11 => self.end(choices),
+            12 => {
+                let bytes = [vec![choices.byte() % 4], self.frame(choices, None)].concat();
+                if let Ok(Ok(mut send)) = timeout(MOMENT, connection.open_uni()).await {
                     let _ = timeout(MOMENT, send.write_all(&bytes)).await;
                 }
             }
-            11 => {
-                let bytes = if choices.below(4) == 0 { choices.bytes() } else { self.frame(choices) };
+            13 => {
+                let bytes = if choices.below(4) == 0 { choices.bytes() } else { self.frame(choices, None) };
                 // Too large is refused here.
-                let _ = self.connection.send_datagram(bytes.into());
+                let _ = connection.send_datagram(bytes.into());
             }
-            _ if choices.below(8) == 0 => {
-                self.connection.close(VarInt::from_u32(choices.byte().into()), b"bye")
-            }
-            _ if choices.below(2) == 0 => self.read_all().await,
+            14 if choices.below(8) == 0 => connection.close(VarInt::from_u32(choices.byte().into()), b"bye"),
+            14 => self.read_all().await,
             _ => sleep(Duration::from_millis(choices.one_of(&STEPS_MS))).await,
         }
     }
 
-    /// A frame with ids of this world, as it should be or changed.
-    fn frame(&self, choices: &mut Choices) -> Vec<u8> {
-        let count = VECTORS.len() + self.own.len();
-        let at = choices.below(count);
+    /// A frame with ids of this world, as it should be or changed: one of these vectors, or any.
+    fn frame(&self, choices: &mut Choices, of: Option<&[usize]>) -> Vec<u8> {
+        let any = VECTORS.len() + self.own.len();
+        let at = match of {
+            Some(of) if choices.below(16) > 0 => of[choices.below(of.len())],
+            _ => choices.below(any),
+        };
         let (ty, value) = VECTORS.get(at).unwrap_or_else(|| &self.own[at - VECTORS.len()]);
         let mut value = value.clone();
         self.rename(&mut value);
-        for _ in 0..choices.below(4) {
+        for _ in 0..choices.one_of(&CHANGES) {
             let donor = &VECTORS[choices.below(VECTORS.len())].1;
             change(&mut value, choices, donor);
         }
@@ -235,7 +299,8 @@ impl Stranger {
     }
 
     async fn open(&mut self, bytes: &[u8], ends: bool) {
-        let Ok(Ok((mut send, recv))) = timeout(MOMENT, self.connection.open_bi()).await else { return };
+        let Some(connection) = &self.connection else { return };
+        let Ok(Ok((mut send, recv))) = timeout(MOMENT, connection.open_bi()).await else { return };
         let _ = timeout(MOMENT, send.write_all(bytes)).await;
         if ends {
             let _ = send.finish();
@@ -272,16 +337,17 @@ impl Stranger {
                 check_frames(&mut stream.answers, &chunk.bytes);
             }
         }
-        while let Ok(Ok(mut recv)) = timeout(MOMENT, self.connection.accept_uni()).await {
+        let Some(connection) = &self.connection else { return };
+        while let Ok(Ok(mut recv)) = timeout(MOMENT, connection.accept_uni()).await {
             let mut decoder = FrameDecoder::default();
             let mut begun = false;
             while let Ok(Ok(Some(chunk))) = timeout(MOMENT, recv.read_chunk(65_536, true)).await {
-                let bytes = if begun { &chunk.bytes[..] } else { &chunk.bytes[1..] };
+                let bytes = &chunk.bytes[usize::from(!begun).min(chunk.bytes.len())..];
                 begun = true;
                 check_frames(&mut decoder, bytes);
             }
         }
-        let why = self.connection.close_reason();
+        let why = connection.close_reason();
         let internal = u64::from(CloseCode::Internal.number());
         if let Some(quinn::ConnectionError::ApplicationClosed(close)) = why {
             assert_ne!(close.error_code.into_inner(), internal, "the server says that it failed");
@@ -310,7 +376,7 @@ fn draft(room: RoomId) -> Draft {
     }
 }
 
-/// Where somebody is: the server, ann, the stranger.
-fn address(host: u8) -> SocketAddr {
-    SocketAddr::from(([10, 0, 0, host], if host == 1 { 4433 } else { 1 }))
+/// Where somebody is: the server, ann, the stranger, who has another port each time.
+fn address(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, host], port))
 }

@@ -1,7 +1,6 @@
 //! What fuzzing kept, tried again without a fuzzer: inputs each of which reached something that no other did.
 //!
-//! `scripts/fuzz` finds them, and what it finds to be wrong becomes a line of `fuzz/corpus` with its mend. `tests/sim`
-//! and the server's own tests replay those that need the server.
+//! `scripts/fuzz` finds them. `tests/sim` and the server's own tests replay those that need the server.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quinn::{
-    ClientConfig, Connection, Endpoint, RecvStream, SendStream, TransportConfig, VarInt,
+    ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, TransportConfig, VarInt,
     crypto::rustls::QuicClientConfig,
 };
 use quipu_protocol::{
@@ -34,6 +34,7 @@ pub(crate) struct Raw {
     pub(crate) connection: Connection,
     /// What the server said of whoever this is.
     pub(crate) who: Authenticated,
+    pub(crate) token: Token,
     control: (SendStream, Frames),
     _endpoint: Endpoint,
 }
@@ -59,9 +60,10 @@ impl Raw {
         invite: &InviteLink,
         window: u32,
     ) -> Self {
-        let (endpoint, connection) = dial(world, (from, server), epoch, invite.pin, window).await;
-        let (control, who) = greet(&connection, &Prover::at(from, invite.pin), invite).await;
-        Self { connection, who, control, _endpoint: endpoint }
+        let dialled = dial(world, (from, server), epoch, invite.pin, window).await;
+        let (endpoint, connection) = dialled.expect("nothing is in the way");
+        let (control, who, token) = greet(&connection, &Prover::at(from, invite.pin), invite).await;
+        Self { connection, who, token, control, _endpoint: endpoint }
     }
 
     /// Asks one question.
@@ -180,19 +182,18 @@ pub(crate) async fn dial(
     epoch: Epoch,
     pin: [u8; 32],
     window: u32,
-) -> (Endpoint, Connection) {
+) -> Result<(Endpoint, Connection), ConnectionError> {
     let endpoint = endpoint(world, from);
     let config = config(world, epoch, pin, window);
     let connecting = endpoint.connect_with(config, server, "quipu").expect("a valid address");
-    let connection = connecting.await.expect("nothing is in the way");
-    (endpoint, connection)
+    Ok((endpoint, connecting.await?))
 }
 
 async fn greet(
     connection: &Connection,
     prover: &Prover,
     invite: &InviteLink,
-) -> ((SendStream, Frames), Authenticated) {
+) -> ((SendStream, Frames), Authenticated, Token) {
     let hello = Hello { minor: MINOR, features: List::default(), agent: None };
     let (mut send, mut answers) = open(connection, BidiType::Control, hello.to_frame()).await;
     let redeem = prover.redeem(connection, invite);
@@ -201,7 +202,7 @@ async fn greet(
     let auth = prover.auth(connection, &granted);
     send.write_all(&auth.to_frame()).await.expect("the stream lives");
     let who = answers.answer().await;
-    ((send, answers), who)
+    ((send, answers), who, granted)
 }
 
 async fn open(connection: &Connection, ty: BidiType, first: bytes::Bytes) -> (SendStream, Frames) {
